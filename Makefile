@@ -1,0 +1,51 @@
+# psirtd: build, test, try. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check bench clean help rust
+
+# rustup puts cargo here; a shell opened before the installation does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# cargo obeys CARGO_TARGET_DIR, so the demo must look for its program there too.
+target := $(or $(CARGO_TARGET_DIR),target)
+
+demo: rust ## Build psirtd and show it at work, without a mailbox or a configuration
+	@.ci/packages build
+	cargo build --locked
+	$(target)/debug/psirtd demo
+
+# The tests start a private Postfix, which only root can do. When you are not root, cargo builds as
+# you and runs the test programs through sudo; -E keeps the variables cargo sets for them. The one
+# that names sudo is dropped (env -u), or the tests would use it for each psirtd they start as well.
+# What they leave behind as root is given back to you, or the next build could not replace it.
+test: rust ## Run all tests, against a private Dovecot and Postfix (uses sudo when you are not root)
+	@.ci/packages test
+	@if [ "$$(id -u)" -eq 0 ]; then \
+	    set -x; cargo test --locked; \
+	else \
+	    runner=CARGO_TARGET_$$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER; \
+	    status=0; \
+	    (set -x; env "$$runner=sudo -E env -u $$runner" cargo test --locked) || status=$$?; \
+	    sudo find . "$(target)" -xdev -user root -exec chown -h "$$(id -u):$$(id -g)" {} +; \
+	    exit $$status; \
+	fi
+
+check: rust ## Formatting, lints and documentation, with every warning an error
+	@.ci/packages build
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+bench: rust ## Run the benchmarks
+	@.ci/packages build
+	cargo bench --locked
+
+clean: rust ## Remove everything that was built
+	cargo clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+
+# Rust comes from rustup, not from apt: the distributions' compilers are too old for Cargo.toml.
+rust:
+	@command -v cargo >/dev/null || { echo "psirtd: Rust is missing; install rustup from https://rustup.rs and run make again" >&2; exit 1; }

@@ -1,0 +1,185 @@
+//! `psirtd explain`: what psirtd sees in a mail and what it would do.
+//!
+//! Opens and decides with the same code as the daemon, as for a first mail of a fresh desk; seals, sends and records nothing.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::cli::{Failure, Global, print};
+use crate::config::Config;
+use crate::control::bracketed;
+use crate::domain::calendar::{Calendar, Term};
+use crate::domain::decide::{Facts, Input, decide};
+use crate::domain::intake::judge;
+use crate::domain::letter::Protection;
+use crate::domain::message::{Mailbox, Message};
+use crate::domain::policy::Policy;
+use crate::domain::report::missing;
+use crate::keyring::Keyring;
+use crate::open::open;
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A further secret key to open with; a file with one or several, or a folder
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// A further certificate, held for the addresses of its user ids; a file with one or several, or a folder
+    #[arg(long, value_name = "FILE")]
+    cert: Vec<PathBuf>,
+    /// The mails; "-" is standard input
+    #[arg(required = true, value_name = "MAIL")]
+    mails: Vec<PathBuf>,
+}
+
+impl Explain {
+    pub(super) fn run(&self, global: &Global, now: Timestamp) -> Result<(), Failure> {
+        let (policy, mut keyring) = desk(global, now)?;
+        for key in &self.key {
+            each_file(key, &mut |path, bytes| {
+                keyring.add_secret_keys(bytes, None).map_err(|error| format!("{}: {error}", path.display()))
+            })?;
+        }
+        for cert in &self.cert {
+            each_file(cert, &mut |path, bytes| {
+                keyring.add_certificates(bytes, None).map_err(|error| format!("{}: {error}", path.display()))
+            })?;
+        }
+        let mut unread = Vec::new();
+        for path in &self.mails {
+            match read(path) {
+                Ok(raw) => {
+                    let message = open(&raw, &keyring, now);
+                    let seen = explained(path, message, &policy, now);
+                    print(&if global.json { seen.to_string() } else { sheet(&seen) })?;
+                }
+                Err(error) => unread.push(error),
+            }
+        }
+        if unread.is_empty() { Ok(()) } else { Err(Failure::Failed(unread.join("\n"))) }
+    }
+}
+
+/// The desk of the configuration, or a bare one when there is none at the default place.
+fn desk(global: &Global, now: Timestamp) -> Result<(Policy, Keyring), Failure> {
+    let asked_for = global.config != Path::new("/etc/psirtd/psirtd.toml") || global.config.exists();
+    if asked_for {
+        let config = Config::load(&global.config, now)?;
+        return Ok((config.policy, config.keyring));
+    }
+    let policy = Policy {
+        desk: Mailbox::bare("security@localhost"),
+        case_prefix: "SEC".to_owned(),
+        calendar: Calendar { zone: TimeZone::UTC, holidays: Vec::new() },
+        first_response: Term::BusinessDays(3),
+        plan: Term::BusinessDays(3),
+        disclosure: Term::BusinessDays(14),
+        supported: Vec::new(),
+        public_tracker: None,
+        process: None,
+        people: Vec::new(),
+        distributors: None,
+    };
+    Ok((policy, Keyring::new()))
+}
+
+/// A file must be right; of a folder, what is no key is passed over, and said so.
+fn each_file(path: &Path, take: &mut dyn FnMut(&Path, &[u8]) -> Result<(), String>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        let bytes = read(path).map_err(Failure::Failed)?;
+        return take(path, &bytes).map_err(Failure::Failed);
+    }
+    let entries =
+        std::fs::read_dir(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            each_file(&path, take)?;
+        } else if let Err(why) = read(&path).and_then(|bytes| take(&path, &bytes)) {
+            tracing::info!("passed over: {why}");
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("standard input: {error}"))?;
+        return Ok(bytes);
+    }
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> Value {
+    let message = Arc::new(message);
+    let intake = judge(&message, policy, false);
+    let facts = Facts { next_number: 1, ..Facts::default() };
+    let decision =
+        decide(&facts, &Input::Mail { message: Arc::clone(&message), received_at: now }, policy, now);
+    let letters: Vec<Value> = decision
+        .letters
+        .iter()
+        .map(|letter| {
+            json!({ "to": letter.to.address, "kind": letter.kind().word(), "encrypted": letter.protection == Protection::Encrypted })
+        })
+        .collect();
+    let attachments: Vec<Value> = message
+        .attachments
+        .iter()
+        .map(|attachment| json!({ "name": attachment.name, "type": attachment.media_type, "size": attachment.bytes.len() }))
+        .collect();
+    json!({
+        "file": path.display().to_string(),
+        "kind": intake.kind.word(),
+        "opens_case": intake.opens_case,
+        "answer": intake.why_no_answer.is_none(),
+        "why_no_answer": intake.why_no_answer,
+        "from": message.from.iter().map(|from| from.address.as_str()).collect::<Vec<_>>().join(", "),
+        "subject": message.subject,
+        "message_id": bracketed(message.message_id.as_deref()),
+        "date": message.date,
+        "encrypted": message.encryption,
+        "decrypted": message.decrypted,
+        "problem": message.problem,
+        "signature": message.signature.word(),
+        "signer": message.signature.signer(),
+        "text": message.text,
+        "attachments": attachments,
+        "missing": missing(&message),
+        "problems": message.problems,
+        "letters": letters,
+    })
+}
+
+/// The same for a person.
+fn sheet(seen: &Value) -> String {
+    let mut lines = Vec::new();
+    for (name, value) in seen.as_object().into_iter().flatten().filter(|(name, _)| *name != "text") {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            Value::Array(list) if list.is_empty() => continue,
+            Value::Array(list) => list
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join("; "),
+            other => other.to_string(),
+        };
+        lines.push(format!("{name:<14} {text}"));
+    }
+    let text = seen.get("text").and_then(Value::as_str).unwrap_or_default();
+    lines.push(format!("\n{}\n", text.trim_end()));
+    lines.join("\n")
+}

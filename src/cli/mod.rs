@@ -1,0 +1,252 @@
+//! The commands a person types.
+//!
+//! # Exit codes
+//! 0 done; 1 it failed (one line on standard error says what, and what to do); 2 the configuration or the command line is
+//! wrong.
+//!
+//! # Invariants
+//! * Answers go to standard output, everything else to standard error.
+//! * Every reading command has `--json`; the tables are drawn from the same JSON.
+
+mod explain;
+mod setup;
+pub(crate) mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::control::{self, Question};
+use crate::daemon::{self, Daemon};
+use crate::{demo, telemetry};
+
+/// The daemon in front of your security@ mailbox.
+#[derive(Debug, Parser)]
+#[command(name = "psirtd", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration
+    #[arg(
+        long,
+        global = true,
+        env = "PSIRTD_CONFIG",
+        default_value = "/etc/psirtd/psirtd.toml",
+        value_name = "FILE"
+    )]
+    config: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more (twice: still more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the main job on an embedded default: own keys, a local Maildir in, a local Maildir out, real reports
+    #[command(after_help = "Example:\n  psirtd demo --dir /tmp/desk")]
+    Demo {
+        /// Where the desk is made; must not exist. Default: a new folder below the system's temporary one
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Make a new desk: commented psirtd.toml, a fresh OpenPGP desk key, state directory
+    #[command(after_help = "Example:\n  psirtd init --dir /etc/psirtd")]
+    Init {
+        /// Where; nothing in it is overwritten
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Check configuration, keys, expiry and calendars
+    #[command(after_help = "Example:\n  psirtd check --online")]
+    Check {
+        /// Log in to IMAP and SMTP, too
+        #[arg(long)]
+        online: bool,
+    },
+    /// Run the daemon
+    #[command(after_help = "Example:\n  psirtd --config /etc/psirtd/psirtd.toml run")]
+    Run,
+    /// Show what psirtd sees in a mail and what it would do; sends and records nothing
+    #[command(
+        after_help = "Example:\n  psirtd explain --key desk.key.asc report.eml\n  psirtd explain --json - < report.eml"
+    )]
+    Explain(explain::Explain),
+    /// List the cases
+    #[command(after_help = "Example:\n  psirtd cases\n  psirtd cases --json | jq '.[].id'")]
+    Cases {
+        /// Closed ones, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one case: facts, timeline, deadlines, mails, letters
+    #[command(after_help = "Example:\n  psirtd case EX-2026-0001")]
+    Case {
+        /// The case
+        id: String,
+    },
+    /// Letters: list, show, hold, release, retry
+    #[command(after_help = "Example:\n  psirtd outbox\n  psirtd outbox release EX-2026-0001.2")]
+    Outbox {
+        #[command(subcommand)]
+        command: Option<OutboxCommand>,
+    },
+    /// The journal: check its chain, print it as JSON lines
+    #[command(after_help = "Example:\n  psirtd journal verify\n  psirtd journal export | jq .events")]
+    Journal {
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
+    /// The desk's public key: fingerprint and expiry, or the key itself
+    #[command(after_help = "Example:\n  psirtd key show\n  psirtd key export > security.asc")]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OutboxCommand {
+    /// All letters and where they stand
+    List,
+    /// One letter as it was, or will be, sent
+    Show {
+        /// The letter
+        id: String,
+    },
+    /// Stop a letter that has not left yet
+    Hold {
+        /// The letter
+        id: String,
+    },
+    /// Let a held or returned letter go; one that could not be sealed is written anew
+    Release {
+        /// The letter
+        id: String,
+    },
+    /// Try a deferred letter now
+    Retry {
+        /// The letter
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum JournalCommand {
+    /// Check the chain and that every mail and letter it names is there
+    Verify,
+    /// Print every record as a line of JSON
+    Export,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum KeyCommand {
+    /// Fingerprint, user ids and expiry
+    Show,
+    /// The public key, armored
+    Export,
+}
+
+/// Why a command failed, and with which exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Exit code 2.
+    #[error("{0}")]
+    Configuration(#[from] ConfigError),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Configuration(_) => 2,
+        }
+    }
+
+    fn because(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let quiet = !matches!(cli.command, Command::Run);
+    telemetry::set_up(cli.global.verbose, quiet);
+    let clock = Clock::System;
+    let Global { json, .. } = cli.global;
+    match cli.command {
+        Command::Demo { dir } => demo::run(dir, clock).map_err(Failure::Failed),
+        Command::Init { dir } => setup::init(&dir, clock.now()),
+        Command::Check { online } => setup::check(&cli.global, online, clock.now()),
+        Command::Run => {
+            let config = cli.global.load(&clock)?;
+            runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
+        }
+        Command::Explain(explain) => explain.run(&cli.global, clock.now()),
+        Command::Cases { all } => show::cases(&cli.global.ask(Question::Cases, clock)?, all, json),
+        Command::Case { id } => show::case(&cli.global.ask(Question::Case(id), clock)?, json),
+        Command::Outbox { command } => match command.unwrap_or(OutboxCommand::List) {
+            OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),
+            OutboxCommand::Show { id } => show::letter(&cli.global.ask(Question::Letter(id), clock)?, json),
+            OutboxCommand::Hold { id } => show::done(&cli.global.ask(Question::Hold(id), clock)?, json),
+            OutboxCommand::Release { id } | OutboxCommand::Retry { id } => {
+                show::done(&cli.global.ask(Question::Release(id), clock)?, json)
+            }
+        },
+        Command::Journal { command } => show::journal(&cli.global.load(&clock)?.state, command, json),
+        Command::Key { command } => show::key(&cli.global.load(&clock)?, command, json, clock.now()),
+    }
+}
+
+impl Global {
+    fn load(&self, clock: &Clock) -> Result<Config, Failure> {
+        Ok(Config::load(&self.config, clock.now())?)
+    }
+
+    /// Asks the running daemon, or opens the store when none runs.
+    fn ask(&self, question: Question, clock: Clock) -> Result<serde_json::Value, Failure> {
+        let config = self.load(&clock)?;
+        if let Some(answer) = control::ask(&config.state, &question) {
+            return answer.map_err(Failure::Failed);
+        }
+        let now = clock.now();
+        runtime()?.block_on(async {
+            let daemon = Daemon::open(config, clock).map_err(Failure::because)?;
+            let answer = control::answer(&question, daemon.pipeline(), now).await;
+            daemon.close().await.map_err(Failure::because)?;
+            answer.map_err(Failure::Failed)
+        })
+    }
+}
+
+/// Async lives only at the doors; two threads are plenty for them.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::because)
+}
+
+/// Prints lines; a reader that has heard enough (`| head`) is no error.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::because(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,159 @@
+//! `psirtd init` and `psirtd check`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::{Failure, Global, print, runtime};
+use crate::config::Config;
+use crate::domain::message::Mailbox;
+use crate::{inbox, keyring, outbox};
+
+const EXAMPLE: &str = include_str!("../../config/psirtd.toml");
+
+/// Makes a new desk. Nothing is overwritten.
+pub(super) fn init(dir: &Path, now: Timestamp) -> Result<(), Failure> {
+    let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
+    for folder in [dir.to_owned(), dir.join("people"), dir.join("state")] {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|error| failed(&folder, error))?;
+    }
+    let (config, key) = (dir.join("psirtd.toml"), dir.join("desk.key.asc"));
+    for path in [&config, &key] {
+        if path.exists() {
+            return Err(Failure::Failed(format!(
+                "{} exists already; nothing is overwritten",
+                path.display()
+            )));
+        }
+    }
+    let desk = Mailbox {
+        name: Some("Example Project Security".to_owned()),
+        address: "security@example.org".to_owned(),
+    };
+    let secret = keyring::generate(&desk, now, true).map_err(Failure::because)?;
+    private_file(&key, secret.as_bytes()).map_err(|error| failed(&key, error))?;
+    let text = EXAMPLE
+        .replace("state       = \"/var/lib/psirtd\"", "state       = \"state\"")
+        .replace("{ credential = \"imap\" }", "{ file = \"imap.password\" }")
+        .replace("{ credential = \"smtp\" }", "{ file = \"smtp.password\" }");
+    private_file(&config, text.as_bytes()).map_err(|error| failed(&config, error))?;
+    print(&format!(
+        "A new desk in {}:\n  psirtd.toml     edit name, address, servers, people\n  desk.key.asc    the desk's secret key, for \
+         {desk}: keep it safe, and make\n                  your own with gpg if your address is another\n  people/         your \
+         team's certificates go here\n  state/          everything psirtd will know\nPut the passwords into imap.password and \
+         smtp.password (mode 0600), then: psirtd --config {} check --online",
+        dir.display(),
+        config.display()
+    ))
+}
+
+fn private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// One thing that was checked.
+struct Checked {
+    what: String,
+    outcome: Result<String, String>,
+}
+
+/// Checks a desk. Warnings do not fail.
+pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(), Failure> {
+    let config = Config::load(&global.config, now)?;
+    let mut checked = vec![
+        Checked { what: "configuration".to_owned(), outcome: Ok(global.config.display().to_string()) },
+        desk_key(&config, now),
+        calendar(&config, now),
+        Checked { what: "state".to_owned(), outcome: writable(&config.state) },
+    ];
+    if online {
+        checked.extend(runtime()?.block_on(log_in(&config)));
+    }
+    let failed: Vec<&str> =
+        checked.iter().filter(|one| one.outcome.is_err()).map(|one| one.what.as_str()).collect();
+    if global.json {
+        let checks: Vec<Value> = checked
+            .iter()
+            .map(|one| json!({ "what": one.what, "ok": one.outcome.is_ok(), "detail": one.outcome.as_ref().unwrap_or_else(|error| error) }))
+            .collect();
+        print(
+            &json!({ "ok": failed.is_empty(), "checks": checks, "warnings": config.warnings }).to_string(),
+        )?;
+    } else {
+        for one in &checked {
+            print(&match &one.outcome {
+                Ok(detail) => format!("ok    {:<14} {detail}", one.what),
+                Err(error) => format!("FAIL  {:<14} {error}", one.what),
+            })?;
+        }
+        for warning in &config.warnings {
+            print(&format!("warn  {warning}"))?;
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("failed: {}", failed.join(", ")))) }
+}
+
+fn desk_key(config: &Config, now: Timestamp) -> Checked {
+    let fingerprint = config.keyring.desk().map(|desk| desk.fingerprint().to_hex()).unwrap_or_default();
+    let expires = config
+        .keyring
+        .desk_expires(now)
+        .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+    Checked { what: "desk key".to_owned(), outcome: Ok(format!("{fingerprint}, expires {expires}")) }
+}
+
+/// What a report that comes in now would be promised: the quickest way to see a wrong time zone or holiday.
+fn calendar(config: &Config, now: Timestamp) -> Checked {
+    let calendar = &config.policy.calendar;
+    let due = calendar.date(calendar.due(now, config.policy.first_response));
+    let zone = calendar.zone.iana_name().unwrap_or("UTC");
+    let detail = format!(
+        "a report now is answered by {} ({zone}, {} holidays)",
+        due.strftime("%a %Y-%m-%d"),
+        calendar.holidays.len()
+    );
+    Checked { what: "calendar".to_owned(), outcome: Ok(detail) }
+}
+
+fn writable(state: &PathBuf) -> Result<String, String> {
+    let existing = state.ancestors().find(|path| path.exists()).unwrap_or(state);
+    match tempfile::Builder::new().prefix(".psirtd-check").tempfile_in(existing) {
+        Ok(_) => Ok(state.display().to_string()),
+        Err(error) => Err(format!("{} cannot be written to: {error}", existing.display())),
+    }
+}
+
+async fn log_in(config: &Config) -> Vec<Checked> {
+    let imap = match &config.inbox.door {
+        inbox::Door::Imap(settings) => match inbox::imap::try_login(settings).await {
+            Ok(missing) if missing.is_empty() => {
+                Ok(format!("{settings:?}: logged in, every folder is there"))
+            }
+            Ok(missing) => {
+                Err(format!("{settings:?}: logged in, but there is no folder {}", missing.join(", ")))
+            }
+            Err(trouble) => Err(trouble.to_string()),
+        },
+        inbox::Door::Maildir(maildir) => writable(&maildir.path),
+    };
+    let smtp = match &config.outbox {
+        outbox::Settings::Smtp(settings) => {
+            outbox::smtp::try_login(settings).await.map(|()| format!("{settings:?}: logged in"))
+        }
+        outbox::Settings::Maildir(maildir) => writable(&maildir.path),
+    };
+    vec![
+        Checked { what: "inbox".to_owned(), outcome: imap },
+        Checked { what: "outbox".to_owned(), outcome: smtp },
+    ]
+}

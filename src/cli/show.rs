@@ -1,0 +1,276 @@
+//! Answers as tables, or as the JSON they are drawn from.
+
+use std::path::Path;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::{Failure, JournalCommand, KeyCommand, print};
+use crate::config::Config;
+use crate::domain::event::What;
+use crate::keyring;
+use crate::store;
+use crate::store::journal::{self, Record};
+use crate::store::mail::MailFiles;
+
+/// `psirtd cases`
+pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure> {
+    // nothing closes a case yet: --all shows the same
+    let _everything = all;
+    if json {
+        return print(&pretty(cases));
+    }
+    print(&case_table(cases))
+}
+
+/// The table of cases.
+pub(crate) fn case_table(cases: &Value) -> String {
+    let mut table = table(&["CASE", "PHASE", "OWNER", "REPORTER", "ACKNOWLEDGED", "MAILS", "NEXT DEADLINE"]);
+    for case in items(cases) {
+        let acknowledged = match (text(case, "acknowledged_at"), text(case, "not_acknowledged")) {
+            ("", "") => "not yet".to_owned(),
+            ("", why) => format!("no: {why}"),
+            (at, _) => minute(at),
+        };
+        let next = items(&case["deadlines"]).min_by_key(|deadline| text(deadline, "due").to_owned());
+        let next = next.map_or_else(String::new, |deadline| {
+            let overdue = if text(deadline, "state") == "overdue" { " OVERDUE" } else { "" };
+            format!("{} {}{overdue}", text(deadline, "kind"), minute(text(deadline, "due")))
+        });
+        table.add_row([
+            text(case, "id").to_owned(),
+            text(case, "phase").to_owned(),
+            or_dash(text(case, "owner")),
+            or_dash(text(case, "reporter")),
+            acknowledged,
+            case["mails"].to_string(),
+            next,
+        ]);
+    }
+    if table.is_empty() { "no cases".to_owned() } else { table.to_string() }
+}
+
+/// `psirtd case ID`
+pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return print(&pretty(case));
+    }
+    let mut facts = table(&["CASE", text(case, "id")]);
+    for (name, value) in [
+        ("phase", text(case, "phase").to_owned()),
+        ("subject", or_dash(text(case, "subject"))),
+        ("reporter", or_dash(text(case, "reporter"))),
+        ("owner", or_dash(text(case, "owner"))),
+        ("received", minute(text(case, "received_at"))),
+        ("acknowledged", or_dash(&minute(text(case, "acknowledged_at")))),
+        ("not acknowledged", or_dash(text(case, "not_acknowledged"))),
+        ("lacks", or_dash(&items(&case["missing"]).filter_map(Value::as_str).collect::<Vec<_>>().join(", "))),
+    ] {
+        facts.add_row([name.to_owned(), value]);
+    }
+    let mut deadlines = table(&["DEADLINE", "DUE", "STATE"]);
+    for deadline in items(&case["deadlines"]) {
+        deadlines.add_row([
+            text(deadline, "kind").to_owned(),
+            minute(text(deadline, "due")),
+            text(deadline, "state").to_owned(),
+        ]);
+    }
+    let mut mails = table(&["MAIL", "RECORDED", "KIND", "FROM", "PROBLEM"]);
+    for mail in items(&case["mail_list"]) {
+        let digest: String = text(mail, "mail").chars().take(12).collect();
+        mails.add_row([
+            digest,
+            minute(text(mail, "at")),
+            text(mail, "kind").to_owned(),
+            or_dash(text(mail, "from")),
+            or_dash(text(mail, "problem")),
+        ]);
+    }
+    let mut letters = table(&["LETTER", "KIND", "TO", "STATE", "ATTEMPTS"]);
+    for letter in items(&case["letters"]) {
+        letters.add_row([
+            text(letter, "id").to_owned(),
+            text(letter, "kind").to_owned(),
+            text(letter, "to").to_owned(),
+            text(letter, "state").to_owned(),
+            letter["attempts"].to_string(),
+        ]);
+    }
+    let mut timeline = table(&["TIME", "WHAT", "WHO"]);
+    for entry in items(&case["timeline"]) {
+        timeline.add_row([
+            minute(text(entry, "at")),
+            text(entry, "what").to_owned(),
+            text(entry, "who").to_owned(),
+        ]);
+    }
+    let tables = [facts, deadlines, mails, letters, timeline];
+    print(&tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
+}
+
+/// `psirtd outbox`
+pub(super) fn outbox(letters: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return print(&pretty(letters));
+    }
+    let mut table = table(&["LETTER", "KIND", "TO", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "LAST WORDS"]);
+    for letter in items(letters) {
+        table.add_row([
+            text(letter, "id").to_owned(),
+            text(letter, "kind").to_owned(),
+            text(letter, "to").to_owned(),
+            text(letter, "state").to_owned(),
+            letter["attempts"].to_string(),
+            or_dash(&minute(text(letter, "next_attempt"))),
+            or_dash(text(letter, "last_reply")),
+        ]);
+    }
+    print(&if table.is_empty() { "no letters".to_owned() } else { table.to_string() })
+}
+
+/// `psirtd outbox show ID`
+pub(super) fn letter(letter: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return print(&pretty(letter));
+    }
+    match text(letter, "mail") {
+        "" => {
+            print(&format!("letter {} has no bytes yet: {}", text(letter, "id"), text(letter, "last_reply")))
+        }
+        mail => print(mail),
+    }
+}
+
+/// A command that was carried out.
+pub(super) fn done(done: &Value, json: bool) -> Result<(), Failure> {
+    if json { print(&json!({ "done": done }).to_string()) } else { print(done.as_str().unwrap_or_default()) }
+}
+
+/// `psirtd journal verify|export`: reads the file as it is, beside a running daemon too.
+pub(super) fn journal(state: &Path, command: JournalCommand, json: bool) -> Result<(), Failure> {
+    let path = store::journal_file(state);
+    if !path.exists() {
+        return Err(Failure::Failed(format!(
+            "{}: there is no journal yet; psirtd has not run here",
+            path.display()
+        )));
+    }
+    match command {
+        JournalCommand::Export => {
+            let mut printed = Ok(());
+            let found = journal::verify(&path, |records, _| {
+                for record in records {
+                    if printed.is_ok() {
+                        printed = serde_json::to_string(&record)
+                            .map_err(Failure::because)
+                            .and_then(|line| print(&line));
+                    }
+                }
+            });
+            found.map_err(Failure::because)?;
+            printed
+        }
+        JournalCommand::Verify => {
+            let files = |name: &str| MailFiles::open_existing(&state.join(name));
+            let (mails, letters) = (files("mail"), files("letters"));
+            let mut missing = Vec::new();
+            let mut records_seen = 0_u64;
+            let found = journal::verify(&path, |records, _| {
+                for record in &records {
+                    records_seen = records_seen.saturating_add(1);
+                    missing.extend(unreadable(record, &mails, &letters));
+                }
+            })
+            .map_err(Failure::because)?;
+            if let Some(first) = missing.first() {
+                return Err(Failure::Failed(format!(
+                    "{} mail files are missing or damaged, the first: {first}",
+                    missing.len()
+                )));
+            }
+            if json {
+                return print(
+                    &json!({ "records": records_seen, "unfinished_bytes": found.torn }).to_string(),
+                );
+            }
+            let torn = if found.torn > 0 {
+                format!("; an unfinished batch of {} bytes at its end", found.torn)
+            } else {
+                String::new()
+            };
+            print(&format!("{records_seen} records, chain intact, every mail and letter there{torn}"))
+        }
+    }
+}
+
+fn unreadable(record: &Record, mails: &MailFiles, letters: &MailFiles) -> Vec<String> {
+    let mut errors = Vec::new();
+    for event in &record.events {
+        let read = match &event.what {
+            What::MailRecorded { mail, .. } => mails.read(mail),
+            What::LetterQueued { bytes, .. } => letters.read(bytes),
+            _ => continue,
+        };
+        errors.extend(read.err().map(|error| format!("record {}: {error}", record.seq)));
+    }
+    errors
+}
+
+/// `psirtd key show|export`
+pub(super) fn key(config: &Config, command: KeyCommand, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let armored = config.keyring.desk_armored().map_err(Failure::because)?;
+    let Some(desk) = config.keyring.desk() else {
+        return Err(Failure::Failed("there is no desk key".to_owned()));
+    };
+    let expires = config.keyring.desk_expires(now);
+    match command {
+        KeyCommand::Export if json => print(&json!({ "key": armored }).to_string()),
+        KeyCommand::Export => print(armored.trim_end()),
+        KeyCommand::Show => {
+            let fingerprint = desk.fingerprint().to_hex();
+            let addresses = keyring::user_addresses(desk);
+            if json {
+                return print(
+                    &json!({ "fingerprint": fingerprint, "addresses": addresses, "expires": expires })
+                        .to_string(),
+                );
+            }
+            let expires =
+                expires.map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+            print(&format!(
+                "fingerprint  {fingerprint}\naddresses    {}\nexpires      {expires}",
+                addresses.join(", ")
+            ))
+        }
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.to_vec());
+    table
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+/// `2026-11-20 23:00Z` of an RFC 3339 time.
+fn minute(at: &str) -> String {
+    at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+}

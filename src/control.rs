@@ -1,0 +1,246 @@
+//! The unix socket over which a person's commands and questions reach the daemon.
+//!
+//! # What it is for
+//! The store has one process. `psirtd cases` and its kin ask the running daemon; when none runs, they open the store
+//! themselves and ask the same [`answer`].
+//!
+//! # The protocol
+//! One connection, one question as a line of JSON, one answer as a line of JSON: `{"ok": …}` or `{"error": "…"}`.
+//!
+//! # Invariants
+//! * The socket lies in the state directory, which only its owner can enter, and is readable by its owner alone.
+//! * A question is at most [`MAX_QUESTION`] bytes and has [`PATIENCE`] to arrive.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tracing::{debug, error};
+
+use crate::clock::Clock;
+use crate::domain::case::{Case, CaseId};
+use crate::domain::letter::{LetterId, Posting};
+use crate::inbox::stopped;
+use crate::pipeline::{Handle, OutboxCommand};
+use crate::store::index::{IndexError, Lookup};
+
+/// No question is longer. Bytes.
+const MAX_QUESTION: u64 = 1 << 20;
+/// A question that does not arrive is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// All cases.
+    Cases,
+    /// One case.
+    Case(String),
+    /// All letters.
+    Outbox,
+    /// One letter as sealed.
+    Letter(String),
+    /// Stop a letter.
+    Hold(String),
+    /// Let a letter go, or try it now.
+    Release(String),
+}
+
+/// Answers a question.
+pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> Result<Value, String> {
+    let index = &pipeline.reader().index;
+    let unread = |error: IndexError| error.to_string();
+    match question {
+        Question::Cases => {
+            let cases = index.cases().map_err(unread)?;
+            Ok(cases.iter().map(|case| case_json(case, now)).collect())
+        }
+        Question::Case(id) => {
+            let id = CaseId::typed(id);
+            let case = index.case(&id).map_err(unread)?.ok_or_else(|| format!("there is no case {id}"))?;
+            Ok(whole_case_json(&case, now))
+        }
+        Question::Outbox => Ok(index.postings().map_err(unread)?.iter().map(posting_json).collect()),
+        Question::Letter(id) => {
+            let id = LetterId::typed(id);
+            let posting =
+                index.posting(&id).map_err(unread)?.ok_or_else(|| format!("there is no letter {id}"))?;
+            let mut shown = posting_json(&posting);
+            if let (Some(bytes), Some(fields)) = (&posting.bytes, shown.as_object_mut()) {
+                let bytes = pipeline.reader().letters.read(bytes).map_err(|error| error.to_string())?;
+                fields.insert("mail".to_owned(), String::from_utf8_lossy(&bytes).into());
+            }
+            Ok(shown)
+        }
+        Question::Hold(id) => command(pipeline, OutboxCommand::Hold(LetterId::typed(id))).await,
+        Question::Release(id) => command(pipeline, OutboxCommand::Release(LetterId::typed(id))).await,
+    }
+}
+
+async fn command(pipeline: &Handle, command: OutboxCommand) -> Result<Value, String> {
+    pipeline.command(command).await.map(Value::from).map_err(|error| error.to_string())
+}
+
+/// The socket of a state directory.
+pub fn socket(state: &Path) -> PathBuf {
+    state.join("control.sock")
+}
+
+/// Answers until `stop` turns true.
+pub async fn serve(state: PathBuf, pipeline: Handle, clock: Clock, mut stop: watch::Receiver<bool>) {
+    let path = socket(&state);
+    let listener = match listen(&path) {
+        Ok(listener) => listener,
+        Err(error) => {
+            error!(%error, "control: no socket; “psirtd cases” and its kin cannot ask this daemon");
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (pipeline, clock) = (pipeline.clone(), clock.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = converse(stream, &pipeline, &clock).await {
+                        debug!(%error, "control: a conversation broke off");
+                    }
+                });
+            }
+            Err(error) => debug!(%error, "control: not accepted"),
+        }
+    }
+    // a socket that stays is found dead by the next client, and removed by the next daemon
+    let _stays = std::fs::remove_file(path);
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    // the store's lock says that no other daemon is there: what lies here is left over
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn converse(stream: UnixStream, pipeline: &Handle, clock: &Clock) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = tokio::io::BufReader::new(read.take(MAX_QUESTION));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str::<Question>(&line) {
+        Ok(question) => answer(&question, pipeline, clock.now()).await,
+        Err(error) => Err(format!("not understood: {error}")),
+    };
+    let answer = match answer {
+        Ok(answer) => json!({ "ok": answer }),
+        Err(error) => json!({ "error": error }),
+    };
+    write.write_all(format!("{answer}\n").as_bytes()).await?;
+    write.shutdown().await
+}
+
+/// Asks the running daemon; `None` when none runs.
+pub fn ask(state: &Path, question: &Question) -> Option<Result<Value, String>> {
+    let stream = BlockingStream::connect(socket(state)).ok()?;
+    Some(
+        exchange(&stream, question)
+            .unwrap_or_else(|error| Err(format!("the daemon did not answer: {error}"))),
+    )
+}
+
+fn exchange(mut stream: &BlockingStream, question: &Question) -> io::Result<Result<Value, String>> {
+    let question = serde_json::to_string(question)?;
+    stream.write_all(format!("{question}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    let mut answer: Value = serde_json::from_str(&line)?;
+    Ok(match answer.get("error").and_then(Value::as_str) {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(answer.get_mut("ok").map(Value::take).unwrap_or_default()),
+    })
+}
+
+/// A case as a line of `psirtd cases --json`.
+fn case_json(case: &Case, now: Timestamp) -> Value {
+    let deadlines: Vec<Value> = case
+        .deadlines
+        .iter()
+        .map(|deadline| json!({ "kind": deadline.kind.word(), "due": deadline.due, "state": deadline.state(now) }))
+        .collect();
+    json!({
+        "id": case.id,
+        "phase": case.phase.word(),
+        "subject": case.subject,
+        "reporter": case.reporter.as_ref().map(|reporter| &reporter.address),
+        "owner": null,
+        "received_at": case.received_at,
+        "acknowledged_at": case.acknowledged_at,
+        "not_acknowledged": case.not_acknowledged,
+        "missing": case.missing,
+        "mails": case.mails.len(),
+        "deadlines": deadlines,
+    })
+}
+
+fn whole_case_json(case: &Case, now: Timestamp) -> Value {
+    let mut whole = case_json(case, now);
+    let mails: Vec<Value> = case
+        .mails
+        .iter()
+        .map(|mail| {
+            let from = mail.from.as_ref().map(|from| &from.address);
+            let message_id = bracketed(mail.message_id.as_deref());
+            json!({ "mail": mail.mail, "at": mail.at, "kind": mail.kind.word(), "from": from,
+                    "message_id": message_id, "problem": mail.problem })
+        })
+        .collect();
+    let letters: Vec<Value> = case
+        .letters
+        .iter()
+        .map(|letter| {
+            json!({ "id": letter.id, "kind": letter.kind.word(), "to": letter.to.address, "state": letter.state.word(),
+                    "attempts": letter.attempts, "message_id": bracketed(letter.message_id.as_deref()) })
+        })
+        .collect();
+    if let Some(fields) = whole.as_object_mut() {
+        fields.insert("timeline".to_owned(), json!(case.timeline));
+        fields.insert("mail_list".to_owned(), mails.into());
+        fields.insert("letters".to_owned(), letters.into());
+    }
+    whole
+}
+
+fn posting_json(posting: &Posting) -> Value {
+    json!({
+        "id": posting.id,
+        "case": posting.case,
+        "kind": posting.kind.word(),
+        "to": posting.to.address,
+        "state": posting.state.word(),
+        "attempts": posting.attempts,
+        "queued_at": posting.queued_at,
+        "next_attempt": posting.next_attempt,
+        "last_reply": posting.last_reply,
+        "message_id": bracketed(posting.message_id.as_deref()),
+    })
+}
+
+/// A Message-ID as it stands in a mail.
+pub fn bracketed(id: Option<&str>) -> Option<String> {
+    id.map(|id| format!("<{id}>"))
+}

@@ -1,0 +1,180 @@
+//! Builds the house from the configuration, supervises the doors, and locks up.
+//!
+//! # What it is for
+//! [`Daemon::open`] opens the store and starts the pipeline; [`Daemon::open_doors`] lets mail in and letters out; and
+//! [`Daemon::serve`] stays until it is told to stop. The demo and the tests use the same three.
+//!
+//! # Invariants
+//! * On SIGTERM or SIGINT no more mail is taken in, letters under way are finished, what was handed over is recorded: within
+//!   [`DRAIN`]. SIGKILL is always safe.
+//! * systemd hears READY when the doors are open, and a sign of life only when the pipeline answers.
+//!
+//! # Fatal
+//! A pipeline that ended: its disk failed. systemd starts psirtd again.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::message::Mailbox;
+use crate::pipeline::{Ended, Handle, Pipeline};
+use crate::store::{self, StoreError};
+use crate::{control, inbox, outbox};
+
+/// The time that locking up may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why the daemon could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gave no thread, no signal handler.
+    #[error("the system refused: {0}")]
+    Io(#[from] std::io::Error),
+    /// The pipeline ended while it was needed.
+    #[error("stopped, because nothing can be recorded any more: {0}")]
+    Pipeline(String),
+}
+
+/// A running house.
+#[derive(Debug)]
+pub struct Daemon {
+    pipeline: Handle,
+    ended: Ended,
+    doors: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    clock: Clock,
+    inbox: inbox::Settings,
+    outbox: outbox::Settings,
+    desk: Mailbox,
+    state: PathBuf,
+}
+
+impl Daemon {
+    /// Opens the store and starts the pipeline; the doors stay closed.
+    pub fn open(config: Config, clock: Clock) -> Result<Self, DaemonError> {
+        let Config { policy, keyring, letterhead, state, inbox, outbox, warnings } = config;
+        let (writer, reader, notices) = store::open(&state, clock.now())?;
+        for notice in &notices.0 {
+            warn!("{notice}");
+        }
+        // warnings name addresses: the log only counts them, “psirtd check” shows them
+        if !warnings.is_empty() {
+            warn!(warnings = warnings.len(), "the configuration has warnings; see “psirtd check”");
+        }
+        let desk = policy.desk.clone();
+        let pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
+        let (pipeline, ended) = pipeline.start()?;
+        let (stop, _) = watch::channel(false);
+        Ok(Self { pipeline, ended, doors: JoinSet::new(), stop, clock, inbox, outbox, desk, state })
+    }
+
+    /// How to reach the pipeline.
+    pub fn pipeline(&self) -> &Handle {
+        &self.pipeline
+    }
+
+    /// Opens inbox, outbox and control.
+    pub fn open_doors(&mut self) {
+        let stop = || self.stop.subscribe();
+        let (pipeline, clock) = (&self.pipeline, &self.clock);
+        self.doors.spawn(inbox::run(self.inbox.clone(), pipeline.clone(), clock.clone(), stop()));
+        self.doors.spawn(outbox::run(
+            self.outbox.clone(),
+            self.desk.clone(),
+            pipeline.clone(),
+            clock.clone(),
+            stop(),
+        ));
+        self.doors.spawn(control::serve(self.state.clone(), pipeline.clone(), clock.clone(), stop()));
+    }
+
+    /// Serves until `enough` is done, or something fatal happens; then locks up.
+    pub async fn serve(mut self, enough: impl Future<Output = ()>) -> Result<(), DaemonError> {
+        let watchdog = tokio::spawn(watchdog(self.pipeline.clone()));
+        info!(version = env!("CARGO_PKG_VERSION"), inbox = ?self.inbox, outbox = ?self.outbox, "psirtd is up");
+        notify(&[sd_notify::NotifyState::Ready]);
+        let fatal = tokio::select! {
+            () = enough => None,
+            ended = &mut self.ended => Some(why(ended)),
+        };
+        notify(&[sd_notify::NotifyState::Stopping]);
+        watchdog.abort();
+        match fatal {
+            Some(why) => Err(DaemonError::Pipeline(why)),
+            None => self.close().await,
+        }
+    }
+
+    /// Locks up: doors, then pipeline.
+    pub async fn close(mut self) -> Result<(), DaemonError> {
+        // without doors nobody hears it
+        let _unheard = self.stop.send(true);
+        let locking_up = async { while self.doors.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, locking_up).await.is_err() {
+            warn!("letters under way were cut off; they are sent again at the next start");
+            self.doors.shutdown().await;
+        }
+        drop(self.pipeline);
+        match tokio::time::timeout(DRAIN, self.ended).await {
+            Ok(Ok(Ok(()))) => {
+                info!("psirtd is down");
+                Ok(())
+            }
+            Ok(ended) => Err(DaemonError::Pipeline(why(ended))),
+            Err(_) => {
+                Err(DaemonError::Pipeline(format!("the pipeline did not end within {} s", DRAIN.as_secs())))
+            }
+        }
+    }
+}
+
+/// Runs a desk until SIGTERM or SIGINT.
+pub async fn run(config: Config, clock: Clock) -> Result<(), DaemonError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut daemon = Daemon::open(config, clock)?;
+    daemon.open_doors();
+    daemon
+        .serve(async {
+            tokio::select! {
+                _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
+                _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
+            }
+        })
+        .await
+}
+
+fn why<E: std::fmt::Display>(ended: Result<Result<(), E>, tokio::sync::oneshot::error::RecvError>) -> String {
+    match ended {
+        Ok(Ok(())) => "the pipeline ended".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the pipeline panicked".to_owned(),
+    }
+}
+
+/// Tells systemd that psirtd lives, as long as the pipeline answers.
+async fn watchdog(pipeline: Handle) {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        tokio::time::sleep(interval / 3).await;
+        match tokio::time::timeout(interval, pipeline.ping()).await {
+            Ok(Ok(())) => notify(&[sd_notify::NotifyState::Watchdog]),
+            _ => error!("the pipeline does not answer: no sign of life to the watchdog"),
+        }
+    }
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    // outside systemd there is nobody to tell
+    let _nobody = sd_notify::notify(states);
+}

@@ -1,0 +1,284 @@
+//! The case: one report and everything that follows from it.
+//!
+//! # Invariants
+//! * A case is nothing but the fold of its events: [`Case::apply`] cannot refuse history.
+//! * It is made of orthogonal parts (phase, deadlines, letters), not of one long enumeration.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::deadline::Deadline;
+use crate::domain::event::{Event, What};
+use crate::domain::intake::Kind;
+use crate::domain::letter::{LetterId, LetterKind, LetterState};
+use crate::domain::message::{Digest, Mailbox};
+use crate::domain::report::Item;
+
+/// `PREFIX-YEAR-NNNN`: at least four digits, counted from 1 every year.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CaseId(String);
+
+impl CaseId {
+    /// The `number`th case of a year.
+    pub fn new(prefix: &str, year: i16, number: u32) -> Self {
+        Self(format!("{prefix}-{year:04}-{number:04}"))
+    }
+
+    /// As a person typed it; whether there is such a case is another question.
+    pub fn typed(text: &str) -> Self {
+        Self(text.trim().to_uppercase())
+    }
+
+    /// The written form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a case stands on its way from report to fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nobody has looked at it yet.
+    Received,
+}
+
+impl Phase {
+    /// As people and `--json` read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+        }
+    }
+}
+
+/// One report and everything that follows from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its name.
+    pub id: CaseId,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The report's subject; none when it was protected by encryption.
+    pub subject: Option<String>,
+    /// Who reported.
+    pub reporter: Option<Mailbox>,
+    /// When the report reached the mailbox.
+    pub received_at: Timestamp,
+    /// When the acknowledgement left the house.
+    pub acknowledged_at: Option<Timestamp>,
+    /// Why no acknowledgement was written.
+    pub not_acknowledged: Option<String>,
+    /// What was promised.
+    pub deadlines: Vec<Deadline>,
+    /// What the report lacks.
+    pub missing: Vec<Item>,
+    /// Its mails, in order of receipt.
+    pub mails: Vec<CaseMail>,
+    /// Its letters, in order of writing.
+    pub letters: Vec<CaseLetter>,
+    /// What happened, in a person's words.
+    pub timeline: Vec<Entry>,
+}
+
+/// A mail of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseMail {
+    /// The file it lies in.
+    pub mail: Digest,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What it is.
+    pub kind: Kind,
+    /// Its author.
+    pub from: Option<Mailbox>,
+    /// Its Message-ID.
+    pub message_id: Option<String>,
+    /// Why it could not be opened.
+    pub problem: Option<String>,
+}
+
+/// A letter of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseLetter {
+    /// Its name.
+    pub id: LetterId,
+    /// Its kind.
+    pub kind: LetterKind,
+    /// To whom.
+    pub to: Mailbox,
+    /// Where it stands.
+    pub state: LetterState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Its own Message-ID; none as long as it is not sealed.
+    pub message_id: Option<String>,
+}
+
+/// A line of a case's timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: String,
+    /// Who did it: an address, or `psirtd`.
+    pub who: String,
+}
+
+impl Case {
+    /// The case that an opening event opens; `None` for every other event.
+    pub fn open(event: &Event) -> Option<Self> {
+        let (Some(id), What::CaseOpened { subject, reporter, received_at, deadlines, missing }) =
+            (&event.case, &event.what)
+        else {
+            return None;
+        };
+        let who = reporter.as_ref().map_or_else(|| "unknown".to_owned(), |reporter| reporter.address.clone());
+        Some(Self {
+            id: id.clone(),
+            phase: Phase::Received,
+            subject: subject.clone(),
+            reporter: reporter.clone(),
+            received_at: *received_at,
+            acknowledged_at: None,
+            not_acknowledged: None,
+            deadlines: deadlines.clone(),
+            missing: missing.clone(),
+            mails: Vec::new(),
+            letters: Vec::new(),
+            timeline: vec![Entry { at: event.at, what: "case opened".to_owned(), who }],
+        })
+    }
+
+    /// Lets one more event of this case become history.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.what {
+            What::CaseOpened { .. } => {}
+            What::MailRecorded { mail, kind, from, message_id, problem, why_no_answer, .. } => {
+                if self.mails.is_empty() {
+                    self.not_acknowledged = why_no_answer.clone();
+                }
+                self.mails.push(CaseMail {
+                    mail: mail.clone(),
+                    at: event.at,
+                    kind: *kind,
+                    from: from.clone(),
+                    message_id: message_id.clone(),
+                    problem: problem.clone(),
+                });
+            }
+            What::LetterQueued { letter, kind, to, message_id, .. } => {
+                self.put_letter(letter, *kind, to, LetterState::Active, Some(message_id.clone()));
+            }
+            What::LetterHeld { letter, kind, to, .. } => {
+                self.put_letter(letter, *kind, to, LetterState::Held, None);
+            }
+            What::LetterSent { letter, .. } => {
+                if self.move_letter(letter, LetterState::Sent, 1) == Some(LetterKind::Acknowledgement)
+                    && self.acknowledged_at.is_none()
+                {
+                    self.acknowledged_at = Some(event.at);
+                }
+            }
+            What::LetterDeferred { letter, .. } => {
+                self.move_letter(letter, LetterState::Deferred, 1);
+            }
+            What::LetterReturned { letter, .. } => {
+                self.move_letter(letter, LetterState::Returned, 1);
+            }
+            What::LetterStopped { letter, .. } => {
+                self.move_letter(letter, LetterState::Held, 0);
+            }
+            What::LetterReleased { letter } => {
+                self.move_letter(letter, LetterState::Active, 0);
+            }
+        }
+        if let Some((what, who)) = self.tell(event) {
+            self.timeline.push(Entry { at: event.at, what, who });
+        }
+    }
+
+    /// The next promise to keep.
+    pub fn next_deadline(&self) -> Option<&Deadline> {
+        self.deadlines.iter().min_by_key(|deadline| deadline.due)
+    }
+
+    /// Is this id the Message-ID of one of this case's mails or letters? (For threading a letter to its reader.)
+    pub fn letters_to<'a>(
+        &'a self,
+        address: &'a Mailbox,
+        kind: LetterKind,
+    ) -> impl Iterator<Item = &'a CaseLetter> {
+        let address = address.canonical();
+        self.letters.iter().filter(move |letter| letter.kind == kind && letter.to.canonical() == address)
+    }
+
+    fn put_letter(
+        &mut self,
+        id: &LetterId,
+        kind: LetterKind,
+        to: &Mailbox,
+        state: LetterState,
+        message_id: Option<String>,
+    ) {
+        if let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == *id) {
+            letter.state = state;
+            letter.message_id = message_id;
+        } else {
+            let letter = CaseLetter { id: id.clone(), kind, to: to.clone(), state, attempts: 0, message_id };
+            self.letters.push(letter);
+        }
+    }
+
+    fn move_letter(&mut self, id: &LetterId, state: LetterState, attempts: u32) -> Option<LetterKind> {
+        let letter = self.letters.iter_mut().find(|letter| letter.id == *id)?;
+        letter.state = state;
+        letter.attempts = letter.attempts.saturating_add(attempts);
+        Some(letter.kind)
+    }
+
+    /// The timeline's words for an event.
+    fn tell(&self, event: &Event) -> Option<(String, String)> {
+        let named = |letter: &LetterId| {
+            self.letters.iter().find(|known| known.id == *letter).map_or_else(
+                || format!("letter {letter}"),
+                |known| format!("{} {letter} to {}", known.kind.word(), known.to.address),
+            )
+        };
+        let (what, who) = match &event.what {
+            What::CaseOpened { .. } => return None,
+            What::MailRecorded { kind, from, problem, .. } => {
+                let problem =
+                    problem.as_ref().map_or_else(String::new, |problem| format!(", not opened: {problem}"));
+                let who = from.as_ref().map_or("unknown", |from| from.address.as_str());
+                (format!("{} recorded{problem}", kind.word()), who)
+            }
+            What::LetterQueued { letter, .. } => (format!("{} queued", named(letter)), "psirtd"),
+            What::LetterHeld { letter, reason, .. } => {
+                (format!("{} held: {reason}", named(letter)), "psirtd")
+            }
+            What::LetterSent { letter, reply } => (format!("{} sent: {reply}", named(letter)), "psirtd"),
+            What::LetterDeferred { letter, reply, .. } => {
+                (format!("{} deferred: {reply}", named(letter)), "psirtd")
+            }
+            What::LetterReturned { letter, reply } => {
+                (format!("{} returned: {reply}", named(letter)), "psirtd")
+            }
+            What::LetterStopped { letter, reason } => {
+                (format!("{} held: {reason}", named(letter)), "operator")
+            }
+            What::LetterReleased { letter } => (format!("{} released", named(letter)), "operator"),
+        };
+        Some((what, who.to_owned()))
+    }
+}

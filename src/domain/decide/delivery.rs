@@ -1,0 +1,147 @@
+//! What follows from an attempt to deliver a letter, or from a person's word about it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::backoff::LETTERS;
+use crate::domain::decide::{Decision, Facts, mail};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{GIVE_UP_AFTER, LetterState, Outcome, Posting};
+use crate::domain::message::Message;
+use crate::domain::policy::Policy;
+
+/// See [`super::decide`]. The outcome of a letter that a person has stopped meanwhile is recorded all the same when it went
+/// out: history cannot be refused.
+pub(super) fn decide(facts: &Facts, posting: &Posting, outcome: &Outcome, now: Timestamp) -> Decision {
+    let letter = posting.id.clone();
+    let what = match outcome {
+        Outcome::Accepted(reply) => What::LetterSent { letter, reply: reply.clone() },
+        _ if posting.state == LetterState::Held => return Decision::default(),
+        Outcome::Permanent(reply) => What::LetterReturned { letter, reply: reply.clone() },
+        Outcome::Transient(reply) => {
+            let wait = LETTERS.wait(posting.attempts.saturating_add(1), facts.jitter);
+            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+            let next_attempt = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+            if next_attempt.duration_since(posting.queued_at) > GIVE_UP_AFTER {
+                let reply = format!(
+                    "given up after {} attempts in five days; last: {reply}",
+                    posting.attempts.saturating_add(1)
+                );
+                What::LetterReturned { letter, reply }
+            } else {
+                What::LetterDeferred { letter, reply: reply.clone(), next_attempt }
+            }
+        }
+    };
+    only(posting, what, now)
+}
+
+/// A person stops a letter that has not left yet.
+pub(super) fn hold(posting: &Posting, reason: &str, now: Timestamp) -> Decision {
+    match posting.state {
+        LetterState::Active | LetterState::Deferred => {
+            let what = What::LetterStopped { letter: posting.id.clone(), reason: reason.to_owned() };
+            only(posting, what, now)
+        }
+        LetterState::Held | LetterState::Sent | LetterState::Returned => Decision::default(),
+    }
+}
+
+/// A person lets a letter go: sealed ones get their turn, unsealed ones are written again.
+pub(super) fn release(
+    facts: &Facts,
+    posting: &Posting,
+    about: Option<&Arc<Message>>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    if posting.state == LetterState::Sent {
+        return Decision::default();
+    }
+    if posting.bytes.is_some() {
+        return only(posting, What::LetterReleased { letter: posting.id.clone() }, now);
+    }
+    let letters = facts.case.as_ref().zip(about).and_then(|(case, about)| {
+        mail::write_again(case, &posting.id, posting.kind, &posting.to, about, policy)
+    });
+    Decision { events: Vec::new(), letters: letters.into_iter().collect() }
+}
+
+fn only(posting: &Posting, what: What, now: Timestamp) -> Decision {
+    Decision { events: vec![Event { at: now, case: Some(posting.case.clone()), what }], letters: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::letter::{LetterId, LetterKind};
+    use crate::domain::message::{Digest, Mailbox};
+
+    fn posting() -> Posting {
+        let case = CaseId::new("EX", 2026, 1);
+        let what = What::LetterQueued {
+            letter: LetterId::new(&case, 1),
+            kind: LetterKind::Acknowledgement,
+            to: Mailbox::bare("rita@example.net"),
+            message_id: "x@example.org".to_owned(),
+            bytes: Digest::from_bytes(&[1]),
+            mail: Digest::from_bytes(&[2]),
+        };
+        Posting::begin(&Event { at: "2026-11-20T12:00:00Z".parse().unwrap(), case: Some(case), what })
+            .unwrap()
+    }
+
+    fn attempt(posting: &mut Posting, outcome: &Outcome, now: Timestamp) {
+        let facts = Facts { jitter: 0.5, ..Facts::default() };
+        for event in decide(&facts, posting, outcome, now).events {
+            posting.apply(&event);
+        }
+    }
+
+    #[test]
+    fn a_deferred_letter_is_tried_for_five_days_and_then_returned() {
+        let mut posting = posting();
+        let busy = Outcome::Transient("451 busy".to_owned());
+        let mut waits = Vec::new();
+        while let Some(turn) = posting.next_attempt {
+            attempt(&mut posting, &busy, turn);
+            waits.extend(posting.next_attempt.map(|next| next.duration_since(turn).as_mins()));
+        }
+        assert_eq!(waits[..9], [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+        assert_eq!(posting.state, LetterState::Returned);
+        assert!(
+            posting
+                .last_reply
+                .unwrap()
+                .starts_with("given up after 66 attempts in five days; last: 451 busy")
+        );
+    }
+
+    #[test]
+    fn accepted_and_refused() {
+        let mut accepted = posting();
+        let now = "2026-11-20T12:00:01Z".parse().unwrap();
+        attempt(&mut accepted, &Outcome::Accepted("250 2.0.0 Ok: queued as ABC".to_owned()), now);
+        assert_eq!((accepted.state, accepted.attempts, accepted.next_attempt), (LetterState::Sent, 1, None));
+        let mut refused = posting();
+        attempt(&mut refused, &Outcome::Permanent("550 no such user".to_owned()), now);
+        assert_eq!(
+            (refused.state, refused.last_reply.as_deref()),
+            (LetterState::Returned, Some("550 no such user"))
+        );
+    }
+
+    #[test]
+    fn a_letter_stopped_while_it_was_under_way() {
+        let now = "2026-11-20T12:00:01Z".parse().unwrap();
+        let mut stopped = posting();
+        hold(&stopped.clone(), "wrong address", now).events.iter().for_each(|event| stopped.apply(event));
+        assert_eq!(stopped.state, LetterState::Held);
+        attempt(&mut stopped, &Outcome::Transient("451 busy".to_owned()), now);
+        assert_eq!(stopped.state, LetterState::Held, "an attempt that failed does not set it going again");
+        attempt(&mut stopped, &Outcome::Accepted("250 Ok".to_owned()), now);
+        assert_eq!(stopped.state, LetterState::Sent, "what left the house left the house");
+    }
+}

@@ -1,0 +1,281 @@
+//! What follows from a mail: a case or a line in one, an acknowledgement, a relay a coordinator.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::case::{Case, CaseId};
+use crate::domain::deadline::{Deadline, DeadlineKind, promised};
+use crate::domain::decide::{Decision, Facts};
+use crate::domain::event::{Event, What};
+use crate::domain::intake::{Intake, judge};
+use crate::domain::letter::{Acknowledgement, Body, Letter, LetterId, LetterKind, Protection, Relay};
+use crate::domain::message::{Mailbox, Message};
+use crate::domain::policy::Policy;
+use crate::domain::report;
+
+/// See [`super::decide`].
+pub(super) fn decide(
+    facts: &Facts,
+    message: &Arc<Message>,
+    received_at: Timestamp,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    let intake = judge(message, policy, facts.case.is_some());
+    let mut decision = Decision::default();
+    let mut case = facts.case.clone();
+    if intake.opens_case {
+        let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
+        let opened = Event { at: now, case: Some(id), what: opened(message, received_at, policy) };
+        case = Case::open(&opened);
+        decision.events.push(opened);
+    }
+    decision.events.push(Event {
+        at: now,
+        case: case.as_ref().map(|case| case.id.clone()),
+        what: recorded(message, &intake),
+    });
+    let Some(case) = case else { return decision };
+
+    let mut desk = WritingDesk { case: &case, message, policy, intake: &intake, next: case.letters.len() };
+    if intake.opens_case && intake.why_no_answer.is_none() {
+        decision.letters.extend(desk.acknowledgement());
+    }
+    decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
+    decision
+}
+
+/// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes).
+pub(super) fn write_again(
+    case: &Case,
+    id: &LetterId,
+    kind: LetterKind,
+    to: &Mailbox,
+    message: &Arc<Message>,
+    policy: &Policy,
+) -> Option<Letter> {
+    let first = case.mails.first().is_some_and(|mail| mail.mail == message.digest);
+    let intake = judge(message, policy, !first);
+    let received =
+        case.mails.iter().find(|mail| mail.mail == message.digest).map_or(case.received_at, |mail| mail.at);
+    let received = if first { case.received_at } else { received };
+    let mut desk = WritingDesk { case, message, policy, intake: &intake, next: 0 };
+    let letter = match kind {
+        LetterKind::Acknowledgement => desk.acknowledgement()?,
+        LetterKind::Relay => desk.relay(to, received),
+    };
+    Some(Letter { id: id.clone(), ..letter })
+}
+
+fn opened(message: &Message, received_at: Timestamp, policy: &Policy) -> What {
+    What::CaseOpened {
+        // a subject that was encrypted is decrypted text: it goes to the team's relay, not to the disk
+        subject: if message.subject_is_secret { None } else { message.subject.clone() },
+        reporter: message.author().cloned(),
+        received_at,
+        deadlines: promised(policy, received_at),
+        missing: report::missing(message),
+    }
+}
+
+fn recorded(message: &Message, intake: &Intake) -> What {
+    What::MailRecorded {
+        mail: message.digest.clone(),
+        kind: intake.kind,
+        from: message.author().cloned(),
+        message_id: message.message_id.clone(),
+        size: message.size,
+        encryption: message.encryption,
+        signature: message.signature.word().to_owned(),
+        problem: message.problem.clone(),
+        why_no_answer: intake.why_no_answer.clone(),
+    }
+}
+
+/// Where the letters about one mail are written.
+struct WritingDesk<'a> {
+    case: &'a Case,
+    message: &'a Arc<Message>,
+    policy: &'a Policy,
+    intake: &'a Intake,
+    next: usize,
+}
+
+impl WritingDesk<'_> {
+    fn next_id(&mut self) -> LetterId {
+        self.next = self.next.saturating_add(1);
+        LetterId::new(&self.case.id, self.next)
+    }
+
+    /// To the From address, never to Reply-To (RFC 3834 §4). None when From is not one address.
+    fn acknowledgement(&mut self) -> Option<Letter> {
+        let to = self.message.author()?.clone();
+        let calendar = &self.policy.calendar;
+        let due = |kind| {
+            let deadline = self.case.deadlines.iter().find(|deadline: &&Deadline| deadline.kind == kind);
+            calendar.date(deadline.map_or(self.case.received_at, |deadline| deadline.due))
+        };
+        let body = Acknowledgement {
+            first_response: due(DeadlineKind::FirstResponse),
+            plan: due(DeadlineKind::Plan),
+            within: self.policy.first_response.to_string(),
+            zone: calendar.zone.iana_name().unwrap_or("UTC").to_owned(),
+            missing: self.case.missing.clone(),
+            unreadable: self.message.is_unreadable(),
+            too_large: self.message.not_fetched,
+            came_in_clear: !self.message.came_encrypted(),
+            public_tracker: self.policy.public_tracker.clone(),
+            process: self.policy.process.clone(),
+        };
+        let encrypt = self.message.came_encrypted() && self.message.reporter_cert_known;
+        let mut references = self.message.references.clone();
+        if references.is_empty() {
+            references.extend(self.message.parents.first().cloned());
+        }
+        references.extend(self.message.message_id.clone());
+        Some(Letter {
+            id: self.next_id(),
+            case: self.case.id.clone(),
+            to,
+            protection: if encrypt { Protection::Encrypted } else { Protection::Signed },
+            in_reply_to: self.message.message_id.clone(),
+            references,
+            about: Arc::clone(self.message),
+            body: Body::Acknowledgement(body),
+        })
+    }
+
+    /// To one person of the team; always encrypted. It threads with that person's earlier relays of the case, and shows
+    /// nobody on the way which mail it is about.
+    fn relay(&mut self, to: &Mailbox, received_at: Timestamp) -> Letter {
+        let zone = &self.policy.calendar.zone;
+        let at_the_desk =
+            |at: Timestamp| at.to_zoned(zone.clone()).strftime("%a, %d %b %Y %H:%M %Z").to_string();
+        let earlier: Vec<String> = self
+            .case
+            .letters_to(to, LetterKind::Relay)
+            .filter_map(|letter| letter.message_id.clone())
+            .collect();
+        let first = self.case.mails.first().is_none_or(|mail| mail.mail == self.message.digest);
+        let body = Relay {
+            occasion: if first { "new report" } else { "follow-up" }.to_owned(),
+            received: at_the_desk(received_at),
+            deadlines: self
+                .case
+                .deadlines
+                .iter()
+                .map(|deadline| (deadline.kind.word().to_owned(), at_the_desk(deadline.due)))
+                .collect(),
+            missing: self.case.missing.clone(),
+            why_no_answer: self.intake.why_no_answer.clone(),
+        };
+        Letter {
+            id: self.next_id(),
+            case: self.case.id.clone(),
+            to: to.clone(),
+            protection: Protection::Encrypted,
+            in_reply_to: earlier.last().cloned(),
+            references: earlier,
+            about: Arc::clone(self.message),
+            body: Body::Relay(body),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::message::{Encryption, Marks};
+
+    fn now() -> Timestamp {
+        "2026-11-20T23:00:00Z".parse().unwrap()
+    }
+
+    fn report() -> Message {
+        Message {
+            from: vec![Mailbox::bare("rita@example.net")],
+            subject: Some("Heap overflow".to_owned()),
+            message_id: Some("r1@example.net".to_owned()),
+            ..Message::default()
+        }
+    }
+
+    fn decided(facts: &Facts, message: Message) -> Decision {
+        decide(facts, &Arc::new(message), now(), &policy(), now())
+    }
+
+    fn kinds(decision: &Decision) -> Vec<(String, &'static str, Protection)> {
+        decision
+            .letters
+            .iter()
+            .map(|letter| (letter.to.address.clone(), letter.kind().word(), letter.protection))
+            .collect()
+    }
+
+    #[test]
+    fn a_report_opens_a_case_is_acknowledged_and_relayed_to_coordinators_only() {
+        let decision = decided(&Facts { next_number: 7, ..Facts::default() }, report());
+        assert_eq!(decision.events[0].case.as_ref().unwrap().as_str(), "EX-2026-0007");
+        assert_eq!(
+            kinds(&decision),
+            [
+                ("rita@example.net".to_owned(), "acknowledgement", Protection::Signed),
+                ("ada@example.org".to_owned(), "relay", Protection::Encrypted),
+            ]
+        );
+        let Body::Acknowledgement(body) = &decision.letters[0].body else { panic!("an acknowledgement") };
+        assert_eq!(body.first_response.to_string(), "2026-11-25");
+        assert_eq!(decision.letters[0].references, ["r1@example.net"]);
+    }
+
+    #[test]
+    fn a_secret_subject_does_not_reach_the_journal() {
+        let secret = Message { subject_is_secret: true, encryption: Encryption::Whole, ..report() };
+        let decision = decided(&Facts { next_number: 1, ..Facts::default() }, secret);
+        assert!(!serde_json::to_string(&decision.events).unwrap().contains("Heap overflow"));
+    }
+
+    #[test]
+    fn an_encrypted_report_is_answered_encrypted_only_to_a_known_certificate() {
+        let facts = Facts { next_number: 1, ..Facts::default() };
+        let encrypted = || Message { encryption: Encryption::Whole, decrypted: true, ..report() };
+        assert_eq!(decided(&facts, encrypted()).letters[0].protection, Protection::Signed);
+        let known = Message { reporter_cert_known: true, ..encrypted() };
+        assert_eq!(decided(&facts, known).letters[0].protection, Protection::Encrypted);
+        let known_but_plain = Message { reporter_cert_known: true, ..report() };
+        assert_eq!(decided(&facts, known_but_plain).letters[0].protection, Protection::Signed);
+    }
+
+    #[test]
+    fn a_follow_up_goes_to_the_team_and_is_not_acknowledged_again() {
+        let first = decided(&Facts { next_number: 1, ..Facts::default() }, report());
+        let mut case = Case::open(&first.events[0]).unwrap();
+        first.events.iter().for_each(|event| case.apply(event));
+        let follow_up = Message {
+            message_id: Some("r2@example.net".to_owned()),
+            digest: crate::domain::message::Digest::from_bytes(&[2]),
+            ..report()
+        };
+        let decision = decided(&Facts { case: Some(case), next_number: 2, jitter: 0.0 }, follow_up);
+        assert_eq!(kinds(&decision), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
+        assert_eq!(decision.events.len(), 1);
+    }
+
+    #[test]
+    fn a_scanner_gets_a_case_but_no_answer_and_a_vacation_gets_neither() {
+        let facts = Facts { next_number: 1, ..Facts::default() };
+        let auto = |value: &str| Message {
+            marks: Marks { auto_submitted: Some(value.to_owned()), ..Marks::default() },
+            ..report()
+        };
+        assert_eq!(
+            kinds(&decided(&facts, auto("auto-generated"))),
+            [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]
+        );
+        let vacation = decided(&facts, auto("auto-replied"));
+        assert_eq!((vacation.events.len(), vacation.letters.len()), (1, 0));
+        assert_eq!(vacation.events[0].case, None);
+    }
+}

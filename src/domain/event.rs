@@ -1,0 +1,148 @@
+//! What happened: the only thing that is journaled.
+//!
+//! # Invariants
+//! * An event is history. It cannot be refused by whoever applies it, and its written form never changes meaning: variants
+//!   and fields may be added, never renamed.
+//! * No text of a report is in an event but its subject; never an attachment, never decrypted text.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::case::CaseId;
+use crate::domain::deadline::Deadline;
+use crate::domain::intake::Kind;
+use crate::domain::letter::{LetterId, LetterKind};
+use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::report::Item;
+
+/// One thing that happened, to one case or to none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// The case it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub case: Option<CaseId>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The kinds of things that happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// A case was opened for a report.
+    CaseOpened {
+        /// The report's subject.
+        subject: Option<String>,
+        /// Who reported; none when From does not name exactly one mailbox.
+        reporter: Option<Mailbox>,
+        /// When the mail reached the mailbox.
+        received_at: Timestamp,
+        /// What was promised.
+        deadlines: Vec<Deadline>,
+        /// What the report lacks.
+        missing: Vec<Item>,
+    },
+    /// A mail was taken in.
+    MailRecorded {
+        /// The file it lies in.
+        mail: Digest,
+        /// What it is.
+        kind: Kind,
+        /// Its one author.
+        from: Option<Mailbox>,
+        /// Its Message-ID.
+        message_id: Option<String>,
+        /// Size in bytes.
+        size: u64,
+        /// Was it encrypted.
+        encryption: Encryption,
+        /// The word of the signature's verdict.
+        signature: String,
+        /// Why it could not be opened.
+        problem: Option<String>,
+        /// Why no automatic answer goes out.
+        why_no_answer: Option<String>,
+    },
+    /// A letter is sealed and waits for its turn.
+    LetterQueued {
+        /// Which.
+        letter: LetterId,
+        /// Its kind.
+        kind: LetterKind,
+        /// To whom.
+        to: Mailbox,
+        /// Its own Message-ID.
+        message_id: String,
+        /// The file its bytes lie in.
+        bytes: Digest,
+        /// The mail it is about.
+        mail: Digest,
+    },
+    /// A letter could not be sealed and waits for a person.
+    LetterHeld {
+        /// Which.
+        letter: LetterId,
+        /// Its kind.
+        kind: LetterKind,
+        /// To whom.
+        to: Mailbox,
+        /// Why.
+        reason: String,
+        /// The mail it is about, so that it can be written again.
+        mail: Digest,
+    },
+    /// The next server took responsibility for a letter.
+    LetterSent {
+        /// Which.
+        letter: LetterId,
+        /// The server's words.
+        reply: String,
+    },
+    /// A letter did not go out this time.
+    LetterDeferred {
+        /// Which.
+        letter: LetterId,
+        /// The server's or the system's words.
+        reply: String,
+        /// When it is tried again.
+        next_attempt: Timestamp,
+    },
+    /// A letter will never go out by itself: refused for good, or given up.
+    LetterReturned {
+        /// Which.
+        letter: LetterId,
+        /// The server's words, or why it was given up.
+        reply: String,
+    },
+    /// A person stopped a letter.
+    LetterStopped {
+        /// Which.
+        letter: LetterId,
+        /// Why, as the person or the command says.
+        reason: String,
+    },
+    /// A person lets a stopped or returned letter go, or asks for an attempt now.
+    LetterReleased {
+        /// Which.
+        letter: LetterId,
+    },
+}
+
+impl What {
+    /// The letter it is about.
+    pub fn letter(&self) -> Option<&LetterId> {
+        match self {
+            Self::CaseOpened { .. } | Self::MailRecorded { .. } => None,
+            Self::LetterQueued { letter, .. }
+            | Self::LetterHeld { letter, .. }
+            | Self::LetterSent { letter, .. }
+            | Self::LetterDeferred { letter, .. }
+            | Self::LetterReturned { letter, .. }
+            | Self::LetterStopped { letter, .. }
+            | Self::LetterReleased { letter } => Some(letter),
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What a mail is, and whether it deserves an automatic answer. Two decisions, never one.
+//!
+//! # Invariants
+//! * A rule that takes away the answer never takes away the case: only a mail that *answers or reports on a mail somebody
+//!   sent* (bounce, vacation, receipt, complaint) opens none.
+//! * A missing `Return-Path` is unknown, not null.
+//!
+//! # Standards
+//! RFC 3834 §2 (psirtd is a *service responder*: mail to the desk's address is a request to a service, so the answer goes to
+//! From, and this page documents it), RFC 5230 §4.6 (list fields, robot addresses), RFC 3464, RFC 8098, RFC 5965.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::message::{Mailbox, Message, ReturnPath};
+use crate::domain::policy::Policy;
+
+/// A mail that passed more servers than this is in a loop.
+const MAX_HOPS: usize = 50;
+
+/// What a mail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A new report.
+    Report,
+    /// A mail in the thread of a case.
+    Reply,
+    /// Written by a machine: vacation, notification, receipt.
+    Automatic,
+    /// A server's word about a mail that did not arrive.
+    Bounce,
+    /// Came through a mailing list.
+    List,
+    /// A filter in front of the mailbox condemned it.
+    Junk,
+}
+
+impl Kind {
+    /// As people and `--json` read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Reply => "reply",
+            Self::Automatic => "automatic",
+            Self::Bounce => "bounce",
+            Self::List => "list",
+            Self::Junk => "junk",
+        }
+    }
+}
+
+/// The two decisions about a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intake {
+    /// What it is.
+    pub kind: Kind,
+    /// It may become a case.
+    pub opens_case: bool,
+    /// Why no automatic answer goes out; none when one may.
+    pub why_no_answer: Option<String>,
+}
+
+/// Judges a mail. `in_thread`: its Message-ID chain leads to a case.
+pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
+    let answers_a_mail = answers_a_mail(message);
+    let mut why_no_answer = why_no_answer(message, policy);
+    let kind = if is_bounce(message) {
+        Kind::Bounce
+    } else if answers_a_mail || message.marks.auto_submitted.as_deref().is_some_and(|value| value != "no") {
+        Kind::Automatic
+    } else if in_thread {
+        why_no_answer = why_no_answer.or_else(|| Some("follow-up of a case".to_owned()));
+        Kind::Reply
+    } else if message.marks.junk {
+        Kind::Junk
+    } else if !message.marks.list.is_empty() {
+        Kind::List
+    } else if message.marks.precedence.as_deref().is_some_and(is_robot_precedence)
+        || !message.marks.robots.is_empty()
+    {
+        Kind::Automatic
+    } else {
+        Kind::Report
+    };
+    Intake { kind, opens_case: !in_thread && !answers_a_mail && kind != Kind::Bounce, why_no_answer }
+}
+
+/// The first rule that forbids an automatic answer, in a few words.
+fn why_no_answer(message: &Message, policy: &Policy) -> Option<String> {
+    let marks = &message.marks;
+    if message.return_path == ReturnPath::Null {
+        return Some("null return-path".to_owned());
+    }
+    if let Some(value) = marks.auto_submitted.as_deref().filter(|value| *value != "no") {
+        return Some(format!("auto-submitted: {value}"));
+    }
+    if let Some(report) = &marks.report {
+        return Some(format!("multipart/report: {report}"));
+    }
+    if let Some(field) = marks.list.first() {
+        return Some(field.clone());
+    }
+    if let Some(value) = marks.precedence.as_deref().filter(|value| is_robot_precedence(value)) {
+        return Some(format!("precedence: {value}"));
+    }
+    if let Some(value) = marks.suppress.as_deref().filter(|value| suppresses(value)) {
+        return Some(format!("x-auto-response-suppress: {value}"));
+    }
+    if let Some(field) = marks.robots.first() {
+        return Some(field.clone());
+    }
+    if marks.junk {
+        return Some("marked as junk".to_owned());
+    }
+    if marks.hops > MAX_HOPS {
+        return Some(format!("{} hops: a mail loop", marks.hops));
+    }
+    why_no_answer_to(message, policy)
+}
+
+/// The same, for reasons that lie in the author's address.
+fn why_no_answer_to(message: &Message, policy: &Policy) -> Option<String> {
+    let Some(author) = message.author() else {
+        return Some(format!("From names {} mailboxes", message.from.len()));
+    };
+    if !is_address(&author.address) {
+        return Some("From is no address that can be answered".to_owned());
+    }
+    if policy.is_own(&author.address) {
+        return Some("from the desk itself".to_owned());
+    }
+    let local = author.local_part();
+    is_robot(&local).then(|| format!("robot address: {local}"))
+}
+
+/// `local@domain`, and nothing that could end a line or an address early.
+pub fn is_address(address: &str) -> bool {
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c))
+    };
+    address.len() <= 254
+        && plain(local)
+        && plain(domain)
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+}
+
+/// RFC 5230 §4.6: addresses behind which no person reads.
+fn is_robot(local: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "mailer-daemon",
+        "mailerdaemon",
+        "postmaster",
+        "listserv",
+        "majordomo",
+        "no-reply",
+        "noreply",
+        "do-not-reply",
+        "donotreply",
+        "no_reply",
+        "bounce",
+        "bounces",
+    ];
+    NAMES.contains(&local)
+        || local.starts_with("owner-")
+        || local.starts_with("bounce-")
+        || local.starts_with("bounces-")
+        || local.starts_with("bounce+")
+        || local.starts_with("bounces+")
+        || local.starts_with("noreply-")
+        || local.starts_with("noreply+")
+        || local.starts_with("no-reply-")
+        || local.starts_with("no-reply+")
+        || ["-request", "-owner", "-bounces", "-bounce", "-noreply", "-no-reply"]
+            .iter()
+            .any(|end| local.ends_with(end))
+}
+
+fn is_robot_precedence(value: &str) -> bool {
+    matches!(value, "bulk" | "junk" | "list" | "auto_reply")
+}
+
+fn suppresses(value: &str) -> bool {
+    value.split(',').any(|word| matches!(word.trim(), "all" | "oof" | "autoreply"))
+}
+
+/// A server's word about a mail.
+fn is_bounce(message: &Message) -> bool {
+    let daemon = message
+        .author()
+        .map(Mailbox::local_part)
+        .is_some_and(|local| matches!(local.as_str(), "mailer-daemon" | "mailerdaemon"));
+    let robots = &message.marks.robots;
+    message.marks.report.as_deref() == Some("delivery-status")
+        || robots.iter().any(|field| field == "x-failed-recipients")
+        || daemon
+        || (message.return_path == ReturnPath::Null
+            && message.author().map(Mailbox::local_part).is_some_and(|local| local == "postmaster"))
+}
+
+/// It exists only because somebody sent a mail: an automatic reply, a receipt, a complaint, a bounce.
+fn answers_a_mail(message: &Message) -> bool {
+    let marks = &message.marks;
+    let auto = marks.auto_submitted.as_deref().unwrap_or("no");
+    let robot_null = message.return_path == ReturnPath::Null && (auto != "no" || !message.parents.is_empty());
+    let vacation =
+        marks.precedence.as_deref().is_some_and(|value| matches!(value, "bulk" | "junk" | "auto_reply"))
+            && marks.list.is_empty()
+            && (!message.parents.is_empty() || marks.precedence.as_deref() == Some("auto_reply"));
+    is_bounce(message)
+        || marks.report.is_some()
+        || matches!(auto, "auto-replied" | "auto-notified")
+        || robot_null
+        || vacation
+        || marks.robots.iter().any(|field| {
+            matches!(
+                field.as_str(),
+                "x-autoreply"
+                    | "x-autorespond"
+                    | "x-auto-reply-from"
+                    | "x-autoreply-from"
+                    | "x-ms-exchange-inbox-rules-loop"
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::message::Marks;
+
+    fn from(address: &str) -> Message {
+        Message { from: vec![Mailbox::bare(address)], ..Message::default() }
+    }
+
+    fn marked(change: impl FnOnce(&mut Marks)) -> Message {
+        let mut message = from("rita@example.net");
+        change(&mut message.marks);
+        message
+    }
+
+    /// (mail, kind, opens a case, why no answer)
+    #[test]
+    fn table() {
+        let list = || marked(|marks| marks.list = vec!["list-id".to_owned()]);
+        let auto = |value: &str| marked(|marks| marks.auto_submitted = Some(value.to_owned()));
+        let table: Vec<(&str, Message, Kind, bool, Option<&str>)> = vec![
+            ("a person", from("rita@example.net"), Kind::Report, true, None),
+            (
+                "out of office",
+                auto("auto-replied"),
+                Kind::Automatic,
+                false,
+                Some("auto-submitted: auto-replied"),
+            ),
+            (
+                "a scanner's report",
+                auto("auto-generated"),
+                Kind::Automatic,
+                true,
+                Some("auto-submitted: auto-generated"),
+            ),
+            ("said to be human", auto("no"), Kind::Report, true, None),
+            ("a list", list(), Kind::List, true, Some("list-id")),
+            (
+                "a DSN",
+                marked(|marks| marks.report = Some("delivery-status".to_owned())),
+                Kind::Bounce,
+                false,
+                Some("multipart/report: delivery-status"),
+            ),
+            (
+                "a read receipt",
+                marked(|marks| marks.report = Some("disposition-notification".to_owned())),
+                Kind::Automatic,
+                false,
+                Some("multipart/report: disposition-notification"),
+            ),
+            (
+                "null return-path and nothing else",
+                Message { return_path: ReturnPath::Null, ..from("rita@example.net") },
+                Kind::Report,
+                true,
+                Some("null return-path"),
+            ),
+            (
+                "null return-path from a daemon",
+                Message { return_path: ReturnPath::Null, ..from("MAILER-DAEMON@mx.example.net") },
+                Kind::Bounce,
+                false,
+                Some("null return-path"),
+            ),
+            (
+                "bulk",
+                marked(|marks| marks.precedence = Some("bulk".to_owned())),
+                Kind::Automatic,
+                true,
+                Some("precedence: bulk"),
+            ),
+            (
+                "no auto-response, please",
+                marked(|marks| marks.suppress = Some("dr, oof".to_owned())),
+                Kind::Report,
+                true,
+                Some("x-auto-response-suppress: dr, oof"),
+            ),
+            (
+                "suppresses receipts only",
+                marked(|marks| marks.suppress = Some("dr, rn".to_owned())),
+                Kind::Report,
+                true,
+                None,
+            ),
+            (
+                "a robot's address",
+                from("no-reply@scanner.example"),
+                Kind::Report,
+                true,
+                Some("robot address: no-reply"),
+            ),
+            ("ourselves", from("Security@Example.ORG"), Kind::Report, true, Some("from the desk itself")),
+            ("nobody", Message::default(), Kind::Report, true, Some("From names 0 mailboxes")),
+            ("no address", from("rita"), Kind::Report, true, Some("From is no address that can be answered")),
+            ("a loop", marked(|marks| marks.hops = 51), Kind::Report, true, Some("51 hops: a mail loop")),
+        ];
+        for (name, message, kind, opens_case, why) in table {
+            let intake = judge(&message, &policy(), false);
+            assert_eq!(
+                (intake.kind, intake.opens_case, intake.why_no_answer.as_deref()),
+                (kind, opens_case, why),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_authors_get_no_answer() {
+        let message = Message {
+            from: vec![Mailbox::bare("a@example.net"), Mailbox::bare("b@example.net")],
+            ..Message::default()
+        };
+        assert_eq!(
+            judge(&message, &policy(), false).why_no_answer.as_deref(),
+            Some("From names 2 mailboxes")
+        );
+    }
+
+    #[test]
+    fn a_follow_up_is_a_reply_and_not_answered_again() {
+        let intake = judge(&from("rita@example.net"), &policy(), true);
+        assert_eq!((intake.kind, intake.opens_case), (Kind::Reply, false));
+        assert_eq!(intake.why_no_answer.as_deref(), Some("follow-up of a case"));
+    }
+
+    #[test]
+    fn addresses() {
+        for good in ["a@b", "rita+x@example.net", "prvs=1234=rita@example.net", "δοκιμή@παράδειγμα.gr"]
+        {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in ["", "a", "@b", "a@", "a b@c", "a@b\r\nBcc: x@y", "<a@b>", "a@.b", "a@b.", "\"a\"@b,c@d"] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+}

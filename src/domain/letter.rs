@@ -1,0 +1,302 @@
+//! What to say, to whom, under which protection; and what becomes of it.
+//!
+//! # What it is for
+//! [`Letter`] is a decision: its kind, its reader, its facts. The words are `seal/template.rs`, the bytes are `seal`.
+//! [`Posting`] is a letter's way through the outbox, in Postfix' words: active, deferred, held, sent, returned.
+//!
+//! # Invariants
+//! * [`Protection::Encrypted`] is never weakened: a letter that cannot be encrypted is held.
+//! * A letter has exactly one reader.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::case::CaseId;
+use crate::domain::event::{Event, What};
+use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::report::Item;
+
+/// A letter is given up this long after it was queued (RFC 5321 §4.5.4.1).
+pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
+
+/// `CASE.n`: the nth letter of a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LetterId(String);
+
+impl LetterId {
+    /// The `number`th letter of a case, counted from 1.
+    pub fn new(case: &CaseId, number: usize) -> Self {
+        Self(format!("{case}.{number}"))
+    }
+
+    /// As a person typed it.
+    pub fn typed(text: &str) -> Self {
+        Self(text.trim().to_uppercase())
+    }
+
+    /// The written form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The kinds of letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LetterKind {
+    /// "We have your report", to its author.
+    Acknowledgement,
+    /// A mail of a case, to one person of the team.
+    Relay,
+}
+
+impl LetterKind {
+    /// As people and `--json` read it; also the name of its template.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledgement => "acknowledgement",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// How a letter is protected. Every letter is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Readable by everyone on the way.
+    Signed,
+    /// Signed, and readable by its reader alone.
+    Encrypted,
+}
+
+/// A letter before it has words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    /// Its name.
+    pub id: LetterId,
+    /// The case it belongs to.
+    pub case: CaseId,
+    /// Its one reader.
+    pub to: Mailbox,
+    /// How it must be protected.
+    pub protection: Protection,
+    /// The Message-ID it answers.
+    pub in_reply_to: Option<String>,
+    /// The thread it belongs to, oldest first.
+    pub references: Vec<String>,
+    /// The mail it is about.
+    pub about: Arc<Message>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a letter says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// To the reporter.
+    Acknowledgement(Acknowledgement),
+    /// To a person of the team.
+    Relay(Relay),
+}
+
+impl Letter {
+    /// Its kind.
+    pub fn kind(&self) -> LetterKind {
+        match self.body {
+            Body::Acknowledgement(_) => LetterKind::Acknowledgement,
+            Body::Relay(_) => LetterKind::Relay,
+        }
+    }
+}
+
+/// The facts of an acknowledgement. Nothing of the report is among them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Acknowledgement {
+    /// A person answers by the end of this day at the desk.
+    pub first_response: Date,
+    /// A plan is there by the end of this day at the desk.
+    pub plan: Date,
+    /// The first-response promise in words ("3 business days").
+    pub within: String,
+    /// IANA name of the desk's time zone.
+    pub zone: String,
+    /// What the report lacks.
+    pub missing: Vec<Item>,
+    /// The report could not be read as it is: ask to send it again, encrypted to this key.
+    pub unreadable: bool,
+    /// The report was too large to be fetched.
+    pub too_large: bool,
+    /// The report came in the clear.
+    pub came_in_clear: bool,
+    /// P-4.
+    pub public_tracker: Option<String>,
+    /// The page of the written process.
+    pub process: Option<String>,
+}
+
+/// The facts of a relay, beside the mail itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Relay {
+    /// "new report" or "follow-up".
+    pub occasion: String,
+    /// When the mail reached the mailbox, at the desk.
+    pub received: String,
+    /// Deadlines with their due date at the desk.
+    pub deadlines: Vec<(String, String)>,
+    /// What the report lacks.
+    pub missing: Vec<Item>,
+    /// Why the reporter got no automatic answer.
+    pub why_no_answer: Option<String>,
+}
+
+/// Where a letter stands. Postfix' words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterState {
+    /// Its turn has come.
+    Active,
+    /// Tried, not accepted, tried again later.
+    Deferred,
+    /// Waits for a person.
+    Held,
+    /// The next server has it.
+    Sent,
+    /// Refused for good, or given up.
+    Returned,
+}
+
+impl LetterState {
+    /// As people and `--json` read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deferred => "deferred",
+            Self::Held => "held",
+            Self::Sent => "sent",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+/// A letter on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Posting {
+    /// Its name.
+    pub id: LetterId,
+    /// The case it belongs to.
+    pub case: CaseId,
+    /// Its kind.
+    pub kind: LetterKind,
+    /// Its reader.
+    pub to: Mailbox,
+    /// Where it stands.
+    pub state: LetterState,
+    /// When it was written.
+    pub queued_at: Timestamp,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried next; none when only a person can move it.
+    pub next_attempt: Option<Timestamp>,
+    /// The last words of the server, or the reason it is held.
+    pub last_reply: Option<String>,
+    /// Its own Message-ID; none as long as it is not sealed.
+    pub message_id: Option<String>,
+    /// The file its bytes lie in; none as long as it is not sealed.
+    pub bytes: Option<Digest>,
+    /// The mail it is about.
+    pub about: Digest,
+}
+
+impl Posting {
+    /// The posting that an event begins; `None` for every other event.
+    pub fn begin(event: &Event) -> Option<Self> {
+        let case = event.case.clone()?;
+        let (id, kind, to, mail) = match &event.what {
+            What::LetterQueued { letter, kind, to, mail, .. }
+            | What::LetterHeld { letter, kind, to, mail, .. } => (letter, kind, to, mail),
+            _ => return None,
+        };
+        let mut posting = Self {
+            id: id.clone(),
+            case,
+            kind: *kind,
+            to: to.clone(),
+            state: LetterState::Held,
+            queued_at: event.at,
+            attempts: 0,
+            next_attempt: None,
+            last_reply: None,
+            message_id: None,
+            bytes: None,
+            about: mail.clone(),
+        };
+        posting.apply(event);
+        Some(posting)
+    }
+
+    /// Lets one more event of this letter become history.
+    pub fn apply(&mut self, event: &Event) {
+        let reply = match &event.what {
+            What::CaseOpened { .. } | What::MailRecorded { .. } => return,
+            What::LetterQueued { message_id, bytes, .. } => {
+                self.queued_at = event.at;
+                self.message_id = Some(message_id.clone());
+                self.bytes = Some(bytes.clone());
+                self.turn(LetterState::Active, Some(event.at));
+                None
+            }
+            What::LetterHeld { reason, .. } | What::LetterStopped { reason, .. } => {
+                self.turn(LetterState::Held, None);
+                Some(reason)
+            }
+            What::LetterSent { reply, .. } => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.turn(LetterState::Sent, None);
+                Some(reply)
+            }
+            What::LetterDeferred { reply, next_attempt, .. } => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.turn(LetterState::Deferred, Some(*next_attempt));
+                Some(reply)
+            }
+            What::LetterReturned { reply, .. } => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.turn(LetterState::Returned, None);
+                Some(reply)
+            }
+            What::LetterReleased { .. } => {
+                self.queued_at = event.at;
+                self.turn(LetterState::Active, Some(event.at));
+                None
+            }
+        };
+        self.last_reply = reply.cloned();
+    }
+
+    fn turn(&mut self, state: LetterState, next_attempt: Option<Timestamp>) {
+        self.state = state;
+        self.next_attempt = next_attempt;
+    }
+}
+
+/// What the next server, or the way to it, said about one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Accepted, with the server's words.
+    Accepted(String),
+    /// Not now.
+    Transient(String),
+    /// Never.
+    Permanent(String),
+}

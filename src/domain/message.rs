@@ -1,0 +1,290 @@
+//! An opened mail as plain facts.
+//!
+//! # What it is for
+//! [`Message`] is what `open` makes of the bytes that arrived and what every decision is made from. Opening never fails:
+//! what could not be read is a fact here ([`Message::problem`], [`Message::problems`]), not an error.
+//!
+//! # Invariants
+//! * Text in this module is display-safe: no control characters but line ends and tabs, no bidirectional controls.
+//! * [`Verified`] is minted only by `open/pgp.rs`. The *lack* of an error never means "valid".
+//!
+//! # Standards
+//! RFC 5322 (mailboxes, Message-ID), RFC 3834 (marks of automatic mail), RFC 3156 (OpenPGP in mail).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An opened mail.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Message {
+    /// SHA-256 over the bytes as received.
+    pub digest: Digest,
+    /// Size in bytes as received; for a mail that was not fetched, as the server says.
+    pub size: u64,
+    /// The mailboxes of From. Anything but exactly one is suspicious.
+    pub from: Vec<Mailbox>,
+    /// The mailboxes of To and Cc.
+    pub recipients: Vec<Mailbox>,
+    /// The subject; the protected one when the mail carried it inside the encryption or the signature.
+    pub subject: Option<String>,
+    /// The subject came out of an encrypted part.
+    pub subject_is_secret: bool,
+    /// `Message-ID` without angle brackets.
+    pub message_id: Option<String>,
+    /// `In-Reply-To`, then `References`, without angle brackets, nearest parent first.
+    pub parents: Vec<String>,
+    /// The ids of `References` in the order of the header, for the `References` of an answer.
+    pub references: Vec<String>,
+    /// What the `Date` field says.
+    pub date: Option<Timestamp>,
+    /// What the envelope's sender was, as far as the mail shows it.
+    pub return_path: ReturnPath,
+    /// Traces of machines in the header.
+    pub marks: Marks,
+    /// How much of the mail was OpenPGP-encrypted.
+    pub encryption: Encryption,
+    /// Opened with a secret key the desk holds, integrity checked.
+    pub decrypted: bool,
+    /// Why it, or its encrypted part, could not be opened.
+    pub problem: Option<String>,
+    /// What its OpenPGP signature is worth.
+    pub signature: Signature,
+    /// The readable text, decrypted, as it is shown to the team.
+    pub text: String,
+    /// Everything that is not the readable text.
+    pub attachments: Vec<Attachment>,
+    /// Certificates the mail itself offers for its From address (Autocrypt, attached key), as binary OpenPGP.
+    pub offered_certs: Vec<Vec<u8>>,
+    /// The desk holds, or the mail offers, a certificate for the From address that can be encrypted to.
+    pub reporter_cert_known: bool,
+    /// Everything odd that was noticed, each in one line.
+    pub problems: Vec<String>,
+    /// Set when the mail could not be kept whole: it lies on the server, and a person has to look there.
+    pub not_fetched: bool,
+}
+
+impl Message {
+    /// The one author, if there is exactly one.
+    pub fn author(&self) -> Option<&Mailbox> {
+        match self.from.as_slice() {
+            [author] => Some(author),
+            _ => None,
+        }
+    }
+
+    /// The mail was meant to be read by the desk alone.
+    pub fn came_encrypted(&self) -> bool {
+        self.encryption != Encryption::None
+    }
+
+    /// The team cannot read (all of) it as it is.
+    pub fn is_unreadable(&self) -> bool {
+        self.problem.is_some()
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal: the name under which a mail or a letter is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// From 32 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The hexadecimal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a mail lies on its server; equal positions mean the same mail (RFC 3501: UIDs are never reused under one
+/// UIDVALIDITY).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub String);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A display name and an address (RFC 5322 `mailbox`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    /// The display name, if there is one. Never trusted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// `local-part@domain`.
+    pub address: String,
+}
+
+impl Mailbox {
+    /// An address without a name.
+    pub fn bare(address: impl Into<String>) -> Self {
+        Self { name: None, address: address.into() }
+    }
+
+    /// The form in which addresses are compared: lower case. (RFC 5321 lets a local part be case-sensitive; no mail
+    /// system in use makes two people of `Ada@` and `ada@`.)
+    pub fn canonical(&self) -> String {
+        canonical(&self.address)
+    }
+
+    /// The part before the last `@`, in lower case.
+    pub fn local_part(&self) -> String {
+        let address = self.canonical();
+        address.rsplit_once('@').map_or_else(String::new, |(local, _)| local.to_owned())
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} <{}>", self.address),
+            None => f.write_str(&self.address),
+        }
+    }
+}
+
+/// See [`Mailbox::canonical`].
+pub fn canonical(address: &str) -> String {
+    address.trim().to_lowercase()
+}
+
+/// The envelope's sender as the final delivery wrote it into `Return-Path`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReturnPath {
+    /// No such field: nobody knows.
+    #[default]
+    Unknown,
+    /// `<>`: the sender wants no answer (RFC 5321 §4.5.5).
+    Null,
+    /// An address.
+    Address(String),
+}
+
+/// What the header says about the machine that may have written the mail (RFC 3834, 2369, 2919, 3462 and usage).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// `Auto-Submitted` without comments and parameters, lower case.
+    pub auto_submitted: Option<String>,
+    /// `Precedence`, lower case.
+    pub precedence: Option<String>,
+    /// Names of the `List-*` fields present, lower case.
+    pub list: Vec<String>,
+    /// `report-type` of a `multipart/report`, lower case ("" when it names none).
+    pub report: Option<String>,
+    /// `X-Auto-Response-Suppress`, lower case.
+    pub suppress: Option<String>,
+    /// Names of other fields that only machines write, lower case.
+    pub robots: Vec<String>,
+    /// A spam filter in front of the mailbox condemned it.
+    pub junk: bool,
+    /// Number of `Received` fields.
+    pub hops: usize,
+}
+
+/// How much of a mail is encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Nothing.
+    #[default]
+    None,
+    /// The whole body.
+    Whole,
+    /// A part, beside unprotected text.
+    Part,
+}
+
+/// What the OpenPGP signature of a mail is worth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none.
+    #[default]
+    None,
+    /// By a certificate held for the From address, over the whole message.
+    Good(Verified),
+    /// By a key the desk does not hold for the From address.
+    UnknownKey {
+        /// Fingerprint or key id as the signature names it.
+        signer: Option<String>,
+    },
+    /// Wrong, expired, revoked, or refused by the crypto policy.
+    Bad {
+        /// Fingerprint or key id as the signature names it.
+        signer: Option<String>,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// Right, but over a part of the mail only.
+    Partial {
+        /// Fingerprint of the key that signed that part.
+        signer: Option<String>,
+    },
+}
+
+impl Signature {
+    /// The word of the verdict, as `explain --json` prints it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Good(_) => "good",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::Bad { .. } => "bad",
+            Self::Partial { .. } => "partial",
+        }
+    }
+
+    /// Fingerprint (or key id) of whoever signed, if the signature names one.
+    pub fn signer(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Good(verified) => Some(verified.fingerprint()),
+            Self::UnknownKey { signer } | Self::Bad { signer, .. } | Self::Partial { signer } => {
+                signer.as_deref()
+            }
+        }
+    }
+}
+
+/// Proof that a signature was checked, by which certificate, over the whole message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    fingerprint: String,
+}
+
+impl Verified {
+    /// Called by `open/pgp.rs` alone, right after the check (`tests/architecture.rs` watches over it).
+    pub fn mint(fingerprint: String) -> Self {
+        Self { fingerprint }
+    }
+
+    /// The certificate's fingerprint, in hexadecimal.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// A part of a mail that is not its readable text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The name the sender gave it, for display only.
+    pub name: Option<String>,
+    /// `type/subtype` as the sender says.
+    pub media_type: String,
+    /// The decoded bytes.
+    pub bytes: Vec<u8>,
+}

@@ -1,0 +1,25 @@
+//! The core: the written process as pure functions over values.
+//!
+//! # What it is for
+//! Everything psirtd *decides* is decided here: what a mail is, to which case it belongs, what is owed by when, who gets
+//! which letter under which protection. A rule of the process that is hard to test is in the wrong room.
+//!
+//! # Invariants
+//! * No input or output, no clock, no randomness, no logging, no async, no cryptography. `now` is an argument.
+//!   `tests/architecture.rs` fails when a forbidden word appears in this folder.
+//! * Imports nothing of the crate but itself. Every other room may use its vocabulary.
+//! * Total: no input, however hostile, makes a function of this folder panic or refuse.
+//! * [`decide::decide`] is the only place where events and letters are made; [`case::Case::apply`] the only one where
+//!   a case changes.
+
+pub mod backoff;
+pub mod calendar;
+pub mod case;
+pub mod deadline;
+pub mod decide;
+pub mod event;
+pub mod intake;
+pub mod letter;
+pub mod message;
+pub mod policy;
+pub mod report;

@@ -1,0 +1,78 @@
+//! The written process as values: every number and name of it is configuration, every shape is code.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::calendar::{Calendar, Term};
+use crate::domain::message::{Mailbox, canonical};
+
+/// The desk and its promises, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The desk's own mailbox.
+    pub desk: Mailbox,
+    /// The start of every case id.
+    pub case_prefix: String,
+    /// Business days and time zone.
+    pub calendar: Calendar,
+    /// P-9: a person starts the conversation within this.
+    pub first_response: Term,
+    /// P-3: a plan to investigate within this.
+    pub plan: Term,
+    /// P-14: the target of the public disclosure, from the report.
+    pub disclosure: Term,
+    /// P-16: the supported releases.
+    pub supported: Vec<String>,
+    /// P-4: where bugs without security impact go.
+    pub public_tracker: Option<String>,
+    /// The page of the written process.
+    pub process: Option<String>,
+    /// The security team and the maintainers.
+    pub people: Vec<Person>,
+    /// P-20: the address of the distributors' list.
+    pub distributors: Option<String>,
+}
+
+impl Policy {
+    /// Who gets every report at once (P-2).
+    pub fn coordinators(&self) -> impl Iterator<Item = &Person> {
+        self.people.iter().filter(|person| person.roles.contains(&Role::Coordinator))
+    }
+
+    /// Mail from this address is our own.
+    pub fn is_own(&self, address: &str) -> bool {
+        let address = canonical(address);
+        address == self.desk.canonical()
+            || self.distributors.as_deref().is_some_and(|list| canonical(list) == address)
+    }
+
+    /// The person of the team with this address.
+    pub fn person(&self, address: &str) -> Option<&Person> {
+        let address = canonical(address);
+        self.people.iter().find(|person| person.mailbox.canonical() == address)
+    }
+
+    /// The year of a case id: the civil year at the desk.
+    pub fn year(&self, now: Timestamp) -> i16 {
+        self.calendar.date(now).year()
+    }
+}
+
+/// A member of the security team or a maintainer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Name and address.
+    pub mailbox: Mailbox,
+    /// What they may see and do.
+    pub roles: Vec<Role>,
+}
+
+/// What a person is to the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Gets every report, answers for it.
+    Coordinator,
+    /// Has committer and release permissions; gets what a coordinator shares.
+    Maintainer,
+}

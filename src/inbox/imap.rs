@@ -1,0 +1,555 @@
+//! The door to a mailbox on a server: connect, authenticate, select, IDLE, fetch, mark, move.
+//!
+//! # What it is for
+//! One task and one connection a folder. Each scans the folder for what is not recorded, hands it over, marks or moves what
+//! is, and then waits for news with IDLE, at most as long as `poll` says.
+//!
+//! # Invariants
+//! * `BODY.PEEK[]`, and the size asked first. Nothing is expunged but what psirtd itself copied, by UID.
+//! * What was recorded but not marked (a crash, a server that said NO) is found by the next scan and only marked.
+//! * After any error the connection is dropped and a new one made, with growing, jittered waits.
+//! * Every wait for the server has an end.
+//!
+//! # Standards
+//! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use async_imap::error::Error as ImapError;
+use async_imap::types::{Capabilities, Flag};
+use async_imap::{Client, Session};
+use futures_util::stream::FuturesOrdered;
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::domain::backoff::CONNECTIONS;
+use crate::domain::message::Position;
+use crate::inbox::cursor::{Cursor, Oddity};
+use crate::inbox::stopped;
+use crate::pipeline::{Arrival, Handle, Refused, random_fraction};
+use crate::store::index::Lookup;
+use crate::tls::{self, Tls};
+
+/// No answer of the server is waited for longer than this.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A first sign of life has to come sooner.
+const CONNECT: Duration = Duration::from_secs(30);
+/// One FETCH asks for no more mails and bytes than this.
+const MAX_BATCH: usize = 100;
+const MAX_BATCH_BYTES: u64 = 16 << 20;
+
+/// How to reach the mailbox.
+#[derive(Clone)]
+pub struct Settings {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// When TLS begins.
+    pub tls: Tls,
+    /// Certificates trusted besides the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Login name.
+    pub user: String,
+    /// Password.
+    pub password: Zeroizing<String>,
+    /// Folders to take mail from.
+    pub folders: Vec<String>,
+    /// Where recorded mail is moved; none to mark it only.
+    pub processed: Option<String>,
+    /// How often to look when nothing is heard.
+    pub poll: Duration,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // no password, no user
+        write!(f, "imap {}:{}", self.host, self.port)
+    }
+}
+
+/// What went wrong, in words that say whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The server cannot be reached, or does not answer.
+    #[error("{0}: {1}; is it up, are host and port right?")]
+    Unreachable(String, String),
+    /// No trust.
+    #[error("{0}: TLS failed: {1}")]
+    Tls(String, String),
+    /// Wrong user or password.
+    #[error("the server refused the login: {0}; check user and password")]
+    Login(String),
+    /// The server said NO or BAD to something it should have done.
+    #[error("the server refused {0}: {1}")]
+    Refused(&'static str, String),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// A mail could not be recorded.
+    #[error("{0}")]
+    Unrecorded(#[from] Refused),
+}
+
+impl From<ImapError> for Trouble {
+    fn from(error: ImapError) -> Self {
+        match error {
+            ImapError::No(text) | ImapError::Bad(text) => Self::Refused("a command", text),
+            other => Self::Broken(other.to_string().chars().take(200).collect()),
+        }
+    }
+}
+
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug> Wire for T {}
+type Stream = Box<dyn Wire>;
+
+/// Takes mail in from every folder until `stop` turns true.
+pub(super) async fn run(
+    settings: Settings,
+    max_size: u64,
+    pipeline: Handle,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) {
+    let mut folders = tokio::task::JoinSet::new();
+    for name in settings.folders.clone() {
+        let folder = Folder {
+            settings: settings.clone(),
+            name,
+            max_size,
+            pipeline: pipeline.clone(),
+            clock: clock.clone(),
+            cursor: Cursor::default(),
+            failures: 0,
+        };
+        folders.spawn(folder.watch(stop.clone()));
+    }
+    while folders.join_next().await.is_some() {}
+}
+
+/// Logs in and out again, for `psirtd check --online`. Returns the names of folders that are missing.
+pub async fn try_login(settings: &Settings) -> Result<Vec<String>, Trouble> {
+    let (mut session, _) = connect(settings).await?;
+    let mut missing = Vec::new();
+    for folder in &settings.folders {
+        if patiently(session.examine(folder)).await.is_err() {
+            missing.push(folder.clone());
+        }
+    }
+    // a server that does not say goodbye is no problem
+    let _goodbye = patiently(session.logout()).await;
+    Ok(missing)
+}
+
+/// One folder of the mailbox.
+struct Folder {
+    settings: Settings,
+    name: String,
+    max_size: u64,
+    pipeline: Handle,
+    clock: Clock,
+    cursor: Cursor,
+    failures: u32,
+}
+
+/// A mail of the folder, before it is fetched.
+#[derive(Debug, Clone)]
+struct Listed {
+    uid: u32,
+    size: u64,
+    received_at: Option<Timestamp>,
+    seen: bool,
+}
+
+impl Folder {
+    async fn watch(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let trouble = tokio::select! {
+                visited = self.visit() => match visited {
+                    Ok(()) => continue,
+                    Err(trouble) => trouble,
+                },
+                () = stopped(&mut stop) => return,
+            };
+            if matches!(trouble, Trouble::Unrecorded(Refused::Stopping)) {
+                return;
+            }
+            self.failures = self.failures.saturating_add(1);
+            let wait = CONNECTIONS.wait(self.failures, random_fraction());
+            warn!(folder = self.name, error = %trouble, failures = self.failures, again_in = ?wait, "inbox: not connected");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    /// One connection, for as long as it lasts.
+    async fn visit(&mut self) -> Result<(), Trouble> {
+        let (mut session, capabilities) = connect(&self.settings).await?;
+        self.select(&mut session).await?;
+        self.prepare_processed(&mut session).await;
+        let how = if capabilities.has_str("IDLE") { "IDLE" } else { "poll" };
+        info!(folder = self.name, how, "inbox: connected");
+        loop {
+            while session.unsolicited_responses.try_recv().is_ok() {}
+            let took = self.take_in(&mut session, &capabilities).await;
+            if took.is_err() {
+                self.cursor.rescan();
+            }
+            took?;
+            self.failures = 0;
+            session = self.await_news(session, &capabilities).await?;
+        }
+    }
+
+    async fn select(&mut self, session: &mut Session<Stream>) -> Result<(), Trouble> {
+        let mailbox = patiently(session.select(&self.name)).await.map_err(|trouble| match trouble {
+            Trouble::Refused(_, text) => Trouble::Refused("to select the folder", text),
+            other => other,
+        })?;
+        match self.cursor.selected(mailbox.uid_validity, mailbox.uid_next) {
+            Some(Oddity::ValidityChanged) => {
+                warn!(folder = self.name, "inbox: UIDVALIDITY changed, the folder is read anew")
+            }
+            Some(Oddity::UidNextWentBack) => {
+                warn!(folder = self.name, "inbox: UIDNEXT went backwards, the folder is read anew")
+            }
+            Some(Oddity::NoValidity) => warn!(folder = self.name, "inbox: the server knows no UIDVALIDITY"),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Creates the folder for recorded mail; when that fails, MOVE will say so.
+    async fn prepare_processed(&self, session: &mut Session<Stream>) {
+        if let Some(processed) = &self.settings.processed
+            && patiently(session.create(processed)).await.is_ok()
+        {
+            info!(folder = processed, "inbox: created the folder for recorded mail");
+        }
+    }
+
+    /// Records and marks everything that is not recorded and marked.
+    async fn take_in(
+        &mut self,
+        session: &mut Session<Stream>,
+        capabilities: &Capabilities,
+    ) -> Result<(), Trouble> {
+        let listed = self.list(session).await?;
+        let mut unmarked = Vec::new();
+        let mut unknown = Vec::new();
+        for mail in listed {
+            if self.is_known(&mail) { unmarked.push(mail) } else { unknown.push(mail) }
+        }
+        self.mark(session, capabilities, &unmarked).await?;
+        if unknown.len() > MAX_BATCH {
+            info!(folder = self.name, mails = unknown.len(), "inbox: taking in a backlog");
+        }
+        for batch in batches(&unknown, self.max_size) {
+            let (recorded, failed) = self.record(session, batch).await?;
+            self.mark(session, capabilities, &recorded).await?;
+            if let Some(refused) = failed {
+                return Err(refused.into());
+            }
+            batch.iter().for_each(|mail| self.cursor.taken(mail.uid));
+        }
+        unmarked.iter().for_each(|mail| self.cursor.taken(mail.uid));
+        Ok(())
+    }
+
+    /// UID, size, date and flags of everything from the cursor on, in order of UID.
+    async fn list(&mut self, session: &mut Session<Stream>) -> Result<Vec<Listed>, Trouble> {
+        let range = format!("{}:*", self.cursor.next());
+        let mut stream = patiently(session.uid_fetch(range, "(UID FLAGS INTERNALDATE RFC822.SIZE)")).await?;
+        let mut listed = BTreeMap::new();
+        while let Some(fetch) = patiently(stream.try_next()).await? {
+            let Some(uid) = fetch.uid.filter(|uid| self.cursor.wants(*uid)) else { continue };
+            let received_at =
+                fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
+            let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
+            listed.insert(uid, Listed { uid, size: u64::from(fetch.size.unwrap_or(0)), received_at, seen });
+        }
+        Ok(listed.into_values().collect())
+    }
+
+    fn position(&self, uid: u32) -> Option<Position> {
+        let Settings { host, user, .. } = &self.settings;
+        let validity = self.cursor.validity()?;
+        Some(Position(format!("imap://{user}@{host}/{};uidvalidity={validity};uid={uid}", self.name)))
+    }
+
+    fn is_known(&self, mail: &Listed) -> bool {
+        // an unreadable index answers "unknown": the pipeline will say what is wrong
+        self.position(mail.uid)
+            .is_some_and(|position| self.pipeline.reader().index.knows_position(&position).unwrap_or(false))
+    }
+
+    /// Fetches a batch and hands it over, in order. Returns what is recorded, and why the rest is not.
+    async fn record(
+        &mut self,
+        session: &mut Session<Stream>,
+        batch: &[Listed],
+    ) -> Result<(Vec<Listed>, Option<Refused>), Trouble> {
+        let mut arrivals = self.fetch(session, batch).await?;
+        let mut handed_over = FuturesOrdered::new();
+        for mail in batch {
+            // gone since it was listed: another client took it away
+            let Some(raw) = arrivals.remove(&mail.uid) else {
+                debug!(folder = self.name, uid = mail.uid, "inbox: a mail is gone");
+                continue;
+            };
+            let too_large = (mail.size > self.max_size).then_some(mail.size);
+            let received_at = mail.received_at.unwrap_or_else(|| self.clock.now());
+            let arrival = Arrival { raw, position: self.position(mail.uid), received_at, too_large };
+            let pipeline = self.pipeline.clone();
+            handed_over.push_back(async move { (mail, pipeline.submit(arrival).await) });
+        }
+        let mut recorded = Vec::new();
+        let mut failed = None;
+        while let Some((mail, answer)) = handed_over.next().await {
+            match answer {
+                Ok(_) => recorded.push(mail.clone()),
+                Err(refused) => {
+                    failed.get_or_insert(refused);
+                }
+            }
+        }
+        Ok((recorded, failed))
+    }
+
+    /// The bytes of a batch by UID: whole mails, or the header of one that is too large.
+    async fn fetch(
+        &self,
+        session: &mut Session<Stream>,
+        batch: &[Listed],
+    ) -> Result<BTreeMap<u32, Vec<u8>>, Trouble> {
+        let too_large = batch.first().is_some_and(|mail| mail.size > self.max_size);
+        let query = if too_large { "(UID BODY.PEEK[HEADER])" } else { "(UID BODY.PEEK[])" };
+        let mut fetched = BTreeMap::new();
+        let mut stream = patiently(session.uid_fetch(uid_set(batch), query)).await?;
+        while let Some(fetch) = patiently(stream.try_next()).await? {
+            let bytes = if too_large { fetch.header() } else { fetch.body() };
+            if let (Some(uid), Some(bytes)) = (fetch.uid, bytes) {
+                fetched.insert(uid, bytes.to_vec());
+            }
+        }
+        if too_large && let Some(mail) = batch.first() {
+            let (folder, size, limit) = (&self.name, mail.size, self.max_size);
+            error!(
+                folder,
+                uid = mail.uid,
+                size,
+                limit,
+                "inbox: a mail is larger than the limit: its header is recorded, it stays on the server"
+            );
+        }
+        Ok(fetched)
+    }
+
+    /// Moves recorded mails away, or marks them as seen. What is too large is flagged and left for a person.
+    async fn mark(
+        &self,
+        session: &mut Session<Stream>,
+        capabilities: &Capabilities,
+        recorded: &[Listed],
+    ) -> Result<(), Trouble> {
+        let (large, fit): (Vec<Listed>, Vec<Listed>) =
+            recorded.iter().cloned().partition(|mail| mail.size > self.max_size);
+        if !large.is_empty() {
+            store_flag(session, &uid_set(&large), "\\Flagged").await?;
+        }
+        let plus = capabilities.has_str("UIDPLUS");
+        match &self.settings.processed {
+            _ if fit.is_empty() => {}
+            Some(processed) if capabilities.has_str("MOVE") => {
+                patiently(session.uid_mv(uid_set(&fit), processed))
+                    .await
+                    .map_err(named("to move recorded mail"))?;
+            }
+            Some(processed) if plus => {
+                let set = uid_set(&fit);
+                patiently(session.uid_copy(&set, processed)).await.map_err(named("to copy recorded mail"))?;
+                store_flag(session, &set, "\\Deleted").await?;
+                let expunged = patiently(session.uid_expunge(&set)).await?;
+                patiently(expunged.try_collect::<Vec<_>>()).await.map_err(named("to expunge moved mail"))?;
+            }
+            // without UIDPLUS an EXPUNGE would take other people's deletions along: mark only
+            _ => {
+                let unseen: Vec<Listed> = fit.into_iter().filter(|mail| !mail.seen).collect();
+                if !unseen.is_empty() {
+                    store_flag(session, &uid_set(&unseen), "\\Seen").await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the server speaks of something new, or `poll` is over.
+    async fn await_news(
+        &self,
+        mut session: Session<Stream>,
+        capabilities: &Capabilities,
+    ) -> Result<Session<Stream>, Trouble> {
+        if !capabilities.has_str("IDLE") {
+            tokio::time::sleep(self.settings.poll).await;
+            patiently(session.noop()).await?;
+            return Ok(session);
+        }
+        // what arrived while the mails were taken in, or before the server says that it idles, is told here
+        let told = session.unsolicited_responses.clone();
+        let mut idle = session.idle();
+        patiently(idle.init()).await?;
+        if told.is_empty() {
+            let (news, _stop) = idle.wait_with_timeout(self.settings.poll);
+            news.await?;
+        }
+        debug!(folder = self.name, "inbox: woken");
+        patiently(idle.done()).await
+    }
+}
+
+async fn store_flag(session: &mut Session<Stream>, set: &str, flag: &str) -> Result<(), Trouble> {
+    let stream = patiently(session.uid_store(set, format!("+FLAGS.SILENT ({flag})"))).await?;
+    patiently(stream.try_collect::<Vec<_>>()).await.map_err(named("to mark recorded mail"))?;
+    Ok(())
+}
+
+/// Cuts a list into what one FETCH asks for. A mail that is too large comes alone.
+fn batches(mails: &[Listed], max_size: u64) -> Vec<&[Listed]> {
+    let mut batches = Vec::new();
+    let mut rest = mails;
+    while let Some(first) = rest.first() {
+        let mut bytes = 0_u64;
+        let alone = first.size > max_size;
+        let fits = rest.iter().take(if alone { 1 } else { MAX_BATCH }).take_while(|mail| {
+            bytes = bytes.saturating_add(mail.size);
+            alone || (mail.size <= max_size && (bytes <= MAX_BATCH_BYTES || bytes == mail.size))
+        });
+        let (batch, remaining) = rest.split_at(fits.count().max(1));
+        batches.push(batch);
+        rest = remaining;
+    }
+    batches
+}
+
+/// `1:3,7`
+fn uid_set(mails: &[Listed]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for mail in mails {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(mail.uid) => *last = mail.uid,
+            _ => ranges.push((mail.uid, mail.uid)),
+        }
+    }
+    let text = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}:{last}") }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(",")
+}
+
+/// Connects, secures the connection, logs in.
+async fn connect(settings: &Settings) -> Result<(Session<Stream>, Capabilities), Trouble> {
+    let server = format!("{}:{}", settings.host, settings.port);
+    let unreachable = |why: String| Trouble::Unreachable(server.clone(), why);
+    let tcp = tokio::time::timeout(CONNECT, TcpStream::connect((settings.host.as_str(), settings.port)))
+        .await
+        .map_err(|_| unreachable("no answer".to_owned()))?
+        .map_err(|error| unreachable(error.to_string()))?;
+    tcp.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
+    let client = match settings.tls {
+        Tls::Implicit => greeted(Client::new(secured(settings, tcp, &server).await?)).await?,
+        Tls::None => greeted(Client::new(Box::new(tcp) as Stream)).await?,
+        Tls::StartTls => {
+            let mut plain = greeted(Client::new(tcp)).await?;
+            patiently(plain.run_command_and_check_ok("STARTTLS", None)).await.map_err(named("STARTTLS"))?;
+            // whatever was sent in the clear behind the answer is dropped with the old client
+            Client::new(secured(settings, plain.into_inner(), &server).await?)
+        }
+    };
+    let login = client.login(&settings.user, settings.password.as_str());
+    let mut session = match tokio::time::timeout(PATIENCE, login).await {
+        Ok(Ok(session)) => session,
+        Ok(Err((ImapError::No(text) | ImapError::Bad(text), _))) => return Err(Trouble::Login(text)),
+        Ok(Err((error, _))) => return Err(error.into()),
+        Err(_) => return Err(unreachable("no answer to the login".to_owned())),
+    };
+    let capabilities = patiently(session.capabilities()).await?;
+    Ok((session, capabilities))
+}
+
+async fn secured(settings: &Settings, tcp: TcpStream, server: &str) -> Result<Stream, Trouble> {
+    let failed = |why: String| Trouble::Tls(server.to_owned(), why);
+    let client = tls::client(&settings.authorities).map_err(failed)?;
+    let name = ServerName::try_from(settings.host.clone()).map_err(|error| failed(error.to_string()))?;
+    let handshake = tokio_rustls::TlsConnector::from(client).connect(name, tcp);
+    let stream = tokio::time::timeout(CONNECT, handshake)
+        .await
+        .map_err(|_| failed("no answer".to_owned()))?
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Box::new(stream))
+}
+
+async fn greeted<T: Wire>(mut client: Client<T>) -> Result<Client<T>, Trouble> {
+    match tokio::time::timeout(CONNECT, client.read_response()).await {
+        Ok(Ok(Some(_))) => Ok(client),
+        Ok(Ok(None)) => Err(Trouble::Broken("the server closed it without a greeting".to_owned())),
+        Ok(Err(error)) => Err(Trouble::Broken(error.to_string())),
+        Err(_) => Err(Trouble::Broken("no greeting".to_owned())),
+    }
+}
+
+/// Waits for the server, but not for ever.
+async fn patiently<T, E: Into<Trouble>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(Trouble::Broken(format!("no answer for {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// Says what it was that the server refused.
+fn named(what: &'static str) -> impl Fn(Trouble) -> Trouble {
+    move |trouble| match trouble {
+        Trouble::Refused(_, text) => Trouble::Refused(what, text),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mails(sizes: &[u64]) -> Vec<Listed> {
+        let listed = |(size, uid): (&u64, u32)| Listed { uid, size: *size, received_at: None, seen: false };
+        sizes.iter().zip(1..).map(listed).collect()
+    }
+
+    #[test]
+    fn uid_sets_are_ranges() {
+        let some: Vec<Listed> =
+            mails(&[1; 9]).into_iter().filter(|mail| ![4, 6].contains(&mail.uid)).collect();
+        assert_eq!(uid_set(&some), "1:3,5,7:9");
+    }
+
+    #[test]
+    fn batches_are_bounded_and_large_mails_come_alone() {
+        let sizes =
+            |mails: &[Listed]| batches(mails, 50 << 20).iter().map(|batch| batch.len()).collect::<Vec<_>>();
+        assert_eq!(sizes(&mails(&[1000; 250])), [100, 100, 50]);
+        assert_eq!(sizes(&mails(&[10 << 20, 10 << 20, 1])), [1, 2]);
+        assert_eq!(sizes(&mails(&[40 << 20, 1])), [1, 1]);
+        assert_eq!(sizes(&mails(&[1, 60 << 20, 60 << 20, 1])), [1, 1, 1, 1]);
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+    }
+}

@@ -1,0 +1,121 @@
+//! The embedded inbox: a local Maildir.
+//!
+//! Mail is taken from `new/`, and moved to `cur/` with the flag S (seen) when it is recorded. The folder is looked at several
+//! times a second; a local delivery renames a complete file into it, so whatever is there is complete.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use crate::domain::backoff::CONNECTIONS;
+use crate::domain::message::Position;
+use crate::inbox::stopped;
+use crate::pipeline::{Arrival, Handle, Refused, random_fraction};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Of a mail that is too large, so much is read as its header.
+const HEADER: u64 = 256 * 1024;
+
+/// Where the Maildir is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder with `new`, `cur` and `tmp`; created where it is missing.
+    pub path: PathBuf,
+}
+
+/// Takes mail in until `stop` turns true.
+pub(super) async fn run(
+    settings: Settings,
+    max_size: u64,
+    pipeline: Handle,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failures = 0_u32;
+    loop {
+        let wait = match look(&settings, max_size, &pipeline).await {
+            Ok(()) => {
+                failures = 0;
+                LOOK_EVERY
+            }
+            Err(Trouble::Stopping) => return,
+            Err(Trouble::Tried(error)) => {
+                failures = failures.saturating_add(1);
+                let wait = CONNECTIONS.wait(failures, random_fraction());
+                warn!(%error, again_in = ?wait, "inbox: the Maildir could not be taken in");
+                wait
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+enum Trouble {
+    Stopping,
+    Tried(String),
+}
+
+async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(), Trouble> {
+    let tried = |error: io::Error| Trouble::Tried(format!("{}: {error}", settings.path.display()));
+    for mail in waiting(&settings.path).map_err(tried)? {
+        let arrival = match arrival(&mail, max_size) {
+            Ok(arrival) => arrival,
+            // somebody took it away meanwhile
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(tried(error)),
+        };
+        if let Some(size) = arrival.too_large {
+            error!(
+                size,
+                "inbox: a mail is larger than the limit: its header is recorded, it stays in the Maildir"
+            );
+        }
+        match pipeline.submit(arrival).await {
+            Ok(_) => seen(&settings.path, &mail).map_err(tried)?,
+            Err(Refused::Stopping) => return Err(Trouble::Stopping),
+            Err(refused) => return Err(Trouble::Tried(refused.to_string())),
+        }
+    }
+    Ok(())
+}
+
+/// The mails in `new/`, oldest first.
+fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
+    for folder in ["tmp", "cur", "new"] {
+        std::fs::create_dir_all(path.join(folder))?;
+    }
+    let mut mails = Vec::new();
+    for entry in std::fs::read_dir(path.join("new"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            mails.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    mails.sort();
+    Ok(mails.into_iter().map(|(_, path)| path).collect())
+}
+
+fn arrival(mail: &Path, max_size: u64) -> io::Result<Arrival> {
+    let file = std::fs::File::open(mail)?;
+    let metadata = file.metadata()?;
+    let too_large = (metadata.len() > max_size).then_some(metadata.len());
+    let mut raw = Vec::new();
+    file.take(too_large.map_or(max_size, |_| HEADER)).read_to_end(&mut raw)?;
+    let received_at = Timestamp::try_from(metadata.modified()?).unwrap_or(Timestamp::UNIX_EPOCH);
+    let name = mail.file_name().unwrap_or_default().to_string_lossy();
+    let unique = name.split(':').next().unwrap_or_default();
+    let position = mail.parent().map(|folder| Position(format!("maildir:{};{unique}", folder.display())));
+    Ok(Arrival { raw, position, received_at, too_large })
+}
+
+fn seen(path: &Path, mail: &Path) -> io::Result<()> {
+    let mut name = mail.file_name().unwrap_or_default().to_owned();
+    name.push(":2,S");
+    std::fs::rename(mail, path.join("cur").join(name))
+}

@@ -1,0 +1,302 @@
+//! The desk's secret key; the certificates of the team and of others.
+//!
+//! # What it is for
+//! The only room that knows which key belongs to whom. Keys are parsed and unlocked once, at start, and kept.
+//!
+//! # Invariants
+//! * The first secret key signs; every secret key opens.
+//! * A certificate is *held for* addresses: those the configuration names, or those of its user ids. Nothing that arrives by
+//!   mail is added here.
+//! * Whether a certificate may be used is asked anew, with the time, at every use: expired, revoked or weak ones are refused
+//!   with the reason.
+//!
+//! # Standards
+//! RFC 9580, by Sequoia and its standard policy at the time given.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use openpgp::cert::amalgamation::key::{PrimaryKey, ValidErasedKeyAmalgamation};
+use openpgp::cert::{CertParser, CipherSuite};
+use openpgp::crypto::{KeyPair, Password};
+use openpgp::packet::key::PublicParts;
+use openpgp::parse::Parse;
+use openpgp::policy::StandardPolicy;
+use openpgp::serialize::SerializeInto;
+use openpgp::types::RevocationStatus;
+use openpgp::{Cert, KeyHandle};
+use sequoia_openpgp as openpgp;
+use zeroize::Zeroizing;
+
+use crate::domain::message::{Mailbox, canonical};
+
+/// The validity of a fresh desk key.
+const VALIDITY: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
+
+/// Why a key or a certificate cannot be used. The text is for people and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The bytes are no OpenPGP certificate.
+    #[error("no OpenPGP certificate in it: {0}")]
+    NotACertificate(String),
+    /// A public key where the secret one is needed.
+    #[error("it holds only the public key {0}, but the secret key is needed")]
+    NoSecret(String),
+    /// The passphrase is missing or wrong.
+    #[error("its secret key {0} is protected: {1}")]
+    Locked(String, &'static str),
+    /// Expired, revoked, too weak.
+    #[error("{0} cannot be used: {1}")]
+    Unusable(String, String),
+    /// No certificate at all.
+    #[error("no certificate for {0}")]
+    None(String),
+}
+
+/// All keys of the desk.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    keys: Vec<Cert>,
+    held: Vec<Held>,
+}
+
+/// A certificate and whom it is held for.
+#[derive(Debug)]
+struct Held {
+    cert: Cert,
+    addresses: Vec<String>,
+}
+
+impl Keyring {
+    /// A keyring without keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds secret keys, unlocked with the passphrase where one is needed. Their certificates are held for their own user
+    /// ids. The first key ever added is the desk's signing key.
+    pub fn add_secret_keys(
+        &mut self,
+        bytes: &[u8],
+        passphrase: Option<&Zeroizing<String>>,
+    ) -> Result<(), KeyError> {
+        for cert in certificates(bytes)? {
+            let fingerprint = cert.fingerprint().to_hex();
+            if !cert.is_tsk() {
+                return Err(KeyError::NoSecret(fingerprint));
+            }
+            let unlocked = unlock(cert, passphrase)?;
+            self.held.push(Held {
+                addresses: user_addresses(&unlocked),
+                cert: unlocked.clone().strip_secret_key_material(),
+            });
+            self.keys.push(unlocked);
+        }
+        Ok(())
+    }
+
+    /// Adds certificates, each held for the addresses of its user ids, and for `address` too if one is given.
+    pub fn add_certificates(&mut self, bytes: &[u8], address: Option<&str>) -> Result<(), KeyError> {
+        for cert in certificates(bytes)? {
+            let cert = cert.strip_secret_key_material();
+            let mut addresses = user_addresses(&cert);
+            addresses.extend(address.map(canonical));
+            self.held.push(Held { cert, addresses });
+        }
+        Ok(())
+    }
+
+    /// The desk's key.
+    pub fn desk(&self) -> Option<&Cert> {
+        self.keys.first()
+    }
+
+    /// Every secret key, the desk's first.
+    pub fn secret_keys(&self) -> &[Cert] {
+        &self.keys
+    }
+
+    /// The certificates held for an address.
+    pub fn held_for(&self, address: &str) -> impl Iterator<Item = &Cert> {
+        let address = canonical(address);
+        self.held.iter().filter(move |held| held.addresses.contains(&address)).map(|held| &held.cert)
+    }
+
+    /// The certificates that a signature's issuer may mean.
+    pub fn by_handle(&self, handle: &KeyHandle) -> impl Iterator<Item = &Cert> {
+        self.held
+            .iter()
+            .map(|held| &held.cert)
+            .filter(move |cert| cert.keys().any(|key| key.key().key_handle().aliases(handle)))
+    }
+
+    /// The pair that signs letters: the desk's signing key, valid now.
+    pub fn signer(&self, now: Timestamp) -> Result<KeyPair, KeyError> {
+        let desk = self.desk().ok_or_else(|| KeyError::None("the desk".to_owned()))?;
+        let policy = policy(now);
+        let unusable =
+            |why: String| KeyError::Unusable(format!("the desk's key {}", desk.fingerprint().to_hex()), why);
+        let valid = valid(desk, &policy, now).map_err(unusable)?;
+        let key = valid
+            .keys()
+            .secret()
+            .alive()
+            .revoked(false)
+            .supported()
+            .for_signing()
+            .next()
+            .ok_or_else(|| unusable("it has no valid signing key".to_owned()))?;
+        key.key().clone().into_keypair().map_err(|error| unusable(error.to_string()))
+    }
+
+    /// When the desk's key expires, if it does.
+    pub fn desk_expires(&self, now: Timestamp) -> Option<Timestamp> {
+        let policy = policy(now);
+        let valid = self.desk()?.with_policy(&policy, system_time(now)).ok()?;
+        valid.primary_key().key_expiration_time().and_then(timestamp)
+    }
+
+    /// The desk's public key, armored.
+    pub fn desk_armored(&self) -> Result<String, KeyError> {
+        let desk = self.desk().ok_or_else(|| KeyError::None("the desk".to_owned()))?;
+        armored(&desk.clone().strip_secret_key_material())
+    }
+}
+
+/// A usable certificate for an address: one the keyring holds, or else one of `offered`. The error says why there is none.
+pub fn encryptable<'a>(
+    keyring: &'a Keyring,
+    offered: &'a [Cert],
+    to: &Mailbox,
+    now: Timestamp,
+) -> Result<&'a Cert, KeyError> {
+    let mut reason = KeyError::None(to.address.clone());
+    let offered = offered.iter().filter(|cert| user_addresses(cert).contains(&to.canonical()));
+    for cert in keyring.held_for(&to.address).chain(offered) {
+        match encryption_keys(cert, &policy(now), now) {
+            Ok(_) => return Ok(cert),
+            Err(why) => {
+                reason = KeyError::Unusable(
+                    format!("the certificate {} of {}", cert.fingerprint().to_hex(), to.address),
+                    why,
+                );
+            }
+        }
+    }
+    Err(reason)
+}
+
+/// The keys of a certificate that mail is encrypted to, or why there are none.
+pub fn encryption_keys<'a>(
+    cert: &'a Cert,
+    policy: &'a StandardPolicy<'a>,
+    now: Timestamp,
+) -> Result<Vec<ValidErasedKeyAmalgamation<'a, PublicParts>>, String> {
+    let valid = valid(cert, policy, now)?;
+    let keys: Vec<_> = valid.keys().supported().alive().revoked(false).for_transport_encryption().collect();
+    if keys.is_empty() { Err("it has no valid encryption key".to_owned()) } else { Ok(keys) }
+}
+
+/// Sequoia's standard policy as of a time.
+pub fn policy(now: Timestamp) -> StandardPolicy<'static> {
+    StandardPolicy::at(system_time(now))
+}
+
+/// Sequoia speaks in `SystemTime`.
+pub fn system_time(at: Timestamp) -> SystemTime {
+    SystemTime::from(at)
+}
+
+/// A certificate's public part, armored.
+pub fn armored(cert: &Cert) -> Result<String, KeyError> {
+    let broken = |why: String| KeyError::Unusable(cert.fingerprint().to_hex(), why);
+    let bytes = cert.armored().to_vec().map_err(|error| broken(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| broken(error.to_string()))
+}
+
+/// The addresses of a certificate's user ids.
+pub fn user_addresses(cert: &Cert) -> Vec<String> {
+    cert.userids().filter_map(|user| user.userid().email().ok().flatten().map(canonical)).collect()
+}
+
+/// Reads one or many certificates.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<Cert>, KeyError> {
+    let parsed: Result<Vec<Cert>, _> = CertParser::from_bytes(bytes)
+        .and_then(Iterator::collect)
+        .map_err(|error| KeyError::NotACertificate(first_line(&error.to_string())));
+    match parsed {
+        Ok(certs) if certs.is_empty() => Err(KeyError::NotACertificate("it is empty".to_owned())),
+        other => other,
+    }
+}
+
+/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises no GnuPG-only AEAD, so that every
+/// implementation writes what every implementation reads.
+pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zeroizing<String>, KeyError> {
+    let broken =
+        |error: openpgp::anyhow::Error| KeyError::Unusable("a new key".to_owned(), error.to_string());
+    let (cert, _) = openpgp::cert::CertBuilder::general_purpose(Some(mailbox.to_string()))
+        .set_cipher_suite(CipherSuite::Cv25519)
+        .set_creation_time(Some(system_time(now)))
+        .set_validity_period(expires.then_some(VALIDITY))
+        .generate()
+        .map_err(broken)?;
+    let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| broken(error.into()))
+}
+
+fn valid<'a>(
+    cert: &'a Cert,
+    policy: &'a StandardPolicy<'a>,
+    now: Timestamp,
+) -> Result<openpgp::cert::ValidCert<'a>, String> {
+    let valid = cert.with_policy(policy, system_time(now)).map_err(|error| first_line(&error.to_string()))?;
+    if let RevocationStatus::Revoked(_) = valid.revocation_status() {
+        return Err("it is revoked".to_owned());
+    }
+    if let Err(error) = valid.alive() {
+        let expired =
+            valid.primary_key().key_expiration_time().and_then(timestamp).filter(|expiry| *expiry <= now);
+        return Err(match expired {
+            Some(expiry) => format!("it expired on {}", expiry.strftime("%Y-%m-%d")),
+            None => first_line(&error.to_string()),
+        });
+    }
+    Ok(valid)
+}
+
+fn unlock(cert: Cert, passphrase: Option<&Zeroizing<String>>) -> Result<Cert, KeyError> {
+    let fingerprint = cert.fingerprint().to_hex();
+    let mut packets = Vec::new();
+    for key in cert.keys().secret() {
+        if key.key().secret().is_encrypted() {
+            let passphrase = passphrase
+                .ok_or(KeyError::Locked(fingerprint.clone(), "give its passphrase in the configuration"))?;
+            let password = Password::from(passphrase.as_str());
+            let unlocked = key
+                .key()
+                .clone()
+                .decrypt_secret(&password)
+                .map_err(|_| KeyError::Locked(fingerprint.clone(), "the passphrase is wrong"))?;
+            packets.push(if key.primary() {
+                openpgp::Packet::from(unlocked.role_into_primary())
+            } else {
+                openpgp::Packet::from(unlocked.role_into_subordinate())
+            });
+        }
+    }
+    if packets.is_empty() {
+        return Ok(cert);
+    }
+    let merged =
+        cert.insert_packets(packets).map_err(|error| KeyError::Unusable(fingerprint, error.to_string()))?;
+    Ok(merged.0)
+}
+
+fn timestamp(at: SystemTime) -> Option<Timestamp> {
+    Timestamp::try_from(at).ok()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}

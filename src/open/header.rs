@@ -1,0 +1,228 @@
+//! What the header of a mail says, as facts.
+//!
+//! # Invariants
+//! * Every text that leaves this file is display-safe ([`clean`]): decoded words cannot smuggle line ends, control or
+//!   bidirectional characters into a letter, a log or a terminal.
+//! * A header is read from its first bytes only (`mime::MAX_HEADER`), so that a mail of one endless line costs nothing.
+//!
+//! # Standards
+//! RFC 5322, RFC 2047, RFC 2369, RFC 3834, RFC 5322 obsolete syntax as mail-parser accepts it; Autocrypt level 1.
+
+use jiff::Timestamp;
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::{Address, HeaderName, HeaderValue, MimeHeaders};
+
+use crate::domain::message::{Mailbox, Marks, Message, ReturnPath};
+
+/// No more ids of a thread are followed than this.
+const MAX_IDS: usize = 200;
+/// No more mailboxes of From, To and Cc are looked at than this.
+const MAX_MAILBOXES: usize = 100;
+/// Autocrypt level 1: a larger header is no Autocrypt header.
+const MAX_AUTOCRYPT: usize = 10 * 1024;
+
+/// Reads the header into the message.
+pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
+    message.from = mailboxes(parsed.header_values(HeaderName::From));
+    message.recipients = mailboxes(parsed.header_values(HeaderName::To));
+    message.recipients.extend(mailboxes(parsed.header_values(HeaderName::Cc)));
+    message.recipients.truncate(MAX_MAILBOXES);
+    message.subject = subject(parsed);
+    message.message_id = parsed.message_id().map(clean_id).filter(|id| !id.is_empty());
+    message.references = ids(parsed.references());
+    message.parents = ids(parsed.in_reply_to());
+    message.parents.extend(message.references.iter().rev().cloned());
+    message.parents.dedup();
+    message.date = parsed.date().and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
+    message.return_path = return_path(parsed);
+    message.marks = marks(parsed);
+    message.offered_certs.extend(autocrypt(parsed, &message.from));
+    if message.from.len() > 1 {
+        message.problems.push(format!("From names {} mailboxes", message.from.len()));
+    }
+    for (name, singleton) in
+        [("From", HeaderName::From), ("Subject", HeaderName::Subject), ("Message-ID", HeaderName::MessageId)]
+    {
+        if parsed.header_values(singleton).count() > 1 {
+            message.problems.push(format!("more than one {name} field"));
+        }
+    }
+}
+
+/// The subject of an entity's header, cleaned.
+pub(super) fn subject(parsed: &mail_parser::Message<'_>) -> Option<String> {
+    parsed.subject().map(|subject| clean(subject).trim().to_owned()).filter(|subject| !subject.is_empty())
+}
+
+/// Makes text safe to show: no control characters but tab and line end, no bidirectional controls, CRLF as LF.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| {
+            let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}');
+            let control = c.is_control() && !matches!(c, '\n' | '\t');
+            !bidi && !control && *c != '\u{feff}'
+        })
+        .collect()
+}
+
+/// The same for what must stay on one line.
+pub fn clean_line(text: &str) -> String {
+    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn clean_id(id: &str) -> String {
+    id.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>')).take(900).collect()
+}
+
+fn ids(value: &HeaderValue<'_>) -> Vec<String> {
+    let texts: Vec<&str> = match value {
+        HeaderValue::Text(text) => vec![text.as_ref()],
+        HeaderValue::TextList(list) => list.iter().map(AsRef::as_ref).collect(),
+        _ => Vec::new(),
+    };
+    let ids: Vec<String> = texts.into_iter().map(clean_id).filter(|id| !id.is_empty()).collect();
+    // the thread's beginning and its newest members are what leads to a case
+    if ids.len() > MAX_IDS {
+        ids.iter().take(1).chain(ids.iter().rev().take(MAX_IDS).rev()).cloned().collect()
+    } else {
+        ids
+    }
+}
+
+fn mailboxes<'a>(values: impl Iterator<Item = &'a HeaderValue<'a>>) -> Vec<Mailbox> {
+    values
+        .filter_map(HeaderValue::as_address)
+        .flat_map(Address::iter)
+        .filter_map(|addr| {
+            let address = clean_line(addr.address()?);
+            let name = addr.name().map(clean_line).filter(|name| !name.is_empty());
+            (!address.is_empty()).then_some(Mailbox { name, address })
+        })
+        .take(MAX_MAILBOXES)
+        .collect()
+}
+
+fn return_path(parsed: &mail_parser::Message<'_>) -> ReturnPath {
+    match parsed.header_raw(HeaderName::ReturnPath).map(str::trim) {
+        None | Some("") => ReturnPath::Unknown,
+        Some(text) => match text.trim_start_matches('<').trim_end_matches('>').trim() {
+            "" => ReturnPath::Null,
+            address => ReturnPath::Address(clean_line(address)),
+        },
+    }
+}
+
+fn marks(parsed: &mail_parser::Message<'_>) -> Marks {
+    let mut marks = Marks::default();
+    for (name, value) in parsed.headers_raw() {
+        let name = name.to_ascii_lowercase();
+        let value = || keyword(value);
+        match name.as_str() {
+            "auto-submitted" => marks.auto_submitted = Some(value()),
+            "precedence" => marks.precedence = Some(value()),
+            "x-auto-response-suppress" => marks.suppress = Some(value()),
+            "received" => marks.hops = marks.hops.saturating_add(1),
+            "x-spam-flag" | "x-spam" => marks.junk = marks.junk || value().starts_with("yes"),
+            "list-id" | "list-help" | "list-subscribe" | "list-unsubscribe" | "list-post" | "list-owner"
+            | "list-archive" => {
+                marks.list.push(name);
+            }
+            "x-autoreply"
+            | "x-autorespond"
+            | "x-auto-reply-from"
+            | "x-autoreply-from"
+            | "x-failed-recipients"
+            | "x-ms-exchange-inbox-rules-loop"
+            | "feedback-id" => marks.robots.push(name),
+            _ => {}
+        }
+    }
+    // list-id first: it is the most telling
+    marks.list.sort_by_key(|name| name != "list-id");
+    marks.report = report_type(parsed);
+    marks
+}
+
+/// `multipart/report`, or a report's part outside one (pre-RFC bounces of some servers).
+fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
+    let root = parsed.content_type()?;
+    if root.ctype().eq_ignore_ascii_case("multipart")
+        && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
+    {
+        return Some(root.attribute("report-type").unwrap_or_default().to_ascii_lowercase());
+    }
+    parsed.parts.iter().take(20).find_map(|part| {
+        let content_type = part.content_type()?;
+        let subtype = content_type.subtype()?.to_ascii_lowercase();
+        let is_message = content_type.ctype().eq_ignore_ascii_case("message");
+        match subtype.as_str() {
+            "delivery-status" | "global-delivery-status" if is_message => Some("delivery-status".to_owned()),
+            "disposition-notification" if is_message => Some("disposition-notification".to_owned()),
+            "feedback-report" if is_message => Some("feedback-report".to_owned()),
+            _ => None,
+        }
+    })
+}
+
+/// A field's keyword: lower case, without comments and parameters (`auto-generated; x=y (why)`).
+fn keyword(value: &str) -> String {
+    let mut depth = 0_u32;
+    let bare: String = value
+        .chars()
+        .filter(|c| {
+            let inside = depth > 0;
+            match c {
+                '(' => depth = depth.saturating_add(1),
+                ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            !inside && *c != '('
+        })
+        .collect();
+    let word = bare.split(';').next().unwrap_or_default();
+    clean_line(word).to_lowercase().chars().take(80).collect()
+}
+
+/// The certificate of an Autocrypt header that is valid for the one author; two such headers are none.
+fn autocrypt(parsed: &mail_parser::Message<'_>, from: &[Mailbox]) -> Option<Vec<u8>> {
+    let [author] = from else { return None };
+    let mut found = parsed
+        .headers_raw()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("autocrypt"))
+        .filter_map(|(_, value)| {
+            if value.len() > MAX_AUTOCRYPT {
+                return None;
+            }
+            let attribute = |name: &str| {
+                value.split(';').find_map(|pair| {
+                    let (key, value) = pair.split_once('=')?;
+                    key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+                })
+            };
+            let matches = attribute("addr")
+                .is_some_and(|addr| crate::domain::message::canonical(&addr) == author.canonical());
+            let data: String = attribute("keydata")?.chars().filter(|c| !c.is_whitespace()).collect();
+            if matches { base64_decode(data.as_bytes()) } else { None }
+        });
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_lose_comments_and_parameters() {
+        assert_eq!(keyword(" Auto-Generated; owner=x (a (nested) comment)"), "auto-generated");
+        assert_eq!(keyword("(vacation) auto-replied"), "auto-replied");
+        assert_eq!(keyword("no"), "no");
+        assert_eq!(keyword("(((("), "");
+    }
+
+    #[test]
+    fn clean_text_cannot_end_a_line_or_turn_it_round() {
+        assert_eq!(clean_line("a\r\nBcc: x\u{202e}y\u{0}"), "a Bcc: xy");
+        assert_eq!(clean("a\r\nb\tc"), "a\nb\tc");
+    }
+}

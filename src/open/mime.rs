@@ -1,0 +1,213 @@
+//! The MIME tree under limits.
+//!
+//! # What it is for
+//! Bounds what a hostile mail can cost *before* a parser sees it, and turns the tree into leaves that the rest can use:
+//! readable text, attachments, and the OpenPGP structures that `open` follows.
+//!
+//! # Invariants
+//! * Size, header size, number of parts and depth are limited; what lies beyond a limit is not lost (the mail is kept as
+//!   received), it is only not taken apart, and [`Message::problems`](crate::domain::message::Message) says so.
+//! * Attachments keep their bytes: only the transfer encoding is undone, never a charset.
+//!
+//! # Standards
+//! RFC 2045–2049, RFC 2231, by mail-parser; RFC 1847 and RFC 3156 §§2, 5 for the raw bytes of a signed part.
+
+use std::collections::BTreeSet;
+
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::html::html_to_text;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{Encoding, MessagePart, MimeHeaders, PartType};
+
+/// Of a header, no more is read than this.
+pub(super) const MAX_HEADER: usize = 256 * 1024;
+/// A mail with more parts is not taken apart.
+const MAX_PARTS: usize = 500;
+/// More declared boundaries than this are an attack or a report about one.
+const MAX_BOUNDARIES: usize = 100;
+/// Parts nested deeper are not taken apart.
+pub(super) const MAX_DEPTH: usize = 16;
+
+/// Why a mail must not be given to the parser whole; `None` when it may.
+pub(super) fn beyond_limits(raw: &[u8]) -> Option<String> {
+    let header = header_section(raw).len();
+    if header > MAX_HEADER {
+        return Some(format!("its header is {header} bytes long, the limit is {MAX_HEADER}"));
+    }
+    let boundaries = boundaries(raw);
+    if boundaries.len() > MAX_BOUNDARIES {
+        return Some(format!("it declares more than {MAX_BOUNDARIES} boundaries"));
+    }
+    let parts = raw
+        .split(|byte| *byte == b'\n')
+        .filter(|line| is_delimiter(line, &boundaries))
+        .take(MAX_PARTS + 1)
+        .count();
+    (parts > MAX_PARTS).then(|| format!("it has more than {MAX_PARTS} parts"))
+}
+
+/// The header with its empty line; the whole mail when there is none.
+pub(super) fn header_section(raw: &[u8]) -> &[u8] {
+    let mut length = 0_usize;
+    for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        length = length.saturating_add(line.len());
+        if line == b"\n" || line == b"\r\n" {
+            break;
+        }
+    }
+    raw.get(..length).unwrap_or(raw)
+}
+
+/// Everything that follows a `boundary=`, wherever it stands: a superset of the real boundaries.
+fn boundaries(raw: &[u8]) -> BTreeSet<Vec<u8>> {
+    const NAME: &[u8] = b"boundary";
+    let mut found = BTreeSet::new();
+    let mut rest = raw;
+    while let Some(at) = find_ignoring_case(rest, NAME) {
+        rest = rest.get(at.saturating_add(NAME.len())..).unwrap_or_default();
+        let value = rest.get(..rest.len().min(200)).unwrap_or_default().trim_ascii_start();
+        // RFC 2231 writes boundary*= and boundary*0=
+        let Some(equals) = value.iter().take(6).position(|byte| *byte == b'=') else { continue };
+        let value = value.get(equals.saturating_add(1)..).unwrap_or_default().trim_ascii_start();
+        let value: Vec<u8> = match value.strip_prefix(b"\"") {
+            Some(quoted) => quoted.iter().copied().take_while(|byte| *byte != b'"').collect(),
+            None => value
+                .iter()
+                .copied()
+                .take_while(|byte| !byte.is_ascii_whitespace() && *byte != b';')
+                .collect(),
+        };
+        if !value.is_empty() {
+            found.insert(value);
+        }
+        if found.len() > MAX_BOUNDARIES {
+            break;
+        }
+    }
+    found
+}
+
+fn is_delimiter(line: &[u8], boundaries: &BTreeSet<Vec<u8>>) -> bool {
+    let Some(rest) = line.strip_prefix(b"--") else { return false };
+    let rest = rest.trim_ascii_end();
+    boundaries.contains(rest) || boundaries.iter().any(|boundary| rest.starts_with(boundary))
+}
+
+fn find_ignoring_case(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
+}
+
+/// The media type in lower case.
+pub(super) fn media_type(part: &MessagePart<'_>) -> String {
+    part.content_type().map_or_else(
+        || "text/plain".to_owned(),
+        |content_type| {
+            let subtype = content_type.subtype().unwrap_or("plain");
+            format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase()
+        },
+    )
+}
+
+/// A parameter of the content type.
+pub(super) fn parameter<'p>(part: &'p MessagePart<'_>, name: &str) -> Option<&'p str> {
+    part.content_type().and_then(|content_type| content_type.attribute(name))
+}
+
+/// The sender wants it saved, not shown.
+pub(super) fn is_attachment(part: &MessagePart<'_>) -> bool {
+    part.content_disposition().is_some_and(|disposition| disposition.is_attachment())
+}
+
+/// The readable text of a text part; of an HTML part, its text.
+pub(super) fn text_of(part: &MessagePart<'_>) -> Option<String> {
+    match &part.body {
+        PartType::Text(text) => Some(text.to_string()),
+        PartType::Html(html) => Some(html_to_text(html)),
+        _ => None,
+    }
+}
+
+/// The bytes of a leaf, transfer encoding undone, charset untouched.
+pub(super) fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
+    match &part.body {
+        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => bytes.to_vec(),
+        PartType::Multipart(_) => Vec::new(),
+        PartType::Message(_) | PartType::Text(_) | PartType::Html(_) => {
+            let body = body(part, raw);
+            let decoded = match part.encoding {
+                Encoding::None => None,
+                Encoding::QuotedPrintable => quoted_printable_decode(body),
+                Encoding::Base64 => base64_decode(body),
+            };
+            decoded.unwrap_or_else(|| body.to_vec())
+        }
+    }
+}
+
+fn body<'r>(part: &MessagePart<'_>, raw: &'r [u8]) -> &'r [u8] {
+    range(raw, part.offset_body, part.offset_end)
+}
+
+/// The part as it stands in the mail, header and body: what a detached signature covers.
+pub(super) fn entity<'r>(part: &MessagePart<'_>, raw: &'r [u8]) -> &'r [u8] {
+    range(raw, part.offset_header, part.offset_end)
+}
+
+fn range(raw: &[u8], start: u32, end: u32) -> &[u8] {
+    let index = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+    raw.get(index(start)..index(end).min(raw.len())).unwrap_or_default()
+}
+
+/// Line ends as RFC 3156 §5 wants them signed: CRLF. A Maildir keeps LF.
+pub(super) fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut canonical = Vec::with_capacity(bytes.len().saturating_add(bytes.len() / 32));
+    let mut previous = 0_u8;
+    for byte in bytes {
+        if *byte == b'\n' && previous != b'\r' {
+            canonical.push(b'\r');
+        }
+        canonical.push(*byte);
+        previous = *byte;
+    }
+    canonical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_ends_at_the_empty_line() {
+        assert_eq!(header_section(b"A: b\r\n\r\nbody"), b"A: b\r\n\r\n");
+        assert_eq!(header_section(b"A: b\n\nbody"), b"A: b\n\n");
+        assert_eq!(header_section(b"no end"), b"no end");
+        assert_eq!(header_section(b""), b"");
+    }
+
+    #[test]
+    fn an_endless_line_is_beyond_the_header_limit() {
+        assert!(beyond_limits(&vec![b'a'; MAX_HEADER + 1]).unwrap().contains("header"));
+    }
+
+    #[test]
+    fn too_many_parts() {
+        let mut mail = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_vec();
+        mail.extend(b"--b\r\n\r\nx\r\n".repeat(MAX_PARTS + 1));
+        assert_eq!(beyond_limits(&mail).unwrap(), "it has more than 500 parts");
+        assert_eq!(beyond_limits(&mail[..1000]), None);
+    }
+
+    #[test]
+    fn a_patch_is_not_mistaken_for_parts() {
+        let mut mail = b"Content-Type: text/plain\r\n\r\n".to_vec();
+        mail.extend(b"-- removed line\n".repeat(10_000));
+        assert_eq!(beyond_limits(&mail), None);
+    }
+
+    #[test]
+    fn too_many_boundaries() {
+        let mail: String =
+            (0..200).map(|n| format!("Content-Type: multipart/mixed; BOUNDARY=\"b{n}\"\r\n")).collect();
+        assert!(beyond_limits(mail.as_bytes()).unwrap().contains("boundaries"));
+    }
+}

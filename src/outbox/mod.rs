@@ -1,0 +1,125 @@
+//! The door out: due letters, one recipient a transaction, the outcome of each.
+//!
+//! # Invariants
+//! * Makes no decision: sends the bytes the store has, reports what the server said. Retry times, giving up and holding are
+//!   the core's.
+//! * What the server said is recorded before the letter could be sent again.
+//! * Level-triggered: looks for what is due whenever it is woken and whenever something becomes due; a lost wake-up costs
+//!   nothing but time.
+
+pub mod maildir;
+pub mod smtp;
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::domain::letter::{Outcome, Posting};
+use crate::domain::message::Mailbox;
+use crate::inbox::stopped;
+use crate::pipeline::{Handle, Refused};
+
+/// Letters under way at the same time.
+const AT_ONCE: usize = 4;
+/// Letters looked for at a time.
+const MOST: usize = 64;
+/// Without any wake-up, the outbox is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// When the store does not take an outcome, it is offered again after this.
+const OFFER_AGAIN: Duration = Duration::from_secs(2);
+
+/// Which door.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    /// A submission server.
+    Smtp(smtp::Settings),
+    /// A local Maildir.
+    Maildir(maildir::Settings),
+}
+
+enum Carrier {
+    Smtp(smtp::Submission),
+    Maildir(maildir::Settings),
+}
+
+/// Sends letters until `stop` turns true; letters under way are finished. `desk` is the envelope's sender.
+pub async fn run(
+    settings: Settings,
+    desk: Mailbox,
+    pipeline: Handle,
+    clock: Clock,
+    mut stop: watch::Receiver<bool>,
+) {
+    let carrier = match settings {
+        Settings::Smtp(settings) => match smtp::Submission::new(&settings) {
+            Ok(submission) => Carrier::Smtp(submission),
+            Err(error) => {
+                error!(%error, "outbox: cannot be opened");
+                return;
+            }
+        },
+        Settings::Maildir(settings) => Carrier::Maildir(settings),
+    };
+    while !*stop.borrow() {
+        let now = clock.now();
+        let (due, next) = match pipeline.reader().index.due(now, MOST) {
+            Ok(due) => due,
+            Err(error) => {
+                error!(%error, "outbox: the index cannot be read");
+                (Vec::new(), None)
+            }
+        };
+        if due.is_empty() {
+            let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+            tokio::select! {
+                () = pipeline.stirred() => {}
+                () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
+                () = stopped(&mut stop) => return,
+            }
+            continue;
+        }
+        let (carrier, desk, pipeline) = (&carrier, &desk, &pipeline);
+        let attempts = futures_util::stream::iter(due)
+            .map(|posting| async move {
+                let outcome = attempt(carrier, desk, pipeline, &posting).await;
+                record(pipeline, posting, outcome).await;
+            })
+            .buffer_unordered(AT_ONCE)
+            .take_while(|()| std::future::ready(true));
+        attempts.collect::<Vec<()>>().await;
+    }
+}
+
+async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: &Posting) -> Outcome {
+    let Some(digest) = &posting.bytes else {
+        return Outcome::Permanent("the letter has no bytes".to_owned());
+    };
+    let bytes = match pipeline.reader().letters.read(digest) {
+        Ok(bytes) => bytes,
+        Err(error) => return Outcome::Permanent(format!("the letter's file cannot be read: {error}")),
+    };
+    match carrier {
+        Carrier::Smtp(submission) => submission.send(desk, &posting.to, &bytes).await,
+        Carrier::Maildir(maildir) => maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes),
+    }
+}
+
+/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse.
+async fn record(pipeline: &Handle, posting: Posting, outcome: Outcome) {
+    loop {
+        match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
+            Ok(()) => return,
+            Err(Refused::Stopping) => {
+                info!(letter = %posting.id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
+                return;
+            }
+            Err(error) => {
+                warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");
+                tokio::time::sleep(OFFER_AGAIN).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,586 @@
+//! The corridor that walks everything through the house; the only one who writes.
+//!
+//! # What it is for
+//! receipt? → open → facts → decide → seal → commit → answer. The doors hand their input to a [`Handle`] and hear back when
+//! it is durable.
+//!
+//! # Invariants
+//! * One thread decides and commits, in the order of arrival. Opening and sealing run on as many threads as the machine has:
+//!   they are pure functions.
+//! * What waits together is committed together: one fsync for a whole batch.
+//! * An answer to a door means: it is on the disk.
+//! * A mail that makes opening panic is recorded as unopened, and the queue goes on.
+//!
+//! # Fatal
+//! An fsync that failed. Nobody knows then what is on the disk; psirtd stops, and finds out at the next start.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::domain::case::CaseId;
+use crate::domain::decide::{Decision, Facts, Input, decide};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{Letter, LetterId, Outcome, Posting};
+use crate::domain::message::{Message, Position};
+use crate::domain::policy::Policy;
+use crate::keyring::Keyring;
+use crate::open;
+use crate::seal::{Held, Letterhead, Sealed, seal};
+use crate::store::index::{Draft, IndexError, Lookup};
+use crate::store::journal::{JournalError, Receipt, Record};
+use crate::store::{Commit, CommitError, Reader, Writer};
+
+/// Inputs that may wait before a door has to.
+const WAITING: usize = 64;
+/// No more inputs than this are committed together.
+const MAX_BATCH: usize = 64;
+/// No more bytes of mail than this are worked on at once.
+const MAX_BATCH_BYTES: usize = 32 << 20;
+
+/// A mail as a door hands it over.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The bytes as received; for a mail that is too large, its header.
+    pub raw: Vec<u8>,
+    /// Where it lies.
+    pub position: Option<Position>,
+    /// When it reached the mailbox.
+    pub received_at: Timestamp,
+    /// Its whole size, when it is too large to be fetched.
+    pub too_large: Option<u64>,
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is new and recorded.
+    New,
+    /// It was known already.
+    Known,
+}
+
+/// A person's word about a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxCommand {
+    /// Stop it.
+    Hold(LetterId),
+    /// Let it go; write it anew if it has no bytes yet.
+    Release(LetterId),
+}
+
+/// Why an input was not taken. It may be handed over again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It could not be recorded.
+    #[error("not recorded, will be tried again: {0}")]
+    Unrecorded(String),
+    /// The pipeline is gone.
+    #[error("psirtd is stopping")]
+    Stopping,
+    /// There is no such letter, or it cannot be done to it.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// How the writing thread ended.
+pub type Ended = oneshot::Receiver<Result<(), JournalError>>;
+
+type Answer<T> = oneshot::Sender<Result<T, Refused>>;
+
+enum Work {
+    Mail(Box<Arrival>, Answer<Recorded>),
+    Delivery(LetterId, Outcome, Answer<()>),
+    Command(OutboxCommand, Answer<String>),
+    Ping(Answer<()>),
+}
+
+/// How the doors reach the pipeline. When the last handle is dropped, it finishes what it has and ends.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    work: mpsc::Sender<Work>,
+    reader: Reader,
+    stirred: Arc<Notify>,
+    happened: broadcast::Sender<Arc<Vec<Event>>>,
+}
+
+impl Handle {
+    /// Hands over a mail; returns when it is durable.
+    pub async fn submit(&self, arrival: Arrival) -> Result<Recorded, Refused> {
+        self.ask(|answer| Work::Mail(Box::new(arrival), answer)).await
+    }
+
+    /// Reports what came of an attempt to deliver a letter; returns when it is durable.
+    pub async fn delivered(&self, letter: LetterId, outcome: Outcome) -> Result<(), Refused> {
+        self.ask(|answer| Work::Delivery(letter, outcome, answer)).await
+    }
+
+    /// Carries out a person's word about a letter; returns what was done.
+    pub async fn command(&self, command: OutboxCommand) -> Result<String, Refused> {
+        self.ask(|answer| Work::Command(command, answer)).await
+    }
+
+    /// Returns when everything handed over before has been worked off: the sign of life for the watchdog.
+    pub async fn ping(&self) -> Result<(), Refused> {
+        self.ask(Work::Ping).await
+    }
+
+    /// Answers questions.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Wakes up when letters may be due. A wake-up is a hint, not a promise.
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// What is committed from now on, for those who show it to a person.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {
+        self.happened.subscribe()
+    }
+
+    async fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.work.send(work(answer)).await.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?
+    }
+}
+
+/// Everything the pipeline works with.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The one who writes.
+    pub writer: Writer,
+    /// The one who answers.
+    pub reader: Reader,
+    /// All keys.
+    pub keyring: Keyring,
+    /// What all letters have in common.
+    pub letterhead: Letterhead,
+    /// The written process.
+    pub policy: Policy,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Pipeline {
+    /// Starts the one writing thread. It ends when the last handle is gone; an error, or a sender that was dropped because the
+    /// thread panicked, is fatal.
+    pub fn start(self) -> std::io::Result<(Handle, Ended)> {
+        let (work, waiting) = mpsc::channel(WAITING);
+        let stirred = Arc::new(Notify::new());
+        let (happened, _) = broadcast::channel(1024);
+        let handle = Handle {
+            work,
+            reader: self.reader.clone(),
+            stirred: Arc::clone(&stirred),
+            happened: happened.clone(),
+        };
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name("pipeline".to_owned()).spawn(move || {
+            // when nobody waits for the end, nobody wants to know how it was
+            let _unheard = end.send(self.run(waiting, &stirred, &happened));
+        })?;
+        Ok((handle, ended))
+    }
+
+    fn run(
+        mut self,
+        mut waiting: mpsc::Receiver<Work>,
+        stirred: &Notify,
+        happened: &broadcast::Sender<Arc<Vec<Event>>>,
+    ) -> Result<(), JournalError> {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut bytes = size(&first);
+            let mut batch = vec![first];
+            while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+                let Ok(next) = waiting.try_recv() else { break };
+                bytes = bytes.saturating_add(size(&next));
+                batch.push(next);
+            }
+            let events = self.batch(batch)?;
+            if !events.is_empty() {
+                stirred.notify_one();
+                // nobody may be watching
+                let _watchers = happened.send(Arc::new(events));
+            }
+        }
+        if let Err(error) = self.writer.flush() {
+            warn!(%error, "index not flushed; it is caught up at the next start");
+        }
+        Ok(())
+    }
+
+    /// Works off a batch; returns what happened. Only a journal that is closed for good is an error.
+    fn batch(&mut self, batch: Vec<Work>) -> Result<Vec<Event>, JournalError> {
+        let now = self.clock.now();
+        let opened = self.open_all(&batch, now);
+        let decided = self.decide_all(batch, opened, now);
+        let (steps, answers) = match decided {
+            Ok(decided) => decided,
+            Err(error) => {
+                // the answers were dropped with the batch: the doors hear `Stopping` and come back
+                error!(%error, "the index cannot be read");
+                return Ok(Vec::new());
+            }
+        };
+        let commits = self.seal_all(steps, now);
+        let events: Vec<Event> = commits.iter().flat_map(|commit| commit.events.clone()).collect();
+        match self.writer.commit(commits, now) {
+            Ok(()) => {
+                events.iter().for_each(tell);
+                answers.into_iter().for_each(Reply::durable);
+                Ok(events)
+            }
+            Err(CommitError::Journal(closed @ JournalError::Closed(_))) => Err(closed),
+            Err(CommitError::Index(index)) => {
+                // the journal has it: it happened, and the index learns of it at the next start
+                error!(error = %index, "index not written; restart psirtd to have it caught up");
+                Err(JournalError::Closed(index.to_string()))
+            }
+            Err(error) => {
+                error!(%error, "nothing of this batch was recorded; it is tried again");
+                answers.into_iter().for_each(|answer| answer.refused(&error.to_string()));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Opens the mails of a batch that are not known yet, on all threads.
+    fn open_all(&self, batch: &[Work], now: Timestamp) -> Vec<Option<Arc<Message>>> {
+        in_parallel(batch, |work| match work {
+            Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
+            Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
+            Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => None,
+        })
+    }
+
+    fn open_one(&self, raw: &[u8], too_large: Option<u64>, now: Timestamp) -> Message {
+        let opening = AssertUnwindSafe(|| match too_large {
+            Some(size) => open::open_header(raw, size, &self.keyring, now),
+            None => open::open(raw, &self.keyring, now),
+        });
+        std::panic::catch_unwind(opening).unwrap_or_else(|_| {
+            let message = open::unopened(raw, "psirtd itself failed to open it; it is kept as received");
+            error!(mail = %message.digest, "opening panicked");
+            message
+        })
+    }
+
+    /// The mail that an unsealed letter is about, opened again.
+    fn about(&self, id: &LetterId, now: Timestamp) -> Option<Arc<Message>> {
+        let posting = self.reader.index.posting(id).ok().flatten()?;
+        if posting.bytes.is_some() {
+            return None;
+        }
+        let raw = self.reader.mails.read(&posting.about).ok()?;
+        Some(Arc::new(self.open_one(&raw, None, now)))
+    }
+
+    /// Decides, one input after the other, each seeing what the ones before it did.
+    fn decide_all(
+        &self,
+        batch: Vec<Work>,
+        opened: Vec<Option<Arc<Message>>>,
+        now: Timestamp,
+    ) -> Result<(Vec<Step>, Vec<Reply>), IndexError> {
+        let mut draft = self.writer.draft();
+        let mut steps = Vec::new();
+        let mut replies = Vec::new();
+        for (work, message) in batch.into_iter().zip(opened) {
+            let (step, reply) = match (work, message) {
+                (Work::Mail(arrival, answer), Some(message)) => {
+                    let (step, recorded) = self.mail(&draft, *arrival, message, now)?;
+                    (step, Reply::Mail(answer, recorded))
+                }
+                (Work::Delivery(id, outcome, answer), _) => {
+                    (self.delivery(&draft, &id, outcome, now)?, Reply::Unit(answer))
+                }
+                (Work::Command(command, answer), about) => {
+                    let (step, done) = self.command(&draft, &command, about, now)?;
+                    (step, Reply::Text(answer, done))
+                }
+                (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
+                (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
+            };
+            if let Some(step) = step {
+                draft.fold(&step.record(now))?;
+                steps.push(step);
+            }
+            replies.push(reply);
+        }
+        Ok((steps, replies))
+    }
+
+    fn mail(
+        &self,
+        draft: &Draft<'_>,
+        arrival: Arrival,
+        message: Arc<Message>,
+        now: Timestamp,
+    ) -> Result<(Option<Step>, Result<Recorded, Refused>), IndexError> {
+        let twin = open::twin(&arrival.raw, &message);
+        let receipt = Receipt { position: arrival.position, digest: message.digest.clone(), twin };
+        if draft.knows_mail(&receipt)? {
+            // remember the new place, so that it is not fetched again
+            let new_place = match &receipt.position {
+                Some(position) => !draft.knows_position(position)?,
+                None => false,
+            };
+            let step = new_place.then(|| Step { receipt: Some(receipt), ..Step::default() });
+            return Ok((step, Ok(Recorded::Known)));
+        }
+        let facts = Facts {
+            case: self.case(draft, draft.thread(&message.parents)?)?,
+            next_number: draft.next_number(self.policy.year(now))?,
+            jitter: 0.0,
+        };
+        let received_at = arrival.received_at.min(now);
+        let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
+        Ok((
+            Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
+            Ok(Recorded::New),
+        ))
+    }
+
+    fn case(
+        &self,
+        draft: &Draft<'_>,
+        id: Option<CaseId>,
+    ) -> Result<Option<crate::domain::case::Case>, IndexError> {
+        id.map_or(Ok(None), |id| draft.case(&id))
+    }
+
+    fn delivery(
+        &self,
+        draft: &Draft<'_>,
+        id: &LetterId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Step>, IndexError> {
+        let Some(posting) = draft.posting(id)? else { return Ok(None) };
+        let facts = Facts { jitter: random_fraction(), ..Facts::default() };
+        let input = Input::Delivery { posting: Box::new(posting), outcome };
+        Ok(Some(decide(&facts, &input, &self.policy, now).into()))
+    }
+
+    fn command(
+        &self,
+        draft: &Draft<'_>,
+        command: &OutboxCommand,
+        about: Option<Arc<Message>>,
+        now: Timestamp,
+    ) -> Result<(Option<Step>, Result<String, Refused>), IndexError> {
+        let (OutboxCommand::Hold(id) | OutboxCommand::Release(id)) = command;
+        let impossible = |why: String| Ok((None, Err(Refused::Impossible(why))));
+        let Some(posting) = draft.posting(id)? else { return impossible(format!("there is no letter {id}")) };
+        let facts = Facts { case: self.case(draft, Some(posting.case.clone()))?, ..Facts::default() };
+        let (state, sealed) = (posting.state.word(), posting.bytes.is_some());
+        let (input, done) = match command {
+            OutboxCommand::Hold(_) => {
+                let reason = "stopped by the operator".to_owned();
+                (Input::Hold { posting: Box::new(posting), reason }, format!("letter {id} is held"))
+            }
+            OutboxCommand::Release(_) => {
+                (Input::Release { posting: Box::new(posting), about }, format!("letter {id} is released"))
+            }
+        };
+        let decision = decide(&facts, &input, &self.policy, now);
+        if decision == Decision::default() {
+            let why = if sealed {
+                format!("it is {state}")
+            } else {
+                "the mail it is about cannot be read".to_owned()
+            };
+            return impossible(format!("nothing to do for letter {id}: {why}"));
+        }
+        Ok((Some(decision.into()), Ok(done)))
+    }
+
+    /// Seals every letter of a batch on all threads, and makes the commits.
+    fn seal_all(&self, steps: Vec<Step>, now: Timestamp) -> Vec<Commit> {
+        let letters: Vec<&Letter> = steps.iter().flat_map(|step| &step.letters).collect();
+        let mut sealed = in_parallel(&letters, |letter| {
+            let message_id = self.message_id();
+            let sealed = seal(letter, &message_id, &self.letterhead, &self.keyring, now);
+            posted(letter, message_id, sealed, now)
+        })
+        .into_iter();
+        steps
+            .into_iter()
+            .map(|step| {
+                let mut events = step.events;
+                let mut letters = Vec::new();
+                for (event, bytes) in sealed.by_ref().take(step.letters.len()) {
+                    events.push(event);
+                    letters.extend(bytes);
+                }
+                Commit { receipt: step.receipt, mail: step.mail, events, letters }
+            })
+            .collect()
+    }
+
+    /// A new Message-ID: 128 random bits that only the participants of the thread come to know.
+    fn message_id(&self) -> String {
+        let domain = self.letterhead.desk.address.rsplit('@').next().unwrap_or("localhost");
+        let token: String = random_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("psirtd.{token}@{domain}")
+    }
+}
+
+/// What follows from one input, before it is sealed.
+#[derive(Debug, Default)]
+struct Step {
+    receipt: Option<Receipt>,
+    mail: Option<Vec<u8>>,
+    events: Vec<Event>,
+    letters: Vec<Letter>,
+}
+
+impl From<Decision> for Step {
+    fn from(decision: Decision) -> Self {
+        Self { events: decision.events, letters: decision.letters, ..Self::default() }
+    }
+}
+
+impl Step {
+    /// As the draft of a batch sees it: without letters, which decide nothing for the next input.
+    fn record(&self, now: Timestamp) -> Record {
+        Record { seq: 0, at: now, receipt: self.receipt.clone(), events: self.events.clone() }
+    }
+}
+
+/// Whom to tell that it is durable.
+enum Reply {
+    Mail(Answer<Recorded>, Result<Recorded, Refused>),
+    Unit(Answer<()>),
+    Text(Answer<String>, Result<String, Refused>),
+}
+
+impl Reply {
+    // whoever asked may have gone meanwhile: then nobody wants to hear it
+    fn durable(self) {
+        match self {
+            Self::Mail(answer, recorded) => drop(answer.send(recorded)),
+            Self::Unit(answer) => drop(answer.send(Ok(()))),
+            Self::Text(answer, done) => drop(answer.send(done)),
+        }
+    }
+
+    fn refused(self, why: &str) {
+        let refused = Refused::Unrecorded(why.to_owned());
+        match self {
+            Self::Mail(answer, _) => drop(answer.send(Err(refused))),
+            Self::Unit(answer) => drop(answer.send(Err(refused))),
+            Self::Text(answer, _) => drop(answer.send(Err(refused))),
+        }
+    }
+}
+
+/// What is journaled of a letter, and its file.
+fn posted(
+    letter: &Letter,
+    message_id: String,
+    sealed: Result<Sealed, Held>,
+    now: Timestamp,
+) -> (Event, Option<(crate::domain::message::Digest, Vec<u8>)>) {
+    let (id, kind, to, mail) =
+        (letter.id.clone(), letter.kind(), letter.to.clone(), letter.about.digest.clone());
+    let (what, file) = match sealed {
+        Ok(Sealed { bytes }) => {
+            let digest = open::digest(&bytes);
+            let what = What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail };
+            (what, Some((digest, bytes)))
+        }
+        Err(Held(reason)) => (What::LetterHeld { letter: id, kind, to, reason, mail }, None),
+    };
+    (Event { at: now, case: Some(letter.case.clone()), what }, file)
+}
+
+/// One line a fact: case ids and kinds, never subjects, texts or addresses.
+fn tell(event: &Event) {
+    let case = event.case.as_ref().map_or("none", CaseId::as_str);
+    match &event.what {
+        What::CaseOpened { .. } => info!(case, "case opened"),
+        What::MailRecorded { mail, kind, size, problem, why_no_answer, .. } => {
+            let why_no_answer = why_no_answer.as_deref();
+            info!(case, kind = kind.word(), %mail, size, opened = problem.is_none(), why_no_answer, "mail recorded");
+        }
+        What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
+        What::LetterHeld { letter, kind, .. } => {
+            warn!(case, %letter, kind = kind.word(), "letter held: it could not be sealed; see “psirtd outbox”");
+        }
+        What::LetterSent { letter, .. } => info!(case, %letter, "letter sent"),
+        What::LetterDeferred { letter, next_attempt, .. } => {
+            warn!(case, %letter, %next_attempt, "letter deferred")
+        }
+        What::LetterReturned { letter, .. } => {
+            error!(case, %letter, "letter returned: refused for good; see “psirtd outbox”")
+        }
+        What::LetterStopped { letter, .. } => info!(case, %letter, "letter stopped"),
+        What::LetterReleased { letter } => info!(case, %letter, "letter released"),
+    }
+}
+
+fn size(work: &Work) -> usize {
+    match work {
+        Work::Mail(arrival, _) => arrival.raw.len(),
+        Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => 0,
+    }
+}
+
+/// Maps over items on all threads of the machine, keeping the order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if threads <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let one_thread = || {
+        let mut done = Vec::new();
+        while let Some((place, item)) = {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            items.get(place).map(|item| (place, item))
+        } {
+            done.push((place, work(item)));
+        }
+        done
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one_thread)).collect();
+        let mut done = one_thread();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Random bytes from the operating system. When even that fails there is nothing to go on with.
+fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        error!(%error, "the system has no randomness");
+        std::process::abort();
+    }
+    bytes
+}
+
+/// A random number in 0..=1.
+pub fn random_fraction() -> f64 {
+    let byte = |index: usize| random_bytes().get(index).copied().map_or(0.0, f64::from);
+    (byte(0) * 256.0 + byte(1)) / 65535.0
+}
+
+/// Is a letter's turn still to come? (For those who wait until the outbox is empty.)
+pub fn is_under_way(posting: &Posting) -> bool {
+    posting.next_attempt.is_some()
+}

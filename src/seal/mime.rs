@@ -1,0 +1,202 @@
+//! Headers and the MIME tree of a letter.
+//!
+//! # Invariants
+//! * Everything is 7-bit with CRLF, so that nothing on the way has a reason to change signed bytes (RFC 3156 §3).
+//! * The header is protected: a copy lies inside the signature, or inside the encryption with `[...]` as the only subject
+//!   outside (RFC 9788, and its older form for readers that know that one).
+//!
+//! # Standards
+//! RFC 5322, 2045–2049, 2231, 3156, 3834, 9788. mail-builder writes the fields and encodes the parts.
+
+use jiff::Timestamp;
+use mail_builder::headers::HeaderType;
+use mail_builder::headers::address::Address;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::headers::date::Date;
+use mail_builder::headers::message_id::MessageId;
+use mail_builder::headers::raw::Raw;
+use mail_builder::headers::text::Text;
+use mail_builder::mime::{BodyPart, MimePart};
+
+use crate::domain::message::{Attachment, Mailbox};
+
+/// The subject outside an encrypted letter.
+const NO_SUBJECT: &str = "[...]";
+
+/// The fields of a letter.
+#[derive(Debug, Clone)]
+pub(super) struct Fields<'a> {
+    pub(super) from: &'a Mailbox,
+    pub(super) to: &'a Mailbox,
+    pub(super) subject: &'a str,
+    pub(super) date: Timestamp,
+    pub(super) message_id: &'a str,
+    pub(super) in_reply_to: Option<&'a str>,
+    pub(super) references: &'a [String],
+    /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing.
+    pub(super) auto_submitted: &'a str,
+    /// The desk's public key for the Autocrypt field, base64.
+    pub(super) autocrypt: Option<&'a str>,
+}
+
+/// How a payload's header is marked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum HeaderProtection {
+    /// Signed only.
+    Clear,
+    /// Encrypted: what stands outside is noted inside.
+    Cipher,
+}
+
+type Field<'a> = (&'static str, HeaderType<'a>);
+
+impl<'a> Fields<'a> {
+    /// The fields in order; `subject` is the one given here.
+    fn list(&'a self, subject: &'a str) -> Vec<Field<'a>> {
+        let mailbox =
+            |mailbox: &'a Mailbox| Address::new_address(mailbox.name.as_deref(), mailbox.address.as_str());
+        let mut fields: Vec<Field<'a>> = vec![
+            ("From", mailbox(self.from).into()),
+            ("To", mailbox(self.to).into()),
+            ("Subject", Text::new(subject).into()),
+            ("Date", Date::new(self.date.as_second()).into()),
+            ("Message-ID", MessageId::new(self.message_id).into()),
+        ];
+        fields.extend(self.in_reply_to.map(|id| ("In-Reply-To", MessageId::new(id).into())));
+        if !self.references.is_empty() {
+            fields
+                .push(("References", MessageId::new_list(self.references.iter().map(String::as_str)).into()));
+        }
+        fields.push(("Auto-Submitted", Raw::new(self.auto_submitted).into()));
+        fields
+    }
+
+    /// The fields that only the outside carries.
+    fn outside_only(&'a self) -> Vec<Field<'a>> {
+        let mut fields: Vec<Field<'a>> = Vec::new();
+        // not “All”: a bounce of this letter must come back
+        fields.push(("X-Auto-Response-Suppress", Raw::new("DR, RN, NRN, OOF, AutoReply").into()));
+        if let Some(key) = self.autocrypt {
+            let lines: Vec<String> =
+                key.as_bytes().chunks(72).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+            let value = format!("addr={};\r\n keydata={}", self.from.address, lines.join("\r\n "));
+            fields.push(("Autocrypt", Raw::new(value).into()));
+        }
+        fields.push(("MIME-Version", Raw::new("1.0").into()));
+        fields
+    }
+}
+
+/// The payload: the letter's text and its attachments, with the protected header.
+pub(super) fn payload(
+    fields: &Fields<'_>,
+    text: &str,
+    attachments: &[Attachment],
+    protection: HeaderProtection,
+) -> Vec<u8> {
+    let mark = |content_type: ContentType<'static>| {
+        let hp = if protection == HeaderProtection::Cipher { "cipher" } else { "clear" };
+        content_type.attribute("protected-headers", "v1").attribute("hp", hp)
+    };
+    let plain = || ContentType::new("text/plain").attribute("charset", "utf-8");
+    let mut part = if attachments.is_empty() {
+        MimePart::new(mark(plain()), text)
+    } else {
+        let mut parts = vec![MimePart::new(plain(), text)];
+        parts.extend(attachments.iter().map(attached));
+        MimePart::new(mark(ContentType::new("multipart/mixed")), parts)
+    };
+    let mut headers: Vec<(std::borrow::Cow<'_, str>, HeaderType<'_>)> =
+        fields.list(fields.subject).into_iter().map(|(name, value)| (name.into(), value)).collect();
+    if protection == HeaderProtection::Cipher {
+        for (name, value) in fields.list(NO_SUBJECT) {
+            headers.push(("HP-Outer".into(), Raw::new(format!("{name}: {}", unfolded(&value))).into()));
+        }
+    }
+    headers.append(&mut part.headers);
+    part.headers = headers;
+    written(part)
+}
+
+/// `multipart/signed` around a payload.
+pub(super) fn signed(fields: &Fields<'_>, payload: &[u8], signature: &[u8], micalg: &'static str) -> Vec<u8> {
+    let content_type = ContentType::new("multipart/signed")
+        .attribute("micalg", micalg)
+        .attribute("protocol", "application/pgp-signature");
+    let signature = MimePart::new(
+        ContentType::new("application/pgp-signature").attribute("name", "signature.asc"),
+        signature,
+    )
+    .transfer_encoding("7bit");
+    outside(fields, fields.subject, content_type, vec![MimePart::raw(payload), signature])
+}
+
+/// `multipart/encrypted` around a ciphertext.
+pub(super) fn encrypted(fields: &Fields<'_>, ciphertext: &[u8]) -> Vec<u8> {
+    let content_type =
+        ContentType::new("multipart/encrypted").attribute("protocol", "application/pgp-encrypted");
+    let version = MimePart::new(ContentType::new("application/pgp-encrypted"), "Version: 1\r\n".as_bytes())
+        .transfer_encoding("7bit");
+    let octets = MimePart::new(
+        ContentType::new("application/octet-stream").attribute("name", "encrypted.asc"),
+        ciphertext,
+    )
+    .transfer_encoding("7bit");
+    outside(fields, NO_SUBJECT, content_type, vec![version, octets])
+}
+
+fn outside(
+    fields: &Fields<'_>,
+    subject: &str,
+    content_type: ContentType<'static>,
+    parts: Vec<MimePart<'_>>,
+) -> Vec<u8> {
+    let headers = fields.list(subject).into_iter().chain(fields.outside_only());
+    let mut headers: Vec<_> = headers.map(|(name, value)| (name.into(), value)).collect();
+    headers.push(("Content-Type".into(), content_type.into()));
+    written(MimePart { headers, contents: BodyPart::Multipart(parts) })
+}
+
+/// Opaque to every reader's client: nothing of a report is rendered or run by being looked at. The name is the sender's.
+fn attached(attachment: &Attachment) -> MimePart<'_> {
+    let inert = matches!(
+        attachment.media_type.as_str(),
+        "text/plain" | "image/png" | "image/jpeg" | "image/gif" | "application/pdf"
+    );
+    let media_type = if inert { attachment.media_type.as_str() } else { "application/octet-stream" };
+    let name = attachment.name.as_deref().unwrap_or("attachment");
+    let part =
+        MimePart::new(ContentType::new(media_type).attribute("name", name), attachment.bytes.as_slice());
+    let part = part.attachment(name);
+    // bytes stay bytes: a text attachment is evidence too
+    MimePart { contents: BodyPart::Binary(base64_lines(&attachment.bytes).into()), ..part }
+        .transfer_encoding("base64")
+}
+
+fn base64_lines(bytes: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    MimePart::new(ContentType::new("application/octet-stream"), bytes).write_part(&mut encoded);
+    // what follows the header that mail-builder wrote is the encoded body
+    let start =
+        encoded.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at.saturating_add(4));
+    encoded.split_off(start)
+}
+
+fn unfolded(value: &HeaderType<'_>) -> String {
+    use mail_builder::headers::Header;
+    let mut bytes = Vec::new();
+    value.write_header(&mut bytes, 0);
+    String::from_utf8_lossy(&bytes)
+        .split("\r\n")
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
+}
+
+fn written(part: MimePart<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    part.write_part(&mut bytes);
+    bytes
+}

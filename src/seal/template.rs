@@ -1,0 +1,122 @@
+//! The words of each letter: compiled in, overridable from the configuration.
+//!
+//! # What it is for
+//! A template is a text file whose first line is `Subject: …`, then an empty line, then the body (minijinja's syntax, a dialect
+//! of Jinja2). A file of the same name in `desk.templates` replaces the one compiled in.
+//!
+//! # Invariants
+//! * A template that does not parse, or that names a fact there is not, is found when the configuration is read.
+//! * The acknowledgement's facts hold nothing of the report: a template cannot quote what it is not given.
+
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use crate::domain::letter::LetterKind;
+
+const KINDS: [(LetterKind, &str); 2] = [
+    (LetterKind::Acknowledgement, include_str!("../../config/templates/acknowledgement.txt")),
+    (LetterKind::Relay, include_str!("../../config/templates/relay.txt")),
+];
+
+/// All templates, parsed and tried.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+}
+
+/// A letter in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// One line.
+    pub subject: String,
+    /// Lines ended by LF, no trailing white space.
+    pub body: String,
+}
+
+impl Templates {
+    /// The templates compiled in, with `read(name)` asked first for each (`acknowledgement.txt`, `relay.txt`).
+    pub fn new(mut read: impl FnMut(&str) -> Result<Option<String>, String>) -> Result<Self, Vec<String>> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut errors = Vec::new();
+        for (kind, compiled_in) in KINDS {
+            let name = file_name(kind);
+            let text = match read(&name) {
+                Ok(text) => text.unwrap_or_else(|| compiled_in.to_owned()),
+                Err(error) => {
+                    errors.push(format!("template {name}: {error}"));
+                    continue;
+                }
+            };
+            if let Err(error) = environment.add_template_owned(name.clone(), text) {
+                errors.push(format!("template {name}: {error}"));
+            }
+        }
+        let templates = Self { environment };
+        if errors.is_empty() {
+            errors.extend(KINDS.iter().filter_map(|(kind, _)| templates.render(*kind, &sample(*kind)).err()));
+        }
+        if errors.is_empty() { Ok(templates) } else { Err(errors) }
+    }
+
+    /// Puts the facts into words.
+    pub fn render(&self, kind: LetterKind, facts: &Value) -> Result<Words, String> {
+        let name = file_name(kind);
+        let broken = |error: minijinja::Error| format!("template {name}: {error}");
+        let text = self.environment.get_template(&name).map_err(broken)?.render(facts).map_err(broken)?;
+        let (first, body) = text.split_once('\n').unwrap_or((text.as_str(), ""));
+        let subject = first
+            .strip_prefix("Subject:")
+            .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
+        let mut body: String =
+            body.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned();
+        body.push('\n');
+        Ok(Words { subject: subject.trim().to_owned(), body })
+    }
+}
+
+fn file_name(kind: LetterKind) -> String {
+    format!("{}.txt", kind.word())
+}
+
+/// Every fact a template may name, so that a wrong name shows at once.
+fn sample(kind: LetterKind) -> Value {
+    let desk = context! { name => "Example", address => "security@example.org" };
+    match kind {
+        LetterKind::Acknowledgement => context! {
+            desk, case => "EX-2026-0001", within => "3 business days", zone => "UTC",
+            first_response => "Monday, 2 January 2026", plan => "Monday, 2 January 2026",
+            missing => ["identity", "steps", "effects", "surface", "other-projects"],
+            unreadable => false, too_large => false, came_in_clear => true,
+            public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
+            key => context! { fingerprint => "0123", armored => "-----BEGIN" },
+        },
+        LetterKind::Relay => context! {
+            desk, case => "EX-2026-0001", occasion => "new report", from => "a@example.net", received => "now",
+            subject => "x", encryption => "x", signature => "x", problem => "x", problems => ["x"],
+            why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_compiled_in_are_right() {
+        Templates::new(|_| Ok(None)).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_template_is_found_when_it_is_read() {
+        let with = |text: &str| {
+            let text = text.to_owned();
+            Templates::new(move |name| Ok((name == "relay.txt").then(|| text.clone())))
+                .unwrap_err()
+                .join("\n")
+        };
+        assert!(with("Subject: x\n\n{{ case ").contains("relay.txt"));
+        assert!(with("Subject: x\n\n{{ reporter_name }}").contains("undefined"));
+        assert!(with("Hello").contains("first line"));
+    }
+}

@@ -1,0 +1,296 @@
+//! The sled index: cases, threads, receipts, letters, due times. Rebuildable.
+//!
+//! # What it is for
+//! Answers questions fast. Everything in it is folded from the journal's records by [`fold`]; losing it loses nothing.
+//!
+//! # Invariants
+//! * One record's changes and the number of that record are written together: the index is never half a record.
+//! * Nothing but [`fold`] changes it. The same records give the same index, live or rebuilt.
+//! * Keys made of addresses or Message-IDs are digests.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::case::{Case, CaseId};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{LetterId, Posting};
+use crate::domain::message::{Digest, Position};
+use crate::store::journal::{Receipt, Record};
+
+const SEEN: &[u8] = b"meta/seen";
+
+/// What went wrong with the index. It can always be rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// sled said no.
+    #[error("index: {0}")]
+    Sled(#[from] sled::Error),
+    /// An entry is not what it should be.
+    #[error("index: an entry cannot be read: {0}")]
+    Entry(#[from] serde_json::Error),
+    /// sled gave up.
+    #[error("index: the database panicked: {0}")]
+    Panicked(String),
+}
+
+/// The last record the index has seen, and the chain's digest after its batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seen {
+    /// The record's number.
+    pub seq: u64,
+    /// The chain's digest.
+    pub digest: Vec<u8>,
+}
+
+/// Something that looks keys up: the index itself, or the index with changes on top that are not committed yet.
+pub trait Lookup {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
+
+    /// A value, read.
+    fn entry<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, IndexError> {
+        self.get(key)?.map(|value| serde_json::from_slice(&value).map_err(IndexError::from)).transpose()
+    }
+
+    /// A case.
+    fn case(&self, id: &CaseId) -> Result<Option<Case>, IndexError> {
+        self.entry(&key("case", id.as_str()))
+    }
+
+    /// A letter.
+    fn posting(&self, id: &LetterId) -> Result<Option<Posting>, IndexError> {
+        self.entry(&key("letter", id.as_str()))
+    }
+
+    /// The case that one of these Message-IDs belongs to; the first that leads anywhere wins.
+    fn thread<'a>(
+        &self,
+        message_ids: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Option<CaseId>, IndexError> {
+        for id in message_ids {
+            if let Some(case) = self.entry(&thread_key(id))? {
+                return Ok(Some(case));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number the next case of a year gets, counted from 1.
+    fn next_number(&self, year: i16) -> Result<u32, IndexError> {
+        Ok(self.entry::<u32>(&key("number", &year.to_string()))?.unwrap_or(0).saturating_add(1))
+    }
+
+    /// Has the mail at this place been taken in?
+    fn knows_position(&self, position: &Position) -> Result<bool, IndexError> {
+        Ok(self.get(&position_key(position))?.is_some())
+    }
+
+    /// Has a mail of these bytes, or its twin, been taken in?
+    fn knows_mail(&self, receipt: &Receipt) -> Result<bool, IndexError> {
+        Ok(self.get(&key("mail", receipt.digest.as_str()))?.is_some()
+            || self.get(&key("twin", receipt.twin.as_str()))?.is_some())
+    }
+}
+
+/// The index on disk.
+#[derive(Debug, Clone)]
+pub struct Index {
+    tree: sled::Db,
+}
+
+impl Lookup for Index {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        Ok(self.tree.get(key)?.map(|value| value.to_vec()))
+    }
+}
+
+impl Index {
+    /// Opens or creates it. A database that cannot be opened is an error, never a panic.
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
+        let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(Some(1000));
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            IndexError::Panicked(text.unwrap_or_default().lines().next().unwrap_or_default().to_owned())
+        })?;
+        Ok(Self { tree: opened? })
+    }
+
+    /// How far it has come.
+    pub fn seen(&self) -> Result<Seen, IndexError> {
+        Ok(self.entry(SEEN)?.unwrap_or_default())
+    }
+
+    /// Takes over a draft and how far it has come with it, in one step.
+    pub fn take_over(&self, draft: Draft<'_>, seen: &Seen) -> Result<(), IndexError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in draft.changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        batch.insert(SEEN, serde_json::to_vec(seen)?);
+        self.tree.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// Waits until it is on the disk.
+    pub fn flush(&self) -> Result<(), IndexError> {
+        self.tree.flush()?;
+        Ok(())
+    }
+
+    /// Every case, in order of its id.
+    pub fn cases(&self) -> Result<Vec<Case>, IndexError> {
+        self.all("case")
+    }
+
+    /// Every letter, in order of its id.
+    pub fn postings(&self) -> Result<Vec<Posting>, IndexError> {
+        self.all("letter")
+    }
+
+    /// Up to `most` letters whose turn has come, the longest waiting first, and when the next one's turn comes.
+    pub fn due(&self, now: Timestamp, most: usize) -> Result<(Vec<Posting>, Option<Timestamp>), IndexError> {
+        let mut due = Vec::new();
+        for entry in self.tree.scan_prefix(b"due/") {
+            let (_, value) = entry?;
+            let (at, id): (Timestamp, LetterId) = serde_json::from_slice(&value)?;
+            if at > now {
+                return Ok((due, Some(at)));
+            }
+            due.extend(self.posting(&id)?);
+            if due.len() >= most {
+                break;
+            }
+        }
+        Ok((due, None))
+    }
+
+    fn all<T: DeserializeOwned>(&self, room: &str) -> Result<Vec<T>, IndexError> {
+        self.tree.scan_prefix(key(room, "")).map(|entry| Ok(serde_json::from_slice(&entry?.1)?)).collect()
+    }
+}
+
+/// The index with changes on top.
+#[derive(Debug, Clone)]
+pub struct Draft<'i> {
+    index: &'i Index,
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Lookup for Draft<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.clone()),
+            None => self.index.get(key),
+        }
+    }
+}
+
+impl<'i> Draft<'i> {
+    /// No changes yet.
+    pub fn new(index: &'i Index) -> Self {
+        Self { index, changes: BTreeMap::new() }
+    }
+
+    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), IndexError> {
+        self.changes.insert(key, Some(serde_json::to_vec(value)?));
+        Ok(())
+    }
+
+    /// Lets a record become part of it.
+    pub fn fold(&mut self, record: &Record) -> Result<(), IndexError> {
+        if let Some(receipt) = &record.receipt {
+            if let Some(position) = &receipt.position {
+                self.put(position_key(position), &())?;
+            }
+            self.put(key("mail", receipt.digest.as_str()), &())?;
+            self.put(key("twin", receipt.twin.as_str()), &())?;
+        }
+        record.events.iter().try_for_each(|event| self.fold_event(event))
+    }
+
+    fn fold_event(&mut self, event: &Event) -> Result<(), IndexError> {
+        let Some(id) = &event.case else { return Ok(()) };
+        let case = match self.case(id)? {
+            Some(mut case) => {
+                case.apply(event);
+                Some(case)
+            }
+            None => Case::open(event),
+        };
+        if let Some(case) = case {
+            self.put(key("case", id.as_str()), &case)?;
+        }
+        match &event.what {
+            What::CaseOpened { .. } => self.number(id)?,
+            What::MailRecorded { message_id: Some(message_id), .. }
+            | What::LetterQueued { message_id, .. } => {
+                // the first case that knew an id keeps it
+                if self.get(&thread_key(message_id))?.is_none() {
+                    self.put(thread_key(message_id), id)?;
+                }
+            }
+            _ => {}
+        }
+        self.fold_letter(event)
+    }
+
+    fn fold_letter(&mut self, event: &Event) -> Result<(), IndexError> {
+        let Some(id) = event.what.letter() else { return Ok(()) };
+        let before = self.posting(id)?;
+        if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
+            self.changes.insert(due_key(at, id), None);
+        }
+        let after = match before {
+            Some(mut posting) => {
+                posting.apply(event);
+                Some(posting)
+            }
+            None => Posting::begin(event),
+        };
+        if let Some(posting) = after {
+            if let Some(at) = posting.next_attempt {
+                self.put(due_key(at, id), &(at, id))?;
+            }
+            self.put(key("letter", id.as_str()), &posting)?;
+        }
+        Ok(())
+    }
+
+    /// `PREFIX-YEAR-NNNN` moves the year's counter.
+    fn number(&mut self, id: &CaseId) -> Result<(), IndexError> {
+        let mut parts = id.as_str().rsplitn(3, '-');
+        let (Some(number), Some(year)) = (parts.next(), parts.next()) else { return Ok(()) };
+        let (Ok(number), Ok(year)) = (number.parse::<u32>(), year.parse::<i16>()) else { return Ok(()) };
+        let highest = self.next_number(year)?.saturating_sub(1).max(number);
+        self.put(key("number", &year.to_string()), &highest)
+    }
+}
+
+fn key(room: &str, name: &str) -> Vec<u8> {
+    format!("{room}/{name}").into_bytes()
+}
+
+fn thread_key(message_id: &str) -> Vec<u8> {
+    key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
+}
+
+fn position_key(position: &Position) -> Vec<u8> {
+    key("position", Digest::from_bytes(&Sha256::digest(&position.0)).as_str())
+}
+
+fn due_key(at: Timestamp, id: &LetterId) -> Vec<u8> {
+    // before 1970 nothing is due
+    key("due", &format!("{:020}/{id}", at.as_millisecond().max(0)))
+}

@@ -1,0 +1,243 @@
+//! The room where everything is recorded: journal, mail files, index.
+//!
+//! # What it is for
+//! [`Writer::commit`] makes inputs durable, many with one fsync; [`Reader`] answers questions. What is committed survives
+//! SIGKILL and power loss; what is not committed never happened.
+//!
+//! # Invariants
+//! * Order of writes: mail files and letters, then the journal, then the index.
+//! * One process owns the state directory; the second is refused and told who the first is.
+//! * An index that is behind is caught up; one that cannot be opened, or knows another history, is moved aside and rebuilt.
+//!
+//! # Fatal
+//! A damaged journal; a state directory in use; a disk that cannot be written to at start.
+
+pub mod index;
+pub mod journal;
+pub mod mail;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::domain::event::Event;
+use crate::domain::message::Digest;
+use crate::store::index::{Draft, Index, IndexError, Seen};
+use crate::store::journal::{Journal, JournalError, Receipt, Record};
+use crate::store::mail::MailFiles;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system said no.
+    #[error("state directory {0}: {1}")]
+    Io(PathBuf, io::Error),
+    /// Another psirtd is at work.
+    #[error("state directory {0} is in use by another psirtd ({1})")]
+    InUse(PathBuf, String),
+    /// The journal is unusable.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The index is unusable even after it was rebuilt.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// Why a commit did not happen. Nothing of it is kept; it may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Mails or letters could not be written.
+    #[error("mail files: {0}")]
+    Mail(#[from] io::Error),
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The index could not be read or written. What is in the journal is safe, the index is caught up at the next start.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// One input to be made durable.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// The mail taken in, if one was.
+    pub receipt: Option<Receipt>,
+    /// Its bytes, unless they are there already.
+    pub mail: Option<Vec<u8>>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Letters as sealed.
+    pub letters: Vec<(Digest, Vec<u8>)>,
+}
+
+/// What was noticed when the store was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notices(pub Vec<String>);
+
+/// The one who writes.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Journal,
+    reader: Reader,
+    _lock: File,
+}
+
+/// The one who answers questions. Clones look at the same store.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// The index.
+    pub index: Index,
+    /// Mails as received.
+    pub mails: MailFiles,
+    /// Letters as sealed.
+    pub letters: MailFiles,
+}
+
+/// Opens the store in a directory, and creates it where there is none.
+pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), StoreError> {
+    let io = |error| StoreError::Io(dir.to_owned(), error);
+    private_folder(dir).map_err(io)?;
+    let lock = lock(dir)?;
+    let mails = MailFiles::open(&dir.join("mail")).map_err(io)?;
+    let letters = MailFiles::open(&dir.join("letters")).map_err(io)?;
+    let mut notices = Vec::new();
+    let (index, journal) = match open_index(dir, now, &mut notices) {
+        Ok(both) => both,
+        Err(StoreError::Index(error)) => {
+            notices.push(format!("{error}; it is rebuilt from the journal"));
+            set_aside(dir, now).map_err(io)?;
+            open_index(dir, now, &mut notices)?
+        }
+        Err(error) => return Err(error),
+    };
+    let reader = Reader { index, mails, letters };
+    Ok((Writer { journal, reader: reader.clone(), _lock: lock }, reader, Notices(notices)))
+}
+
+/// The journal's file in a state directory.
+pub fn journal_file(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+impl Writer {
+    /// A draft of the index, to look into the future of a batch.
+    pub fn draft(&self) -> Draft<'_> {
+        Draft::new(&self.reader.index)
+    }
+
+    /// Makes a batch durable, in order. Afterwards all of it is there, or nothing.
+    pub fn commit(&mut self, commits: Vec<Commit>, now: Timestamp) -> Result<(), CommitError> {
+        let mut records = Vec::with_capacity(commits.len());
+        let mut mails = Vec::new();
+        let mut letters = Vec::new();
+        for commit in commits {
+            mails.extend(commit.receipt.as_ref().map(|receipt| receipt.digest.clone()).zip(commit.mail));
+            letters.extend(commit.letters);
+            records.push(Record { seq: 0, at: now, receipt: commit.receipt, events: commit.events });
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.reader.mails.write(&borrowed(&mails))?;
+        self.reader.letters.write(&borrowed(&letters))?;
+        let digest = self.journal.append(&mut records)?;
+        let mut draft = Draft::new(&self.reader.index);
+        records.iter().try_for_each(|record| draft.fold(record))?;
+        self.reader.index.take_over(draft, &Seen { seq: self.journal.last(), digest: digest.to_vec() })?;
+        Ok(())
+    }
+
+    /// Waits until the index, too, is on the disk. (The journal always is.)
+    pub fn flush(&self) -> Result<(), IndexError> {
+        self.reader.index.flush()
+    }
+}
+
+fn borrowed(files: &[(Digest, Vec<u8>)]) -> Vec<(Digest, &[u8])> {
+    files.iter().map(|(digest, bytes)| (digest.clone(), bytes.as_slice())).collect()
+}
+
+/// Opens the index and brings it to where the journal is.
+fn open_index(dir: &Path, now: Timestamp, notices: &mut Vec<String>) -> Result<(Index, Journal), StoreError> {
+    let index = Index::open(&dir.join("index"))?;
+    let seen = index.seen()?;
+    let mut error = None;
+    let mut same_history = seen.seq == 0;
+    let mut behind = 0_u64;
+    let (journal, found) = Journal::open(&journal_file(dir), now, |records, digest| {
+        let last = records.last().map_or(0, |record| record.seq);
+        if last == seen.seq {
+            same_history = digest.as_slice() == seen.digest;
+        }
+        if last <= seen.seq || error.is_some() {
+            return;
+        }
+        behind = behind.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+        let mut draft = Draft::new(&index);
+        let folded = records.iter().try_for_each(|record| draft.fold(record));
+        let taken =
+            folded.and_then(|()| index.take_over(draft, &Seen { seq: last, digest: digest.to_vec() }));
+        error = taken.err();
+    })?;
+    if found.torn > 0 {
+        notices.push(format!(
+            "journal: an unfinished batch of {} bytes after record {} was cut off and kept aside; it was never acknowledged",
+            found.torn, found.last
+        ));
+    }
+    if let Some(error) = error {
+        return Err(error.into());
+    }
+    if !same_history {
+        return Err(
+            IndexError::Panicked(format!("it has seen record {} of another history", seen.seq)).into()
+        );
+    }
+    if behind > 0 && seen.seq > 0 {
+        notices.push(format!("index: caught up with {behind} records of the journal"));
+    }
+    Ok((index, journal))
+}
+
+fn set_aside(dir: &Path, now: Timestamp) -> io::Result<()> {
+    let index = dir.join("index");
+    if !index.exists() {
+        return Ok(());
+    }
+    let mut aside = dir.join(format!("index.damaged-{}", now.as_second()));
+    while aside.exists() {
+        aside.as_mut_os_string().push("x");
+    }
+    fs::rename(index, aside)
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let io = |error| StoreError::Io(path.clone(), error);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).map_err(io)?;
+            write!(file, "process {}", std::process::id()).map_err(io)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut who = String::new();
+            let _unreadable_is_empty = file.read_to_string(&mut who);
+            Err(StoreError::InUse(
+                dir.to_owned(),
+                if who.is_empty() { "process unknown".to_owned() } else { who },
+            ))
+        }
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Creates a folder that only its owner can enter.
+fn private_folder(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

@@ -1,0 +1,60 @@
+//! What the tests share: real servers of their own, and the tools to look at what those did.
+//!
+//! | module | gives |
+//! |---|---|
+//! | `tls` | a private certificate authority and certificates by it |
+//! | `dovecot` | a real IMAP server in a temporary directory |
+//! | `postfix` | a real SMTP server that delivers into that IMAP server |
+//! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
+//! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
+//! | `daemon` | how the servers are started, and how they are gone afterwards |
+//!
+//! The real servers need root (Debian: `dovecot-imapd`, `postfix`, `gnupg`). Every one has its own directory
+//! and its own ports, so tests may run in parallel; dropping the value ends the server, and so does the end of the test
+//! process, however it comes.
+
+#![allow(dead_code)] // no test uses all of it
+
+pub mod daemon;
+pub mod dovecot;
+pub mod faulty;
+pub mod gpg;
+pub mod postfix;
+pub mod tls;
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Asks `f` every 10 ms until it says yes; panics with `what` when it has not after `within`.
+#[track_caller]
+pub fn wait_until(what: &str, within: Duration, f: impl FnMut() -> bool) {
+    assert!(happens(within, f), "not within {within:?}: {what}");
+}
+
+/// The same, as an answer. Real servers take real time, so this one place of the tests' support asks for it.
+pub fn happens(within: Duration, mut f: impl FnMut() -> bool) -> bool {
+    #[allow(clippy::disallowed_methods)]
+    let start = Instant::now();
+    while !f() {
+        if start.elapsed() > within {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+/// A port of 127.0.0.1 nobody listens on. No port is given out twice in one process, so a server that is stopped for a
+/// while finds its port still free, as long as every listener of the test gets its port here.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
+}
