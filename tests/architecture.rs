@@ -1,0 +1,1 @@
+//! Arrows and forbidden words: the house as its drawing says.

@@ -1,0 +1,1 @@
+//! The commands of a person, run as a person runs them.

@@ -1,0 +1,1 @@
+//! Real mails written by others.

@@ -1,0 +1,1 @@
+//! A canary in every report, and nowhere it must not be.

@@ -1,0 +1,19 @@
+//! All integration tests in one program: it links once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic
+)]
+#![allow(clippy::arithmetic_side_effects, missing_docs, unreachable_pub)]
+
+mod support;
+
+mod architecture;
+mod cli;
+mod corpus;
+mod leak;
+mod servers;
+mod stories;

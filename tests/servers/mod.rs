@@ -1,0 +1,1 @@
+//! Against real Dovecot and real Postfix.

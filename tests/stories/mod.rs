@@ -1,0 +1,1 @@
+//! Conversations: mails in, clock forward, letters out.
