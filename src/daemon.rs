@@ -166,7 +166,7 @@ fn why<E: std::fmt::Display>(ended: Result<Result<(), E>, tokio::sync::oneshot::
 async fn watchdog(pipeline: Handle) {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     loop {
-        tokio::time::sleep(interval / 3).await;
+        tokio::time::sleep(interval.div_f64(3.0)).await;
         match tokio::time::timeout(interval, pipeline.ping()).await {
             Ok(Ok(())) => notify(&[sd_notify::NotifyState::Watchdog]),
             _ => error!("the pipeline does not answer: no sign of life to the watchdog"),

@@ -22,9 +22,9 @@ use openpgp::crypto::{KeyPair, Password};
 use openpgp::packet::key::PublicParts;
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
-use openpgp::serialize::SerializeInto;
-use openpgp::types::RevocationStatus;
-use openpgp::{Cert, KeyHandle};
+use openpgp::serialize::{Serialize, SerializeInto};
+use openpgp::types::{Features, RevocationStatus};
+use openpgp::{Cert, KeyHandle, armor};
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
 
@@ -207,11 +207,14 @@ pub fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::from(at)
 }
 
-/// A certificate's public part, armored.
+/// A certificate's public part, armored, without comments.
 pub fn armored(cert: &Cert) -> Result<String, KeyError> {
-    let broken = |why: String| KeyError::Unusable(cert.fingerprint().to_hex(), why);
-    let bytes = cert.armored().to_vec().map_err(|error| broken(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| broken(error.to_string()))
+    let write = || -> openpgp::Result<String> {
+        let mut writer = armor::Writer::new(Vec::new(), armor::Kind::PublicKey)?;
+        cert.serialize(&mut writer)?;
+        Ok(String::from_utf8(writer.finalize()?)?)
+    };
+    write().map_err(|error| KeyError::Unusable(cert.fingerprint().to_hex(), error.to_string()))
 }
 
 /// The addresses of a certificate's user ids.
@@ -230,13 +233,16 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Cert>, KeyError> {
     }
 }
 
-/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises no GnuPG-only AEAD, so that every
-/// implementation writes what every implementation reads.
+/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises SEIPDv1 alone, so that every implementation
+/// writes to it what every implementation can read (GnuPG 2.2 reads nothing newer, and newer GnuPGs write a form of their
+/// own).
 pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zeroizing<String>, KeyError> {
     let broken =
         |error: openpgp::anyhow::Error| KeyError::Unusable("a new key".to_owned(), error.to_string());
     let (cert, _) = openpgp::cert::CertBuilder::general_purpose(Some(mailbox.to_string()))
         .set_cipher_suite(CipherSuite::Cv25519)
+        .set_features(Features::empty().set_seipdv1())
+        .map_err(broken)?
         .set_creation_time(Some(system_time(now)))
         .set_validity_period(expires.then_some(VALIDITY))
         .generate()

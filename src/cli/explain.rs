@@ -89,8 +89,11 @@ fn desk(global: &Global, now: Timestamp) -> Result<(Policy, Keyring), Failure> {
     Ok((policy, Keyring::new()))
 }
 
+/// What is done with each key file.
+type Take<'t> = &'t mut dyn FnMut(&Path, &[u8]) -> Result<(), String>;
+
 /// A file must be right; of a folder, what is no key is passed over, and said so.
-fn each_file(path: &Path, take: &mut dyn FnMut(&Path, &[u8]) -> Result<(), String>) -> Result<(), Failure> {
+fn each_file(path: &Path, take: Take<'_>) -> Result<(), Failure> {
     if !path.is_dir() {
         let bytes = read(path).map_err(Failure::Failed)?;
         return take(path, &bytes).map_err(Failure::Failed);

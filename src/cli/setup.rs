@@ -125,7 +125,7 @@ fn calendar(config: &Config, now: Timestamp) -> Checked {
     Checked { what: "calendar".to_owned(), outcome: Ok(detail) }
 }
 
-fn writable(state: &PathBuf) -> Result<String, String> {
+fn writable(state: &Path) -> Result<String, String> {
     let existing = state.ancestors().find(|path| path.exists()).unwrap_or(state);
     match tempfile::Builder::new().prefix(".psirtd-check").tempfile_in(existing) {
         Ok(_) => Ok(state.display().to_string()),

@@ -60,7 +60,10 @@ pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
     let mut facts = table(&["CASE", text(case, "id")]);
     for (name, value) in [
         ("phase", text(case, "phase").to_owned()),
-        ("subject", or_dash(text(case, "subject"))),
+        (
+            "subject",
+            case["subject"].as_str().unwrap_or("(none, or it came encrypted: see the relay)").to_owned(),
+        ),
         ("reporter", or_dash(text(case, "reporter"))),
         ("owner", or_dash(text(case, "owner"))),
         ("received", minute(text(case, "received_at"))),

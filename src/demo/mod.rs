@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::control::{self, Question};
 use crate::daemon::Daemon;
 use crate::domain::event::{Event, What};
-use crate::domain::message::Mailbox;
+use crate::domain::message::{Encryption, Mailbox};
 use crate::keyring::{self, Keyring};
 use crate::pipeline::{Handle, is_under_way};
 use crate::seal::sign_and_encrypt;
@@ -195,13 +195,14 @@ fn told(event: &Event) -> String {
             format!("{case}: case opened{lacks}")
         }
         What::MailRecorded { kind, why_no_answer, encryption, signature, .. } => {
-            let answer = why_no_answer
-                .as_ref()
-                .map_or_else(String::new, |why| format!("; no automatic answer ({why})"));
-            format!(
-                "{case}: recorded as {}, encrypted: {encryption:?}, signature: {signature}{answer}",
-                kind.word()
-            )
+            let answer = why_no_answer.as_ref();
+            let answer = answer.map_or_else(String::new, |why| format!("; no automatic answer ({why})"));
+            let encryption = match encryption {
+                Encryption::None => "in the clear",
+                Encryption::Whole => "encrypted",
+                Encryption::Part => "encrypted in part",
+            };
+            format!("{case}: recorded as {}, {encryption}, signature: {signature}{answer}", kind.word())
         }
         What::LetterQueued { letter, kind, to, .. } => {
             format!("{case}: {} {letter} sealed for {}", kind.word(), to.address)

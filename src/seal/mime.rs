@@ -35,8 +35,6 @@ pub(super) struct Fields<'a> {
     pub(super) references: &'a [String],
     /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing.
     pub(super) auto_submitted: &'a str,
-    /// The desk's public key for the Autocrypt field, base64.
-    pub(super) autocrypt: Option<&'a str>,
 }
 
 /// How a payload's header is marked.
@@ -68,21 +66,6 @@ impl<'a> Fields<'a> {
                 .push(("References", MessageId::new_list(self.references.iter().map(String::as_str)).into()));
         }
         fields.push(("Auto-Submitted", Raw::new(self.auto_submitted).into()));
-        fields
-    }
-
-    /// The fields that only the outside carries.
-    fn outside_only(&'a self) -> Vec<Field<'a>> {
-        let mut fields: Vec<Field<'a>> = Vec::new();
-        // not “All”: a bounce of this letter must come back
-        fields.push(("X-Auto-Response-Suppress", Raw::new("DR, RN, NRN, OOF, AutoReply").into()));
-        if let Some(key) = self.autocrypt {
-            let lines: Vec<String> =
-                key.as_bytes().chunks(72).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-            let value = format!("addr={};\r\n keydata={}", self.from.address, lines.join("\r\n "));
-            fields.push(("Autocrypt", Raw::new(value).into()));
-        }
-        fields.push(("MIME-Version", Raw::new("1.0").into()));
         fields
     }
 }
@@ -151,35 +134,23 @@ fn outside(
     content_type: ContentType<'static>,
     parts: Vec<MimePart<'_>>,
 ) -> Vec<u8> {
-    let headers = fields.list(subject).into_iter().chain(fields.outside_only());
-    let mut headers: Vec<_> = headers.map(|(name, value)| (name.into(), value)).collect();
+    let mut headers: Vec<_> =
+        fields.list(subject).into_iter().map(|(name, value)| (name.into(), value)).collect();
+    // not “All”: a bounce of this letter must come back
+    headers.push(("X-Auto-Response-Suppress".into(), Raw::new("DR, RN, NRN, OOF, AutoReply").into()));
+    headers.push(("MIME-Version".into(), Raw::new("1.0").into()));
     headers.push(("Content-Type".into(), content_type.into()));
     written(MimePart { headers, contents: BodyPart::Multipart(parts) })
 }
 
-/// Opaque to every reader's client: nothing of a report is rendered or run by being looked at. The name is the sender's.
+/// Opaque to the reader's mail program: nothing of a report is rendered or run by being looked at, and no text is touched
+/// on the way. Only pictures keep their type. The name is the sender's.
 fn attached(attachment: &Attachment) -> MimePart<'_> {
-    let inert = matches!(
-        attachment.media_type.as_str(),
-        "text/plain" | "image/png" | "image/jpeg" | "image/gif" | "application/pdf"
-    );
+    let inert = matches!(attachment.media_type.as_str(), "image/png" | "image/jpeg" | "image/gif");
     let media_type = if inert { attachment.media_type.as_str() } else { "application/octet-stream" };
     let name = attachment.name.as_deref().unwrap_or("attachment");
-    let part =
-        MimePart::new(ContentType::new(media_type).attribute("name", name), attachment.bytes.as_slice());
-    let part = part.attachment(name);
-    // bytes stay bytes: a text attachment is evidence too
-    MimePart { contents: BodyPart::Binary(base64_lines(&attachment.bytes).into()), ..part }
-        .transfer_encoding("base64")
-}
-
-fn base64_lines(bytes: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    MimePart::new(ContentType::new("application/octet-stream"), bytes).write_part(&mut encoded);
-    // what follows the header that mail-builder wrote is the encoded body
-    let start =
-        encoded.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at.saturating_add(4));
-    encoded.split_off(start)
+    MimePart::new(ContentType::new(media_type).attribute("name", name), attachment.bytes.as_slice())
+        .attachment(name)
 }
 
 fn unfolded(value: &HeaderType<'_>) -> String {

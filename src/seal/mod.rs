@@ -10,14 +10,13 @@
 //! * Whatever comes from a report goes through `header::clean_line` before it becomes part of a header.
 //!
 //! # Standards
-//! RFC 3156, 3834 §§3–5, 5322, 9788; Autocrypt level 1.
+//! RFC 3156, 3834 §§3–5, 5322, 9788.
 
 mod mime;
 mod pgp;
 pub mod template;
 
 use jiff::Timestamp;
-use mail_parser::decoders::base64::base64_decode;
 use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 
@@ -65,7 +64,6 @@ pub fn seal(
     let signer = keyring.signer(now).map_err(|error| Held(error.to_string()))?;
     let words =
         letterhead.templates.render(letter.kind(), &facts(letter, letterhead, keyring)?).map_err(Held)?;
-    let autocrypt = autocrypt(keyring);
     let subject = clean_line(&words.subject);
     let fields = Fields {
         from: &letterhead.desk,
@@ -79,7 +77,6 @@ pub fn seal(
             LetterKind::Acknowledgement => "auto-replied",
             LetterKind::Relay => "auto-generated",
         },
-        autocrypt: autocrypt.as_deref(),
     };
     let bytes = match letter.protection {
         Protection::Signed => {
@@ -209,15 +206,4 @@ fn enclosed_and_named(message: &Message) -> (Vec<&Attachment>, Vec<String>) {
 fn describe(attachment: &Attachment, note: &str) -> String {
     let name = attachment.name.as_deref().unwrap_or("(unnamed)");
     format!("{name} ({}, {} bytes){note}", attachment.media_type, attachment.bytes.len())
-}
-
-/// The desk's certificate as an Autocrypt field wants it: base64 of the binary form, which is what armor holds.
-fn autocrypt(keyring: &Keyring) -> Option<String> {
-    let armored = keyring.desk_armored().ok()?;
-    let body: String = armored
-        .lines()
-        .skip_while(|line| !line.is_empty())
-        .take_while(|line| !line.starts_with("-----END") && !line.starts_with('='))
-        .collect();
-    (body.len() <= 8 * 1024 && base64_decode(body.as_bytes()).is_some()).then_some(body)
 }

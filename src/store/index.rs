@@ -234,12 +234,12 @@ impl<'i> Draft<'i> {
         }
         match &event.what {
             What::CaseOpened { .. } => self.number(id)?,
+            // the first case that knew an id keeps it
             What::MailRecorded { message_id: Some(message_id), .. }
-            | What::LetterQueued { message_id, .. } => {
-                // the first case that knew an id keeps it
-                if self.get(&thread_key(message_id))?.is_none() {
-                    self.put(thread_key(message_id), id)?;
-                }
+            | What::LetterQueued { message_id, .. }
+                if self.get(&thread_key(message_id))?.is_none() =>
+            {
+                self.put(thread_key(message_id), id)?;
             }
             _ => {}
         }

@@ -222,7 +222,8 @@ fn read(path: &Path, replay: &mut impl FnMut(Vec<Record>, [u8; 32])) -> Result<R
     let mut state =
         Reading { end: length(FIRST_LINE), last: 0, torn: 0, digest: Sha256::digest(FIRST_LINE).into() };
     while state.end < size {
-        let Some((records, digest, bytes)) = next_frame(&mut reader, &state, size).map_err(io)? else {
+        let Some(Frame { records, digest, bytes }) = next_frame(&mut reader, &state, size).map_err(io)?
+        else {
             if intact_frame_after(path, state.end).map_err(io)? {
                 return Err(JournalError::Damaged {
                     path: path.to_owned(),
@@ -241,12 +242,15 @@ fn read(path: &Path, replay: &mut impl FnMut(Vec<Record>, [u8; 32])) -> Result<R
     Ok(state)
 }
 
+/// A batch as it was read.
+struct Frame {
+    records: Vec<Record>,
+    digest: [u8; 32],
+    bytes: u64,
+}
+
 /// The frame at the reader's place, if it is right.
-fn next_frame(
-    reader: &mut impl Read,
-    state: &Reading,
-    size: u64,
-) -> io::Result<Option<(Vec<Record>, [u8; 32], u64)>> {
+fn next_frame(reader: &mut impl Read, state: &Reading, size: u64) -> io::Result<Option<Frame>> {
     let left = size.saturating_sub(state.end);
     let mut head = [0; HEAD];
     if left < length(&head) {
@@ -268,7 +272,7 @@ fn next_frame(
         return Ok(None);
     }
     let Ok(records) = serde_json::from_slice::<Vec<Record>>(&payload) else { return Ok(None) };
-    Ok(Some((records, head.digest, whole)))
+    Ok(Some(Frame { records, digest: head.digest, bytes: whole }))
 }
 
 /// Is there a frame further on that is right in itself?
