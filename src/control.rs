@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! * The socket lies in the state directory, which only its owner can enter, and is readable by its owner alone.
-//! * A question is at most [`MAX_QUESTION`] bytes and has [`PATIENCE`] to arrive.
+//! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

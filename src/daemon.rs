@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! * On SIGTERM or SIGINT no more mail is taken in, letters under way are finished, what was handed over is recorded: within
-//!   [`DRAIN`]. SIGKILL is always safe.
+//!   `DRAIN`. SIGKILL is always safe.
 //! * systemd hears READY when the doors are open, and a sign of life only when the pipeline answers.
 //!
 //! # Fatal

@@ -1,11 +1,11 @@
 //! The sled index: cases, threads, receipts, letters, due times. Rebuildable.
 //!
 //! # What it is for
-//! Answers questions fast. Everything in it is folded from the journal's records by [`fold`]; losing it loses nothing.
+//! Answers questions fast. Everything in it is folded from the journal's records by [`Draft::fold`]; losing it loses nothing.
 //!
 //! # Invariants
 //! * One record's changes and the number of that record are written together: the index is never half a record.
-//! * Nothing but [`fold`] changes it. The same records give the same index, live or rebuilt.
+//! * Nothing but [`Draft::fold`] changes it. The same records give the same index, live or rebuilt.
 //! * Keys made of addresses or Message-IDs are digests.
 
 use std::collections::BTreeMap;
