@@ -134,6 +134,12 @@ impl Reading<'_> {
             address
         });
         let desk = desk?;
+        for person in &people {
+            if desk.mailbox.as_ref().is_some_and(|desk| desk.canonical() == person.mailbox.canonical()) {
+                let why = "this is the desk's own address: its letters would come back to it";
+                root.problems().at(0, "person", format!("{}: {why}", person.mailbox.address));
+            }
+        }
         let policy = self.policy(policy_section, &desk, people, distributors);
         root.finish();
         Some(Config {

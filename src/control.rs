@@ -102,6 +102,8 @@ pub async fn serve(state: PathBuf, pipeline: Handle, clock: Clock, mut stop: wat
         Ok(listener) => listener,
         Err(error) => {
             error!(%error, "control: no socket; “psirtd cases” and its kin cannot ask this daemon");
+            // mail goes on without it
+            stopped(&mut stop).await;
             return;
         }
     };

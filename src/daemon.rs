@@ -10,7 +10,7 @@
 //! * systemd hears READY when the doors are open, and a sign of life only when the pipeline answers.
 //!
 //! # Fatal
-//! A pipeline that ended: its disk failed. systemd starts psirtd again.
+//! A pipeline that ended (its disk failed), a door that broke. systemd starts psirtd again.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -39,9 +39,9 @@ pub enum DaemonError {
     /// The system gave no thread, no signal handler.
     #[error("the system refused: {0}")]
     Io(#[from] std::io::Error),
-    /// The pipeline ended while it was needed.
-    #[error("stopped, because nothing can be recorded any more: {0}")]
-    Pipeline(String),
+    /// The pipeline or a door ended while it was needed.
+    #[error("stopped, because it cannot go on: {0}")]
+    Ended(String),
 }
 
 /// A running house.
@@ -105,11 +105,15 @@ impl Daemon {
         let fatal = tokio::select! {
             () = enough => None,
             ended = &mut self.ended => Some(why(ended)),
+            Some(door) = self.doors.join_next() => Some(match door {
+                Ok(()) => "a door closed by itself".to_owned(),
+                Err(error) => format!("a door broke: {error}"),
+            }),
         };
         notify(&[sd_notify::NotifyState::Stopping]);
         watchdog.abort();
         match fatal {
-            Some(why) => Err(DaemonError::Pipeline(why)),
+            Some(why) => Err(DaemonError::Ended(why)),
             None => self.close().await,
         }
     }
@@ -129,9 +133,9 @@ impl Daemon {
                 info!("psirtd is down");
                 Ok(())
             }
-            Ok(ended) => Err(DaemonError::Pipeline(why(ended))),
+            Ok(ended) => Err(DaemonError::Ended(why(ended))),
             Err(_) => {
-                Err(DaemonError::Pipeline(format!("the pipeline did not end within {} s", DRAIN.as_secs())))
+                Err(DaemonError::Ended(format!("the pipeline did not end within {} s", DRAIN.as_secs())))
             }
         }
     }

@@ -224,32 +224,34 @@ impl Pipeline {
         let decided = self.decide_all(batch, opened, now);
         let (steps, answers) = match decided {
             Ok(decided) => decided,
-            Err(error) => {
-                // the answers were dropped with the batch: the doors hear `Stopping` and come back
-                error!(%error, "the index cannot be read");
-                return Ok(Vec::new());
-            }
+            Err(error) => return Err(self.condemn(&error)),
         };
         let commits = self.seal_all(steps, now);
         let events: Vec<Event> = commits.iter().flat_map(|commit| commit.events.clone()).collect();
         match self.writer.commit(commits, now) {
             Ok(()) => {
                 events.iter().for_each(tell);
-                answers.into_iter().for_each(Reply::durable);
+                answers.into_iter().for_each(|answer| answer.durable(&events));
                 Ok(events)
             }
             Err(CommitError::Journal(closed @ JournalError::Closed(_))) => Err(closed),
-            Err(CommitError::Index(index)) => {
-                // the journal has it: it happened, and the index learns of it at the next start
-                error!(error = %index, "index not written; restart psirtd to have it caught up");
-                Err(JournalError::Closed(index.to_string()))
-            }
+            // the journal has it: it happened, and the index learns of it at the next start
+            Err(CommitError::Index(error)) => Err(self.condemn(&error)),
             Err(error) => {
                 error!(%error, "nothing of this batch was recorded; it is tried again");
                 answers.into_iter().for_each(|answer| answer.refused(&error.to_string()));
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// An index that cannot be read or written is rebuilt at the next start, which is now.
+    fn condemn(&self, error: &IndexError) -> JournalError {
+        error!(%error, "the index is unusable; it is rebuilt from the journal at the next start");
+        if let Err(error) = self.writer.condemn_index() {
+            warn!(%error, "the index could not be marked for rebuilding: remove it by hand");
+        }
+        JournalError::Closed(error.to_string())
     }
 
     /// Opens the mails of a batch that are not known yet, on all threads.
@@ -303,8 +305,9 @@ impl Pipeline {
                     (self.delivery(&draft, &id, outcome, now)?, Reply::Unit(answer))
                 }
                 (Work::Command(command, answer), about) => {
+                    let (OutboxCommand::Hold(id) | OutboxCommand::Release(id)) = &command;
                     let (step, done) = self.command(&draft, &command, about, now)?;
-                    (step, Reply::Text(answer, done))
+                    (step, Reply::Text(answer, id.clone(), done))
                 }
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
@@ -336,8 +339,10 @@ impl Pipeline {
             let step = new_place.then(|| Step { receipt: Some(receipt), ..Step::default() });
             return Ok((step, Ok(Recorded::Known)));
         }
+        let ours = message.author().is_some_and(|author| self.policy.is_own(&author.address));
         let facts = Facts {
             case: self.case(draft, draft.thread(&message.parents)?)?,
+            own_letter: ours && draft.thread(&message.message_id)?.is_some(),
             next_number: draft.next_number(self.policy.year(now))?,
             jitter: 0.0,
         };
@@ -460,16 +465,26 @@ impl Step {
 enum Reply {
     Mail(Answer<Recorded>, Result<Recorded, Refused>),
     Unit(Answer<()>),
-    Text(Answer<String>, Result<String, Refused>),
+    Text(Answer<String>, LetterId, Result<String, Refused>),
 }
 
 impl Reply {
     // whoever asked may have gone meanwhile: then nobody wants to hear it
-    fn durable(self) {
+    fn durable(self, events: &[Event]) {
         match self {
             Self::Mail(answer, recorded) => drop(answer.send(recorded)),
             Self::Unit(answer) => drop(answer.send(Ok(()))),
-            Self::Text(answer, done) => drop(answer.send(done)),
+            Self::Text(answer, id, done) => {
+                // a letter that was to be written anew may have been held again
+                let held = events.iter().find_map(|event| match &event.what {
+                    What::LetterHeld { letter, reason, .. } if *letter == id => Some(reason),
+                    _ => None,
+                });
+                let done = held.map_or(done, |why| {
+                    Err(Refused::Impossible(format!("letter {id} is still held: {why}")))
+                });
+                drop(answer.send(done));
+            }
         }
     }
 
@@ -478,7 +493,7 @@ impl Reply {
         match self {
             Self::Mail(answer, _) => drop(answer.send(Err(refused))),
             Self::Unit(answer) => drop(answer.send(Err(refused))),
-            Self::Text(answer, _) => drop(answer.send(Err(refused))),
+            Self::Text(answer, ..) => drop(answer.send(Err(refused))),
         }
     }
 }

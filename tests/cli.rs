@@ -1,1 +1,432 @@
 //! The commands of a person, run as a person runs them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use psirtd::clock::Clock;
+use psirtd::domain::message::Mailbox;
+use psirtd::keyring;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::dovecot::Dovecot;
+use crate::support::postfix::Postfix;
+use crate::support::wait_until;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_psirtd");
+
+fn project(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(project(file)).unwrap()
+}
+
+fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(PROGRAM)
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("PSIRTD_CONFIG")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The secret key of somebody, armored.
+fn key(name: &str, address: &str) -> String {
+    let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
+    keyring::generate(&mailbox, Clock::System.now(), false).unwrap().to_string()
+}
+
+/// A desk whose keys are there, with this configuration.
+fn desk(config: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["people", "credentials", "reporters", "templates"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    fs::write(dir.path().join("desk.key.asc"), key("Desk", "security@example.org")).unwrap();
+    for name in ["ada", "coordinator", "maintainer"] {
+        fs::write(dir.path().join(format!("people/{name}.asc")), key(name, &format!("{name}@example.org")))
+            .unwrap();
+    }
+    for name in ["imap", "smtp", "desk-key"] {
+        fs::write(dir.path().join("credentials").join(name), "secret\n").unwrap();
+    }
+    fs::write(dir.path().join("psirtd.toml"), config).unwrap();
+    dir
+}
+
+fn check(dir: &TempDir) -> Output {
+    Command::new(PROGRAM)
+        .args(["--config", "psirtd.toml", "check"])
+        .current_dir(dir.path())
+        .env("CREDENTIALS_DIRECTORY", dir.path().join("credentials"))
+        .output()
+        .unwrap()
+}
+
+const MAILDIR_DESK: &str = r#"
+[desk]
+name = "Example Project Security"
+address = "security@example.org"
+case_prefix = "EX"
+key = "desk.key.asc"
+state = "state"
+
+[inbox.maildir]
+path = "inbox"
+
+[outbox.maildir]
+path = "outbox"
+
+[[person]]
+name = "Ada"
+address = "ada@example.org"
+roles = ["coordinator"]
+cert = "people/ada.asc"
+"#;
+
+#[test]
+fn the_demo_shows_the_main_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = psirtd(dir.path(), &["demo", "--dir", "desk"]);
+    let shown = out(&demo);
+    assert!(demo.status.success(), "{shown}{}", err(&demo));
+    for told in [
+        "recorded as report, in the clear, signature: none",
+        "recorded as report, encrypted, signature: good",
+        "recorded as reply",
+        "recorded as bounce",
+        "recorded as automatic",
+        "acknowledgement DEMO-",
+        "relay DEMO-",
+    ] {
+        assert!(shown.contains(told), "{told}\n{shown}");
+    }
+    let table: Vec<&str> = shown.lines().skip_while(|line| !line.contains("NEXT DEADLINE")).collect();
+    assert!(table[1].contains("rita@example.net") && table[2].contains("sam@example.com"), "{shown}");
+    let letters = fs::read_dir(dir.path().join("desk/outbox/new")).unwrap().count();
+    assert_eq!(letters, 5, "two acknowledgements, three relays");
+    assert!(shown.contains("desk/outbox/new"), "it says where they lie");
+}
+
+/// A running daemon that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Follows the README to the letter, in an empty directory, with real servers where it says `imap.example.org`.
+#[test]
+fn every_command_of_the_readme_works() {
+    let dovecot = Dovecot::start();
+    let postfix = Postfix::start(&dovecot, &["security@example.org", "ada@example.org", "rita@example.net"]);
+    let place = tempfile::tempdir().unwrap();
+    let desk = place.path().join("desk");
+    let readme = read("README.md");
+    let shell = readme.split("```sh\n").skip(1).flat_map(|block| block.split("```").next().unwrap().lines());
+    let commands: Vec<Vec<&str>> = shell.map(|line| line.split_whitespace().skip(1).collect()).collect();
+    assert!(commands.len() >= 12, "the README has lost its commands");
+    let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
+    fs::write(place.path().join("report.eml"), report).unwrap();
+    let mut daemon = None;
+    for command in commands {
+        let said = command.join(" ");
+        if command.last() == Some(&"run") {
+            let log = fs::File::create(place.path().join("log")).unwrap();
+            let child =
+                Command::new(PROGRAM).args(&command).current_dir(place.path()).stderr(log).spawn().unwrap();
+            daemon = Some(Running(child));
+            dovecot.deliver("security@example.org", "INBOX", report.as_bytes());
+            wait_until("the report is acknowledged", Duration::from_secs(20), || {
+                dovecot.mails("rita@example.net", "INBOX").len() == 1
+                    && dovecot.mails("ada@example.org", "INBOX").len() == 1
+            });
+            continue;
+        }
+        let output = psirtd(place.path(), &command);
+        assert!(output.status.success(), "psirtd {said}\n{}{}", out(&output), err(&output));
+        match command.as_slice() {
+            ["init", ..] => edit_as_the_readme_says(&desk, &dovecot, &postfix),
+            [.., "key", "export"] => {
+                assert!(out(&output).starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
+            }
+            [.., "cases"] => assert!(out(&output).contains("EX-2026-0001"), "{}", out(&output)),
+            ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
+            _ => {}
+        }
+    }
+    assert!(daemon.is_some(), "the README no longer lets it run");
+}
+
+fn edit_as_the_readme_says(desk: &Path, dovecot: &Dovecot, postfix: &Postfix) {
+    let config = desk.join("psirtd.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text
+        .replace("host      = \"imap.example.org\"", "host      = \"localhost\"")
+        .replace("host     = \"smtp.example.org\"", "host     = \"localhost\"")
+        .replace("port      = 993", &format!("port      = {}", dovecot.imaps_port))
+        .replace("port     = 465", &format!("port     = {}", postfix.submissions_port))
+        .replace("# ca      =", "ca      =")
+        .replace("# ca     =", "ca     =");
+    fs::write(config, text).unwrap();
+    fs::copy(dovecot.ca_file(), desk.join("ca.pem")).unwrap();
+    fs::write(desk.join("imap.password"), "secret\n").unwrap();
+    fs::write(desk.join("smtp.password"), "secret\n").unwrap();
+    fs::write(desk.join("people/ada.asc"), key("Ada", "ada@example.org")).unwrap();
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(psirtd(dir.path(), &["init", "--dir", "desk"]).status.success());
+    let before = fs::read(dir.path().join("desk/desk.key.asc")).unwrap();
+    let again = psirtd(dir.path(), &["init", "--dir", "desk"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("nothing is overwritten"), "{}", err(&again));
+    assert_eq!(fs::read(dir.path().join("desk/desk.key.asc")).unwrap(), before);
+}
+
+#[test]
+fn init_keeps_its_secrets_to_the_owner() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    assert!(psirtd(dir.path(), &["init", "--dir", "desk"]).status.success());
+    let mode =
+        |file: &str| fs::metadata(dir.path().join("desk").join(file)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("desk.key.asc"), mode("state"), mode("psirtd.toml")), (0o600, 0o700, 0o600));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = out(&psirtd(dir.path(), &["--help"]));
+    for command in ["demo", "init", "check", "run", "explain", "cases", "case", "outbox", "journal", "key"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help\n{help}");
+        let own = out(&psirtd(dir.path(), &[command, "--help"]));
+        assert!(own.contains("Example:\n  psirtd "), "{command}\n{own}");
+    }
+}
+
+#[test]
+fn the_shipped_configurations_are_right() {
+    for file in ["config/psirtd.toml", "config/tanzu-community-edition.toml"] {
+        let dir = desk(&read(file).replace("/var/lib/psirtd", "state"));
+        let checked = check(&dir);
+        assert!(checked.status.success(), "{file}\n{}{}", out(&checked), err(&checked));
+        assert!(out(&checked).contains("ok    desk key"), "{}", out(&checked));
+    }
+}
+
+/// The example shows every key there is: what the parser says it knows is in the file.
+#[test]
+fn the_example_configuration_shows_every_key() {
+    let example = read("config/psirtd.toml");
+    let sections = ["desk", "inbox", "inbox.imap", "outbox", "outbox.smtp", "policy", "distributors"];
+    let mut wrong = MAILDIR_DESK
+        .replace("[inbox.maildir]\npath = \"inbox\"", "")
+        .replace("[outbox.maildir]\npath = \"outbox\"", "");
+    wrong = wrong.replace("[desk]\n", "[desk]\nzzz = 1\n").replace("[[person]]\n", "[[person]]\nzzz = 1\n");
+    for section in sections.iter().skip(1) {
+        wrong.push_str(&format!("\n[{section}]\nzzz = 1\n"));
+    }
+    let dir = desk(&wrong);
+    let said = err(&check(&dir));
+    for section in sections.iter().copied().chain(["person[1]"]) {
+        let line =
+            said.lines().find(|line| line.contains(&format!(" {section}.zzz: unknown key; known here: ")));
+        let line = line.unwrap_or_else(|| panic!("no word about {section}.zzz in\n{said}"));
+        for key in line.rsplit(": ").next().unwrap().split(", ") {
+            let shown = example.lines().any(|line| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.starts_with(&format!("{key} "))
+                    || line.starts_with(&format!("{key}="))
+                    || line.contains(&format!(".{key}]"))
+            });
+            assert!(shown, "{section}.{key} is not in the example");
+        }
+    }
+}
+
+#[test]
+fn all_errors_are_told_at_once_with_file_line_and_key() {
+    let wrong = r#"[desk]
+name = "Example"
+address = "not an address"
+case_prefix = "lower"
+time_zone = "Mars/Olympus"
+key = "missing.asc"
+colour = "blue"
+
+[inbox.imap]
+host = "imap.example.org"
+tls = "none"
+user = "x"
+password = { file = "no-such-password" }
+poll = "soon"
+
+[outbox.smtp]
+port = 99999
+
+[policy]
+plan = "three days"
+holidays = ["2026-13-01"]
+
+[[person]]
+name = "Ada"
+address = "ada@example.org"
+roles = ["boss"]
+"#;
+    let dir = desk(wrong);
+    let checked = check(&dir);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = err(&checked);
+    for expected in [
+        "psirtd.toml:1: desk.state: missing",
+        "psirtd.toml:3: desk.address: “not an address” is no address",
+        "psirtd.toml:4: desk.case_prefix: “lower”",
+        "psirtd.toml:5: desk.time_zone: “Mars/Olympus” is no IANA time zone",
+        "psirtd.toml:6: desk.key: missing.asc: No such file",
+        "psirtd.toml:7: desk.colour: unknown key",
+        "psirtd.toml:11: inbox.imap.tls: “none” is for loopback addresses only",
+        "psirtd.toml:13: inbox.imap.password.file: no-such-password: No such file",
+        "psirtd.toml:14: inbox.imap.poll: “soon”",
+        "outbox.smtp.host: missing",
+        "psirtd.toml:17: outbox.smtp.port: no port number",
+        "psirtd.toml:20: policy.plan: “three days” is no term",
+        "psirtd.toml:21: policy.holidays: “2026-13-01” is no date",
+        "psirtd.toml:26: person[1].roles: “boss” is no role",
+    ] {
+        assert!(said.contains(expected), "{expected}\n--- in ---\n{said}");
+    }
+}
+
+#[test]
+fn broken_toml_is_named_by_its_line() {
+    let dir = desk("[desk]\nname = \"x\naddress = 3\n");
+    let checked = check(&dir);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(err(&checked).contains("psirtd.toml:2: "), "{}", err(&checked));
+}
+
+#[test]
+fn a_missing_configuration_says_how_to_make_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases = psirtd(dir.path(), &["--config", "nowhere.toml", "cases"]);
+    assert_eq!(cases.status.code(), Some(2));
+    assert!(err(&cases).contains("psirtd init --dir"), "{}", err(&cases));
+}
+
+#[test]
+fn a_public_key_is_no_desk_key() {
+    let dir = desk(MAILDIR_DESK);
+    let public = psirtd(dir.path(), &["--config", "psirtd.toml", "key", "export"]);
+    fs::write(dir.path().join("desk.key.asc"), out(&public)).unwrap();
+    let checked = check(&dir);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(err(&checked).contains("but the secret key is needed"), "{}", err(&checked));
+}
+
+#[test]
+fn a_coordinator_without_a_certificate_is_warned_of() {
+    let dir = desk(&MAILDIR_DESK.replace("cert = \"people/ada.asc\"\n", ""));
+    let checked = check(&dir);
+    assert!(checked.status.success());
+    assert!(
+        out(&checked)
+            .contains("warn  no certificate for ada@example.org: letters to ada@example.org are held"),
+        "{}",
+        out(&checked)
+    );
+}
+
+#[test]
+fn a_wrong_template_is_found_by_check() {
+    let dir =
+        desk(&MAILDIR_DESK.replace("state = \"state\"\n", "state = \"state\"\ntemplates = \"templates\"\n"));
+    fs::write(dir.path().join("templates/relay.txt"), "Subject: x\n\n{{ nobody_knows_this }}\n").unwrap();
+    let checked = check(&dir);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(err(&checked).contains("desk.templates: template relay.txt"), "{}", err(&checked));
+}
+
+#[test]
+fn without_a_daemon_the_store_is_opened_by_the_command() {
+    let dir = desk(MAILDIR_DESK);
+    let cases = psirtd(dir.path(), &["--config", "psirtd.toml", "cases", "--json"]);
+    assert!(cases.status.success(), "{}", err(&cases));
+    assert_eq!(serde_json::from_slice::<Value>(&cases.stdout).unwrap(), Value::Array(Vec::new()));
+    let case = psirtd(dir.path(), &["--config", "psirtd.toml", "case", "EX-2026-0001"]);
+    assert_eq!((case.status.code(), err(&case).trim()), (Some(1), "psirtd: there is no case EX-2026-0001"));
+    let released = psirtd(dir.path(), &["--config", "psirtd.toml", "outbox", "release", "EX-2026-0001.1"]);
+    assert_eq!(
+        (released.status.code(), err(&released).trim()),
+        (Some(1), "psirtd: there is no letter EX-2026-0001.1")
+    );
+    let verified = psirtd(dir.path(), &["--config", "psirtd.toml", "journal", "verify"]);
+    assert!(out(&verified).contains("0 records, chain intact"), "{}{}", out(&verified), err(&verified));
+}
+
+#[test]
+fn explain_reads_standard_input_and_goes_on_after_a_missing_file() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["explain", "--json", "nowhere.eml", "-"])
+        .env_remove("PSIRTD_CONFIG")
+        .current_dir(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mail = b"From: Rita <rita@example.net>\nSubject: Hello\nMessage-ID: <1@example.net>\nAuto-Submitted: auto-replied\n\nText\n";
+    child.stdin.take().unwrap().write_all(mail).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("nowhere.eml: No such file"), "{}", err(&output));
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = serde_json::json!({
+        "file": "-", "kind": "automatic", "answer": false, "why_no_answer": "auto-submitted: auto-replied",
+        "from": "rita@example.net", "subject": "Hello", "message_id": "<1@example.net>", "encrypted": "none", "decrypted": false,
+        "problem": null, "signature": "none", "signer": null, "text": "Text\n", "letters": [],
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&seen[key], value, "{key}");
+    }
+}
+
+#[test]
+fn the_systemd_unit_is_valid_and_strict() {
+    let dir = tempfile::tempdir().unwrap();
+    // systemd-analyze wants the program to exist
+    let unit = read("systemd/psirtd.service").replace("/usr/local/bin/psirtd", PROGRAM);
+    fs::write(dir.path().join("psirtd.service"), unit).unwrap();
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).current_dir(dir.path()).output();
+        output.expect("systemd-analyze is there: .ci/packages test installs it")
+    };
+    let verified = analyze(&["verify", "./psirtd.service"]);
+    assert!(verified.status.success() && err(&verified).is_empty(), "{}", err(&verified));
+    let security = out(&analyze(&["security", "--offline=true", "--no-pager", "./psirtd.service"]));
+    let level = security.lines().find(|line| line.contains("Overall exposure level")).unwrap();
+    let exposure: f64 = level.split(": ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    println!("exposure level {exposure}");
+    assert!(exposure < 1.5, "{level}");
+}

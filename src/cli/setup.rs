@@ -126,7 +126,9 @@ fn calendar(config: &Config, now: Timestamp) -> Checked {
 }
 
 fn writable(state: &Path) -> Result<String, String> {
-    let existing = state.ancestors().find(|path| path.exists()).unwrap_or(state);
+    // the last ancestor of a relative path is the empty one: the folder psirtd runs in
+    let here = |path| if path == Path::new("") { Path::new(".") } else { path };
+    let existing = state.ancestors().map(here).find(|path| path.exists()).unwrap_or(state);
     match tempfile::Builder::new().prefix(".psirtd-check").tempfile_in(existing) {
         Ok(_) => Ok(state.display().to_string()),
         Err(error) => Err(format!("{} cannot be written to: {error}", existing.display())),

@@ -413,7 +413,10 @@ impl Folder {
         patiently(idle.init()).await?;
         if told.is_empty() {
             let (news, _stop) = idle.wait_with_timeout(self.settings.poll);
-            news.await?;
+            // the server's "still here" starts async-imap's time anew, but not this one
+            if let Ok(news) = tokio::time::timeout(self.settings.poll, news).await {
+                news?;
+            }
         }
         debug!(folder = self.name, "inbox: woken");
         patiently(idle.done()).await

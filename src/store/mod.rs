@@ -81,6 +81,7 @@ pub struct Notices(pub Vec<String>);
 pub struct Writer {
     journal: Journal,
     reader: Reader,
+    condemned: PathBuf,
     _lock: File,
 }
 
@@ -103,6 +104,11 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), Sto
     let mails = MailFiles::open(&dir.join("mail")).map_err(io)?;
     let letters = MailFiles::open(&dir.join("letters")).map_err(io)?;
     let mut notices = Vec::new();
+    let condemned = dir.join("index.condemned");
+    if condemned.exists() {
+        notices.push("index: it was unusable when psirtd stopped; it is rebuilt from the journal".to_owned());
+        set_aside(dir, now).and_then(|()| fs::remove_file(&condemned)).map_err(io)?;
+    }
     let (index, journal) = match open_index(dir, now, &mut notices) {
         Ok(both) => both,
         Err(StoreError::Index(error)) => {
@@ -113,7 +119,7 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), Sto
         Err(error) => return Err(error),
     };
     let reader = Reader { index, mails, letters };
-    Ok((Writer { journal, reader: reader.clone(), _lock: lock }, reader, Notices(notices)))
+    Ok((Writer { journal, reader: reader.clone(), condemned, _lock: lock }, reader, Notices(notices)))
 }
 
 /// The journal's file in a state directory.
@@ -147,6 +153,11 @@ impl Writer {
         records.iter().try_for_each(|record| draft.fold(record))?;
         self.reader.index.take_over(draft, &Seen { seq: self.journal.last(), digest: digest.to_vec() })?;
         Ok(())
+    }
+
+    /// Marks the index as unusable: the next start rebuilds it.
+    pub fn condemn_index(&self) -> io::Result<()> {
+        fs::write(&self.condemned, "the index is rebuilt at the next start\n")
     }
 
     /// Waits until the index, too, is on the disk. (The journal always is.)

@@ -22,7 +22,8 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let intake = judge(message, policy, facts.case.is_some());
+    let intake =
+        if facts.own_letter { Intake::own_letter() } else { judge(message, policy, facts.case.is_some()) };
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
     if intake.opens_case {
@@ -42,7 +43,9 @@ pub(super) fn decide(
     if intake.opens_case && intake.why_no_answer.is_none() {
         decision.letters.extend(desk.acknowledgement());
     }
-    decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
+    if intake.relayed {
+        decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
+    }
     decision
 }
 
@@ -258,9 +261,25 @@ mod tests {
             digest: crate::domain::message::Digest::from_bytes(&[2]),
             ..report()
         };
-        let decision = decided(&Facts { case: Some(case), next_number: 2, jitter: 0.0 }, follow_up);
+        let decision = decided(&Facts { case: Some(case), next_number: 2, ..Facts::default() }, follow_up);
         assert_eq!(kinds(&decision), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
         assert_eq!(decision.events.len(), 1);
+    }
+
+    #[test]
+    fn what_answers_our_own_letters_is_recorded_and_causes_no_letter() {
+        let first = decided(&Facts { next_number: 1, ..Facts::default() }, report());
+        let case = Case::open(&first.events[0]).unwrap();
+        let vacation = Message {
+            marks: Marks { auto_submitted: Some("auto-replied".to_owned()), ..Marks::default() },
+            ..report()
+        };
+        let facts = Facts { case: Some(case), next_number: 2, ..Facts::default() };
+        let decision = decided(&facts, vacation);
+        assert_eq!((decision.events.len(), decision.letters.len()), (1, 0));
+        assert!(decision.events[0].case.is_some(), "it is on the case");
+        let own = decided(&Facts { own_letter: true, next_number: 2, ..Facts::default() }, report());
+        assert_eq!((own.events.len(), own.letters.len()), (1, 0), "a letter that came back opens no case");
     }
 
     #[test]

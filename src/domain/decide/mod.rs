@@ -24,6 +24,8 @@ use crate::domain::policy::Policy;
 pub struct Facts {
     /// The case that the mail's Message-ID chain leads to, or that a letter belongs to.
     pub case: Option<Case>,
+    /// The mail carries the Message-ID of one of the desk's own letters, and its address.
+    pub own_letter: bool,
     /// The number the next case of this year would get, counted from 1.
     pub next_number: u32,
     /// A random number in 0..=1, drawn by the caller.
