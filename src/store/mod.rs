@@ -206,8 +206,9 @@ fn open_index(dir: &Path, now: Timestamp, notices: &mut Vec<String>) -> Result<(
             IndexError::Panicked(format!("it has seen record {} of another history", seen.seq)).into()
         );
     }
-    if behind > 0 && seen.seq > 0 {
-        notices.push(format!("index: caught up with {behind} records of the journal"));
+    if behind > 0 {
+        let how = if seen.seq > 0 { "caught up with" } else { "there was none, built from" };
+        notices.push(format!("index: {how} {behind} records of the journal"));
     }
     Ok((index, journal))
 }
@@ -251,4 +252,200 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 fn private_folder(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::decide::{Facts, Input, decide};
+    use crate::domain::letter::{LetterId, LetterKind};
+    use crate::domain::message::{Mailbox, Message, Position};
+    use crate::store::index::Lookup;
+
+    fn now() -> Timestamp {
+        "2026-11-20T23:00:00Z".parse().unwrap()
+    }
+
+    fn digest(text: &str) -> Digest {
+        crate::open::digest(text.as_bytes())
+    }
+
+    /// A report with its letter, as the pipeline would commit it.
+    fn report(number: u32) -> Commit {
+        let raw = format!("report {number}");
+        let message = Message {
+            digest: digest(&raw),
+            from: vec![Mailbox::bare("rita@example.net")],
+            message_id: Some(format!("r{number}@example.net")),
+            ..Message::default()
+        };
+        let input = Input::Mail { message: Arc::new(message), received_at: now() };
+        let mut events =
+            decide(&Facts { next_number: number, ..Facts::default() }, &input, &policy(), now()).events;
+        let case = events[0].case.clone();
+        let letter = format!("letter {number}");
+        let what = crate::domain::event::What::LetterQueued {
+            letter: LetterId::new(case.as_ref().unwrap(), 1),
+            kind: LetterKind::Acknowledgement,
+            to: Mailbox::bare("rita@example.net"),
+            message_id: format!("l{number}@example.org"),
+            bytes: digest(&letter),
+            mail: digest(&raw),
+        };
+        events.push(Event { at: now(), case, what });
+        let position = Some(Position(format!("place {number}")));
+        Commit {
+            receipt: Some(Receipt { position, digest: digest(&raw), twin: digest(&raw) }),
+            mail: Some(raw.into_bytes()),
+            events,
+            letters: vec![(digest(&letter), letter.into_bytes())],
+        }
+    }
+
+    /// Everything a person could ask of the store.
+    fn all(reader: &Reader) -> String {
+        let due = reader.index.due(Timestamp::MAX, 100).unwrap();
+        let thread = reader.index.thread(&["l1@example.org".to_owned()]).unwrap();
+        let (cases, postings) = (reader.index.cases().unwrap(), reader.index.postings().unwrap());
+        format!("{cases:#?}\n{postings:#?}\n{due:#?}\n{thread:?}\n{:?}", reader.index.next_number(2026))
+    }
+
+    /// A store with three reports, closed again; and what it knew.
+    fn closed() -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, reader, notices) = open(dir.path(), now()).unwrap();
+        assert_eq!(notices, Notices::default());
+        writer.commit(vec![report(1), report(2)], now()).unwrap();
+        writer.commit(vec![report(3)], now()).unwrap();
+        let knew = all(&reader);
+        writer.flush().unwrap();
+        (dir, knew)
+    }
+
+    fn reopened(dir: &Path) -> (String, Vec<String>) {
+        let (_writer, reader, notices) = open(dir, now()).unwrap();
+        (all(&reader), notices.0)
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to)
+            } else {
+                drop(fs::copy(entry.path(), to).unwrap())
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_committed_is_there_after_a_restart() {
+        let (dir, knew) = closed();
+        assert_eq!(reopened(dir.path()), (knew, Vec::new()));
+        let mails = MailFiles::open(&dir.path().join("mail")).unwrap();
+        assert_eq!(mails.read(&digest("report 3")).unwrap(), b"report 3");
+    }
+
+    #[test]
+    fn a_lost_index_is_rebuilt_the_same() {
+        let (dir, knew) = closed();
+        fs::remove_dir_all(dir.path().join("index")).unwrap();
+        let notice = "index: there was none, built from 3 records of the journal".to_owned();
+        assert_eq!(reopened(dir.path()), (knew, vec![notice]));
+    }
+
+    #[test]
+    fn an_index_that_is_behind_is_caught_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, _reader, _) = open(dir.path(), now()).unwrap();
+        writer.commit(vec![report(1)], now()).unwrap();
+        writer.flush().unwrap();
+        copy(&dir.path().join("index"), &dir.path().join("old"));
+        writer.commit(vec![report(2), report(3)], now()).unwrap();
+        let knew = all(&_reader);
+        drop((writer, _reader));
+        fs::remove_dir_all(dir.path().join("index")).unwrap();
+        fs::rename(dir.path().join("old"), dir.path().join("index")).unwrap();
+        assert_eq!(
+            reopened(dir.path()),
+            (knew, vec!["index: caught up with 2 records of the journal".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_damaged_index_is_moved_aside_and_rebuilt() {
+        let (dir, knew) = closed();
+        fs::write(dir.path().join("index/conf"), vec![0xff; 5000]).unwrap();
+        let (knows, notices) = reopened(dir.path());
+        assert_eq!(knows, knew);
+        assert!(notices[0].ends_with("it is rebuilt from the journal"), "{notices:?}");
+        assert!(dir.path().join(format!("index.damaged-{}", now().as_second())).exists());
+    }
+
+    #[test]
+    fn an_index_of_another_history_is_rebuilt() {
+        let (dir, _) = closed();
+        let (other, knew) = closed();
+        // the other desk's journal has the same number of records, written at another time
+        let (mut writer, _reader, _) = open(other.path(), now()).unwrap();
+        writer.commit(vec![report(4)], Timestamp::UNIX_EPOCH).unwrap();
+        drop((writer, _reader));
+        let (mut writer, _reader, _) = open(dir.path(), now()).unwrap();
+        writer.commit(vec![report(4)], now()).unwrap();
+        drop((writer, _reader));
+        fs::remove_dir_all(other.path().join("index")).unwrap();
+        copy(&dir.path().join("index"), &other.path().join("index"));
+        let (knows, notices) = reopened(other.path());
+        assert!(notices[0].contains("another history"), "{notices:?}");
+        assert!(knows.contains("EX-2026-0004") && knows.len() > knew.len());
+    }
+
+    #[test]
+    fn a_condemned_index_is_rebuilt_once() {
+        let (dir, knew) = closed();
+        let (writer, reader, _) = open(dir.path(), now()).unwrap();
+        writer.condemn_index().unwrap();
+        drop((writer, reader));
+        let (knows, notices) = reopened(dir.path());
+        assert_eq!((knows, notices.len()), (knew, 2));
+        assert_eq!(reopened(dir.path()).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_second_process_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(dir.path(), now()).unwrap();
+        let second = open(dir.path(), now()).unwrap_err().to_string();
+        assert!(
+            second.contains(&format!("in use by another psirtd (process {})", std::process::id())),
+            "{second}"
+        );
+        drop(first);
+    }
+
+    #[test]
+    fn a_draft_sees_what_is_not_committed_and_the_index_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, reader, _) = open(dir.path(), now()).unwrap();
+        let mut draft = writer.draft();
+        let commit = report(1);
+        draft
+            .fold(&Record { seq: 0, at: now(), receipt: commit.receipt.clone(), events: commit.events })
+            .unwrap();
+        let receipt = commit.receipt.unwrap();
+        assert!(
+            draft.knows_mail(&receipt).unwrap()
+                && draft.knows_position(receipt.position.as_ref().unwrap()).unwrap()
+        );
+        assert_eq!(draft.next_number(2026).unwrap(), 2);
+        assert_eq!(draft.thread(&["r1@example.net".to_owned()]).unwrap().unwrap().as_str(), "EX-2026-0001");
+        assert!(!reader.index.knows_mail(&receipt).unwrap());
+        assert_eq!(reader.index.case(&CaseId::typed("ex-2026-0001")).unwrap(), None);
+    }
 }
