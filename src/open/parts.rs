@@ -8,7 +8,7 @@
 
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
-use crate::domain::message::{Encryption, Message, Signature};
+use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
 use crate::open::{Opening, Place, closed, mime, pgp};
@@ -33,7 +33,14 @@ impl Opening<'_> {
         match &part.body {
             PartType::Multipart(children) => self.multipart(parsed, part, children, raw, place),
             PartType::Text(_) | PartType::Html(_) if !mime::is_attachment(part) => {
-                self.text(part, raw, place);
+                // patches are sent inline: shown, and kept as the files they are
+                let is_file = part.attachment_name().is_some() && !self.body.is_empty();
+                if is_file {
+                    self.leaf(part, raw, place);
+                }
+                if !(is_file && armor::is_message(&mime::bytes_of(part, raw))) {
+                    self.text(part, raw, place);
+                }
             }
             _ => self.leaf(part, raw, place),
         }
@@ -263,10 +270,12 @@ impl Opening<'_> {
         }
     }
 
-    /// A forwarded mail stays an attachment as it came; what is encrypted in it is opened beside it.
+    /// A forwarded mail stays an attachment as it came, and can be read beside it. The original in a server's report is no
+    /// forwarded mail: somebody here wrote it.
     fn forwarded(&mut self, bytes: &[u8], place: Place) {
         let layers = place.layers.saturating_add(1);
-        if layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
+        let returned = self.message.marks.report.is_some() || self.message.return_path == ReturnPath::Null;
+        if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
         let mut opening =
@@ -274,15 +283,14 @@ impl Opening<'_> {
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
         let inner = opening.finish();
         self.message.problems.extend(inner.problem.iter().map(|why| format!("forwarded mail: {why}")));
-        if !inner.decrypted {
-            return;
-        }
-        self.note_encryption(place.inside(false));
-        self.message.decrypted = true;
-        self.body.push(format!("[forwarded mail, decrypted: {}]", about(&inner)));
+        self.body.push(format!("[forwarded mail: {}]", about(&inner)));
         self.body.push(inner.text);
         self.body.push("[end of the forwarded mail]".to_owned());
-        self.message.attachments.extend(inner.attachments);
+        if inner.decrypted {
+            self.note_encryption(place.inside(false));
+            self.message.decrypted = true;
+            self.message.attachments.extend(inner.attachments);
+        }
         if let (Signature::None, Signature::Good(by)) = (&self.message.signature, &inner.signature) {
             self.message.signature = Signature::Partial { signer: Some(by.fingerprint().to_owned()) };
         }
@@ -308,7 +316,8 @@ impl Opening<'_> {
 fn about(inner: &Message) -> String {
     let from = inner.author().map_or_else(|| "an unknown author".to_owned(), ToString::to_string);
     let subject = inner.subject.as_deref().map_or_else(|| "no subject".to_owned(), clean_line);
-    format!("\"{subject}\", said to be from {from}, signature: {}", inner.signature.word())
+    let opened = if inner.decrypted { ", decrypted" } else { "" };
+    format!("\"{subject}\", said to be from {from}, signature: {}{opened}", inner.signature.word())
 }
 
 /// The second part of a `multipart/signed` is a signature of this kind, by its own word or by that of the frame.
