@@ -4,6 +4,7 @@
 //! * A rule that takes away the answer never takes away the case: only a mail that *answers or reports on a mail somebody
 //!   sent* (bounce, vacation, receipt, complaint) opens none.
 //! * A missing `Return-Path` is unknown, not null.
+//! * Words alone (a subject like "Undelivered Mail") take away the answer at most, never the case: a report may speak of bounces.
 //!
 //! # Standards
 //! RFC 3834 §2 (psirtd is a *service responder*: mail to the desk's address is a request to a service, so the answer goes to
@@ -75,9 +76,12 @@ impl Intake {
 pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
     let answers_a_mail = answers_a_mail(message);
     let mut why_no_answer = why_no_answer(message, policy);
-    let kind = if is_bounce(message) {
+    let kind = if is_bounce(message) || reads_like_a_bounce(message) {
         Kind::Bounce
-    } else if answers_a_mail || message.marks.auto_submitted.as_deref().is_some_and(|value| value != "no") {
+    } else if answers_a_mail
+        || reads_like_an_automatic_reply(message)
+        || message.marks.auto_submitted.as_deref().is_some_and(|value| value != "no")
+    {
         Kind::Automatic
     } else if in_thread {
         why_no_answer = why_no_answer.or_else(|| Some("follow-up of a case".to_owned()));
@@ -126,6 +130,12 @@ fn why_no_answer(message: &Message, policy: &Policy) -> Option<String> {
     if marks.hops > MAX_HOPS {
         return Some(format!("{} hops: a mail loop", marks.hops));
     }
+    if reads_like_a_bounce(message) {
+        return Some("reads like a bounce".to_owned());
+    }
+    if reads_like_an_automatic_reply(message) {
+        return Some("reads like an automatic reply".to_owned());
+    }
     why_no_answer_to(message, policy)
 }
 
@@ -149,7 +159,7 @@ pub fn is_address(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let plain = |text: &str| {
         !text.is_empty()
-            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c))
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"@".contains(c))
     };
     address.len() <= 254
         && plain(local)
@@ -160,21 +170,11 @@ pub fn is_address(address: &str) -> bool {
 
 /// RFC 5230 §4.6: addresses behind which no person reads.
 fn is_robot(local: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "mailer-daemon",
-        "mailerdaemon",
-        "postmaster",
-        "listserv",
-        "majordomo",
-        "no-reply",
-        "noreply",
-        "do-not-reply",
-        "donotreply",
-        "no_reply",
-        "bounce",
-        "bounces",
-    ];
-    NAMES.contains(&local)
+    const NAMES: [&str; 8] =
+        ["mailerdaemon", "postmaster", "listserv", "majordomo", "noreply", "donotreply", "bounce", "bounces"];
+    // no-reply, no_reply, post_master
+    let bare: String = local.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
+    NAMES.contains(&bare.as_str())
         || local.starts_with("owner-")
         || local.starts_with("bounce-")
         || local.starts_with("bounces-")
@@ -197,18 +197,81 @@ fn suppresses(value: &str) -> bool {
     value.split(',').any(|word| matches!(word.trim(), "all" | "oof" | "autoreply"))
 }
 
-/// A server's word about a mail.
+/// A server's word about a mail, by what only servers write.
 fn is_bounce(message: &Message) -> bool {
-    let daemon = message
-        .author()
-        .map(Mailbox::local_part)
-        .is_some_and(|local| matches!(local.as_str(), "mailer-daemon" | "mailerdaemon"));
+    let local = message.author().map(Mailbox::local_part).unwrap_or_default();
+    let daemon = matches!(local.as_str(), "mailer-daemon" | "mailerdaemon");
+    let null = message.return_path == ReturnPath::Null;
     let robots = &message.marks.robots;
     message.marks.report.as_deref() == Some("delivery-status")
         || robots.iter().any(|field| field == "x-failed-recipients")
         || daemon
-        || (message.return_path == ReturnPath::Null
-            && message.author().map(Mailbox::local_part).is_some_and(|local| local == "postmaster"))
+        || (local == "postmaster" && (null || announces_failure(message)))
+        || (null && (announces_failure(message) || (is_robot(&local) && carries_a_mail(message))))
+}
+
+/// The same, by its words: servers that send bounces under a person's address, with a sender that could be answered.
+fn reads_like_a_bounce(message: &Message) -> bool {
+    announces_failure(message) && (carries_a_mail(message) || tells_of_failure(&message.text))
+}
+
+/// The subject that servers give their bounces. An answer to one ("Re: Undelivered Mail") is a person's.
+fn announces_failure(message: &Message) -> bool {
+    const BEGINNINGS: [&str; 11] = [
+        "undeliver",
+        "delivery status notification",
+        "delivery failure",
+        "delivery notification",
+        "delivery report",
+        "failure notice",
+        "mail delivery",
+        "mail system error",
+        "non-delivery",
+        "returned mail",
+        "there was an error sending your mail",
+    ];
+    const PLACES: [&str; 2] = ["could not be delivered", "returned to sender"];
+    let subject = message.subject.as_deref().unwrap_or_default().to_lowercase();
+    BEGINNINGS.iter().any(|words| subject.starts_with(words))
+        || (!subject.starts_with("re:") && PLACES.iter().any(|words| subject.contains(words)))
+}
+
+fn carries_a_mail(message: &Message) -> bool {
+    let is_mail = |media_type: &str| {
+        matches!(media_type, "message/rfc822" | "text/rfc822-headers" | "message/delivery-status")
+    };
+    message.attachments.iter().any(|attachment| is_mail(&attachment.media_type))
+}
+
+/// What servers write into their bounces.
+fn tells_of_failure(text: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "could not be delivered",
+        "couldn't be delivered",
+        "not been delivered",
+        "was not delivered",
+        "undeliverable",
+        "unable to deliver",
+        "wasn't able to deliver",
+        "delivery has failed",
+        "user unknown",
+    ];
+    let text = text.to_lowercase();
+    WORDS.iter().any(|words| text.contains(words))
+}
+
+/// The subject that mail programs give an absence note; RFC 3834 wants a header too, but not all write one.
+fn reads_like_an_automatic_reply(message: &Message) -> bool {
+    const BEGINNINGS: [&str; 6] = [
+        "automatic reply:",
+        "auto reply",
+        "auto-reply",
+        "autoreply",
+        "out of office",
+        "automatische antwort:",
+    ];
+    let subject = message.subject.as_deref().unwrap_or_default().to_lowercase();
+    BEGINNINGS.iter().any(|words| subject.starts_with(words))
 }
 
 /// It exists only because somebody sent a mail: an automatic reply, a receipt, a complaint, a bounce.
@@ -359,6 +422,68 @@ mod tests {
         );
     }
 
+    /// (mail, kind, opens a case, why no answer)
+    #[test]
+    fn bounces_without_a_header() {
+        let mail = |address: &str, subject: &str, text: &str| Message {
+            subject: Some(subject.to_owned()),
+            text: text.to_owned(),
+            ..from(address)
+        };
+        let null = |message: Message| Message { return_path: ReturnPath::Null, ..message };
+        let failed = "Your message could not be delivered to ada@example.org.";
+        let table = [
+            (
+                mail("postmaster@mx.example", "Undeliverable: hello", ""),
+                Kind::Bounce,
+                false,
+                "robot address: postmaster",
+            ),
+            (
+                mail("postmaster@mx.example", "A hole in your parser", ""),
+                Kind::Report,
+                true,
+                "robot address: postmaster",
+            ),
+            (null(mail("mx@mx.example", "failure notice", failed)), Kind::Bounce, false, "null return-path"),
+            (
+                mail("gateway@mx.example", "Delivery failure notification", failed),
+                Kind::Bounce,
+                true,
+                "reads like a bounce",
+            ),
+            (
+                mail("rita@example.net", "Delivery failure crashes the daemon", "Steps: …"),
+                Kind::Report,
+                true,
+                "",
+            ),
+            (
+                mail("rita@example.net", "Re: Undelivered Mail Returned to Sender", failed),
+                Kind::Report,
+                true,
+                "",
+            ),
+            (
+                mail("rita@example.net", "Automatic reply: hello", "I am away"),
+                Kind::Automatic,
+                true,
+                "reads like an automatic reply",
+            ),
+            (
+                mail("post_master@mx.example", "Re: hello", ""),
+                Kind::Report,
+                true,
+                "robot address: post_master",
+            ),
+        ];
+        for (message, kind, opens_case, why) in table {
+            let intake = judge(&message, &policy(), false);
+            let said = (intake.kind, intake.opens_case, intake.why_no_answer.unwrap_or_default());
+            assert_eq!(said, (kind, opens_case, why.to_owned()), "{:?}", message.subject);
+        }
+    }
+
     #[test]
     fn a_follow_up_is_a_reply_and_not_answered_again() {
         let intake = judge(&from("rita@example.net"), &policy(), true);
@@ -372,7 +497,9 @@ mod tests {
         {
             assert!(is_address(good), "{good}");
         }
-        for bad in ["", "a", "@b", "a@", "a b@c", "a@b\r\nBcc: x@y", "<a@b>", "a@.b", "a@b.", "\"a\"@b,c@d"] {
+        for bad in
+            ["", "a", "@b", "a@", "a b@c", "a@b\r\nBcc: x@y", "<a@b>", "a@.b", "a@b.", "a@b@c", "\"a\"@b,c@d"]
+        {
             assert!(!is_address(bad), "{bad}");
         }
     }

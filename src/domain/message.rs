@@ -142,10 +142,10 @@ impl Mailbox {
         canonical(&self.address)
     }
 
-    /// The part before the last `@`, in lower case.
+    /// The part before the last `@`, in lower case; of an address without one (`MAILER-DAEMON`), all of it.
     pub fn local_part(&self) -> String {
         let address = self.canonical();
-        address.rsplit_once('@').map_or_else(String::new, |(local, _)| local.to_owned())
+        address.rsplit_once('@').map_or_else(|| address.clone(), |(local, _)| local.to_owned())
     }
 }
 

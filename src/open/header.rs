@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 use mail_parser::decoders::base64::base64_decode;
-use mail_parser::{Address, HeaderName, HeaderValue, MimeHeaders};
+use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
 
 use crate::domain::message::{Mailbox, Marks, Message, ReturnPath};
 
@@ -33,7 +33,7 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.parents = ids(parsed.in_reply_to());
     message.parents.extend(message.references.iter().rev().cloned());
     message.parents.dedup();
-    message.date = parsed.date().and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
+    message.date = parsed.header_raw(HeaderName::Date).and_then(date);
     message.return_path = return_path(parsed);
     message.marks = marks(parsed);
     message.offered_certs.extend(autocrypt(parsed, &message.from));
@@ -68,6 +68,11 @@ pub fn clean(text: &str) -> String {
 /// The same for what must stay on one line.
 pub fn clean_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn date(value: &str) -> Option<Timestamp> {
+    let date = DateTime::parse_rfc822(value.trim())?;
+    Timestamp::from_second(date.to_timestamp()).ok()
 }
 
 fn clean_id(id: &str) -> String {
@@ -149,8 +154,14 @@ fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
     if root.ctype().eq_ignore_ascii_case("multipart")
         && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
     {
-        return Some(root.attribute("report-type").unwrap_or_default().to_ascii_lowercase());
+        let named = root.attribute("report-type").map(str::to_ascii_lowercase);
+        return Some(named.or_else(|| reporting_part(parsed)).unwrap_or_default());
     }
+    reporting_part(parsed)
+}
+
+/// What the parts report.
+fn reporting_part(parsed: &mail_parser::Message<'_>) -> Option<String> {
     parsed.parts.iter().take(20).find_map(|part| {
         let content_type = part.content_type()?;
         let subtype = content_type.subtype()?.to_ascii_lowercase();

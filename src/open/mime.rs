@@ -12,12 +12,13 @@
 //! # Standards
 //! RFC 2045–2049, RFC 2231, by mail-parser; RFC 1847 and RFC 3156 §§2, 5 for the raw bytes of a signed part.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::{Encoding, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Encoding, HeaderName, MessageParser, MessagePart, MimeHeaders, PartType};
 
 /// Of a header, no more is read than this.
 pub(super) const MAX_HEADER: usize = 256 * 1024;
@@ -27,6 +28,16 @@ const MAX_PARTS: usize = 500;
 const MAX_BOUNDARIES: usize = 100;
 /// Parts nested deeper are not taken apart.
 pub(super) const MAX_DEPTH: usize = 16;
+
+/// Parses what is used here and nothing else. Dates are left alone: mail-parser 0.11 takes a zone of one or two letters
+/// ("UT", "Z") for three, and so loses the field in the next line, which may be From.
+pub(super) fn parser() -> MessageParser {
+    MessageParser::new()
+        .with_mime_headers()
+        .with_address_headers()
+        .with_message_ids()
+        .header_text(HeaderName::Subject)
+}
 
 /// Why a mail must not be given to the parser whole; `None` when it may.
 pub(super) fn beyond_limits(raw: &[u8]) -> Option<String> {
@@ -56,6 +67,28 @@ pub(super) fn header_section(raw: &[u8]) -> &[u8] {
         }
     }
     raw.get(..length).unwrap_or(raw)
+}
+
+/// The lines of a mail that ends them with CR alone, as old Macs did and as some archives still hold them, ended with LF.
+pub(super) fn with_lines(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.contains(&b'\n') || !raw.contains(&b'\r') {
+        return Cow::Borrowed(raw);
+    }
+    Cow::Owned(raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
+}
+
+/// An entity begins with a header field, or with the empty line of an empty header.
+pub(super) fn starts_with_header(raw: &[u8]) -> bool {
+    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let name: Vec<u8> = line.iter().copied().take_while(|byte| *byte != b':').collect();
+    line.is_empty() || (name.len() < line.len() && !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
+}
+
+/// Bytes that are an entity with a header of its own.
+pub(super) fn starts_with_mime_header(bytes: &[u8]) -> bool {
+    [&b"content-"[..], b"mime-version:"]
+        .iter()
+        .any(|name| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 /// Everything that follows a `boundary=`, wherever it stands: a superset of the real boundaries.
@@ -182,6 +215,22 @@ mod tests {
         assert_eq!(header_section(b"A: b\n\nbody"), b"A: b\n\n");
         assert_eq!(header_section(b"no end"), b"no end");
         assert_eq!(header_section(b""), b"");
+    }
+
+    #[test]
+    fn lines_of_an_old_mac() {
+        assert_eq!(*with_lines(b"A: b\r\rc"), *b"A: b\n\nc");
+        assert_eq!(*with_lines(b"A: b\r\n\r\nc\r"), *b"A: b\r\n\r\nc\r");
+    }
+
+    #[test]
+    fn bare_text_is_no_header() {
+        for header in [&b"Content-Type: x\n"[..], b"\ntext", b"", b"\r\n", b"A:\n"] {
+            assert!(starts_with_header(header), "{header:?}");
+        }
+        for text in [&b"CRLF file\n\n-- \n"[..], b"Hello there: this is text\n", b": x", b"text"] {
+            assert!(!starts_with_header(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -12,31 +12,23 @@
 //! # Standards
 //! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for the protected subject.
 
+mod armor;
 pub mod header;
 mod mime;
+mod parts;
 mod pgp;
 
 use jiff::Timestamp;
-use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
 use openpgp::parse::Parse;
 use sequoia_openpgp as openpgp;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::message::{Attachment, Digest, Encryption, Message, Signature};
+use crate::domain::message::{Attachment, Digest, Message, Signature};
 use crate::keyring::{self, Keyring};
 use crate::open::header::{clean, clean_line};
 
-/// Encryption and signatures wrapped in each other are followed this far.
-const MAX_LAYERS: usize = 4;
 /// More text than this is shown as an attachment.
 const MAX_TEXT: usize = 256 * 1024;
-/// Larger attached keys are not looked at.
-const MAX_OFFERED_CERT: usize = 64 * 1024;
-const ARMORED_MESSAGE: &str = "-----BEGIN PGP MESSAGE-----";
-const ARMORED_MESSAGE_END: &str = "-----END PGP MESSAGE-----";
-const CLEARTEXT_SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
-const CLEARTEXT_SIGNED_END: &str = "-----END PGP SIGNATURE-----";
-const ARMORED_KEY: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
 /// Opens a mail as received.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
@@ -45,11 +37,12 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
     }
-    if let Some(limit) = mime::beyond_limits(raw) {
+    let raw = mime::with_lines(raw);
+    if let Some(limit) = mime::beyond_limits(&raw) {
         opening.message.problem = Some(format!("not taken apart: {limit}"));
-        opening.header_only(raw);
+        opening.header_only(&raw);
     } else {
-        opening.mail(raw);
+        opening.mail(&raw, Place { whole: true, secret: false, depth: 0, layers: 0 });
     }
     opening.finish()
 }
@@ -108,25 +101,26 @@ impl Opening<'_> {
     fn header_only(&mut self, raw: &[u8]) {
         let header = mime::header_section(raw);
         let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
-        if let Some(parsed) = MessageParser::default().parse_headers(header) {
+        if let Some(parsed) = mime::parser().parse_headers(header) {
             header::read(&parsed, &mut self.message);
         }
     }
 
-    fn mail(&mut self, raw: &[u8]) {
-        let Some(parsed) = MessageParser::default().parse(raw) else {
+    fn mail(&mut self, raw: &[u8], place: Place) {
+        let Some(parsed) = mime::parser().parse(raw) else {
             self.message.problems.push("no header: all of it is taken for text".to_owned());
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
         };
         header::read(&parsed, &mut self.message);
-        self.part(&parsed, 0, raw, Place { whole: true, secret: false, depth: 0, layers: 0 });
+        self.part(&parsed, 0, raw, place);
     }
 
-    /// An entity that came out of an OpenPGP layer.
+    /// An entity that came out of an OpenPGP layer. Some programs encrypt bare text, without a header.
     fn inner(&mut self, raw: &[u8], place: Place) {
         let limit = mime::beyond_limits(raw);
-        let parsed = if limit.is_none() { MessageParser::default().parse(raw) } else { None };
+        let parse = limit.is_none() && mime::starts_with_header(raw);
+        let parsed = if parse { mime::parser().parse(raw) } else { None };
         let Some(parsed) = parsed else {
             self.message
                 .problems
@@ -136,7 +130,11 @@ impl Opening<'_> {
         };
         let root = parsed.root_part();
         let protected = ["protected-headers", "hp"].iter().any(|name| mime::parameter(root, name).is_some());
+        // what is neither encrypted nor signed is no better than the outer header
+        let vouched = place.secret
+            || matches!(self.message.signature, Signature::Good(_) | Signature::UnknownKey { .. });
         if protected
+            && vouched
             && place.whole
             && let Some(subject) = header::subject(&parsed)
         {
@@ -144,194 +142,6 @@ impl Opening<'_> {
             self.message.subject_is_secret = place.secret;
         }
         self.part(&parsed, 0, raw, place);
-    }
-
-    fn part(&mut self, parsed: &mail_parser::Message<'_>, id: u32, raw: &[u8], place: Place) {
-        let Some(part) = parsed.part(id) else { return };
-        if place.depth > mime::MAX_DEPTH || place.layers > MAX_LAYERS {
-            self.message.problems.push("nested too deep: the rest is not taken apart".to_owned());
-            self.attach(
-                Some("nested.eml".to_owned()),
-                "application/octet-stream",
-                mime::entity(part, raw).to_vec(),
-            );
-            return;
-        }
-        match &part.body {
-            PartType::Multipart(children) => self.multipart(parsed, part, children, raw, place),
-            _ if mime::is_attachment(part) => self.leaf(part, raw),
-            PartType::Text(_) | PartType::Html(_) => self.text(part, raw, place),
-            _ => self.leaf(part, raw),
-        }
-    }
-
-    fn multipart(
-        &mut self,
-        parsed: &mail_parser::Message<'_>,
-        part: &MessagePart<'_>,
-        children: &[u32],
-        raw: &[u8],
-        place: Place,
-    ) {
-        let media_type = mime::media_type(part);
-        let protocol = mime::parameter(part, "protocol").unwrap_or_default().to_ascii_lowercase();
-        match (media_type.as_str(), children) {
-            ("multipart/encrypted", [_, ciphertext]) => {
-                let Some(ciphertext) = parsed.part(*ciphertext) else { return };
-                self.encrypted(&mime::bytes_of(ciphertext, raw), place);
-            }
-            ("multipart/signed", [signed, signature]) if protocol == "application/pgp-signature" => {
-                let (Some(signed), Some(signature)) = (parsed.part(*signed), parsed.part(*signature)) else {
-                    return;
-                };
-                let entity = mime::entity(signed, raw).to_vec();
-                let verdict = pgp::verify_detached(
-                    &mime::with_crlf(&entity),
-                    &mime::bytes_of(signature, raw),
-                    self.keyring,
-                    self.now,
-                );
-                self.signed(verdict, place);
-                let layers = place.layers.saturating_add(1);
-                self.inner(&entity, Place { layers, ..place.inside(true) });
-            }
-            ("multipart/alternative", _) => self.alternative(parsed, children, raw, place),
-            _ => {
-                for child in children {
-                    self.part(parsed, *child, raw, place.inside(children.len() == 1));
-                }
-            }
-        }
-    }
-
-    /// The best readable form, which is the plain one; other forms of the same are not shown.
-    fn alternative(&mut self, parsed: &mail_parser::Message<'_>, children: &[u32], raw: &[u8], place: Place) {
-        let plain = children.iter().find(|id| {
-            parsed.part(**id).is_some_and(|part| {
-                mime::media_type(part) == "text/plain"
-                    && mime::text_of(part).is_some_and(|text| !text.trim().is_empty())
-            })
-        });
-        if let Some(plain) = plain {
-            self.part(parsed, *plain, raw, place.inside(true));
-            let others = children.iter().filter(|id| *id != plain);
-            let kept: Vec<u32> = others
-                .filter(|id| parsed.part(**id).is_some_and(|part| part.is_multipart() || !part.is_text()))
-                .copied()
-                .collect();
-            for id in kept {
-                self.attachments_of(parsed, id, raw, place.depth.saturating_add(1));
-            }
-        } else {
-            for child in children {
-                self.part(parsed, *child, raw, place.inside(children.len() == 1));
-            }
-        }
-    }
-
-    /// The attachments in a form that is not shown (`multipart/related` beside plain text).
-    fn attachments_of(&mut self, parsed: &mail_parser::Message<'_>, id: u32, raw: &[u8], depth: usize) {
-        let Some(part) = parsed.part(id) else { return };
-        match &part.body {
-            _ if depth > mime::MAX_DEPTH => {}
-            PartType::Multipart(children) => {
-                children
-                    .iter()
-                    .for_each(|child| self.attachments_of(parsed, *child, raw, depth.saturating_add(1)));
-            }
-            PartType::Text(_) | PartType::Html(_) if !mime::is_attachment(part) => {}
-            _ => self.leaf(part, raw),
-        }
-    }
-
-    /// An OpenPGP message as a MIME part.
-    fn encrypted(&mut self, ciphertext: &[u8], place: Place) {
-        self.note_encryption(place);
-        match pgp::decrypt(ciphertext, self.keyring, self.now) {
-            Ok(opened) => {
-                self.message.decrypted = true;
-                self.signed(opened.verdict, place);
-                let layers = place.layers.saturating_add(1);
-                self.label("decrypted part", place.whole);
-                self.inner(&opened.plaintext, Place { secret: true, layers, ..place.inside(true) });
-                self.label("end of the decrypted part", place.whole);
-            }
-            Err(problem) => self.not_opened(problem, ciphertext),
-        }
-    }
-
-    fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
-        let Some(text) = mime::text_of(part) else { return };
-        if let PartType::Html(_) = part.body {
-            self.attach(Some("body.html".to_owned()), "application/octet-stream", mime::bytes_of(part, raw));
-        }
-        if text.contains(ARMORED_MESSAGE) {
-            self.inline(&text, ARMORED_MESSAGE, ARMORED_MESSAGE_END, place, Self::inline_encrypted);
-        } else if text.contains(CLEARTEXT_SIGNED) {
-            self.inline(&text, CLEARTEXT_SIGNED, CLEARTEXT_SIGNED_END, place, Self::inline_signed);
-        } else {
-            self.body.push(text);
-        }
-    }
-
-    /// Text with one armored block: what stands around it is shown as unprotected.
-    fn inline(
-        &mut self,
-        text: &str,
-        begin: &str,
-        end: &str,
-        place: Place,
-        open: fn(&mut Self, block: &str, place: Place),
-    ) {
-        let Some((before, rest)) = text.split_once(begin) else { return };
-        let (block, after) = rest.split_once(end).unwrap_or((rest, ""));
-        let alone = before.trim().is_empty() && after.trim().is_empty();
-        if !alone {
-            self.body.push(before.trim_end().to_owned());
-        }
-        self.label("inline OpenPGP block", alone);
-        open(self, &format!("{begin}{block}{end}\n"), place.inside(alone));
-        self.label("end of the inline OpenPGP block", alone);
-        if !alone {
-            self.body.push(after.trim_start().to_owned());
-        }
-    }
-
-    fn inline_encrypted(&mut self, block: &str, place: Place) {
-        self.note_encryption(place);
-        match pgp::decrypt(block.as_bytes(), self.keyring, self.now) {
-            Ok(opened) => {
-                self.message.decrypted = true;
-                self.signed(opened.verdict, place);
-                self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
-            }
-            Err(problem) => self.not_opened(problem, block.as_bytes()),
-        }
-    }
-
-    fn inline_signed(&mut self, block: &str, place: Place) {
-        match pgp::verify_cleartext(block.as_bytes(), self.keyring, self.now) {
-            Ok(opened) => {
-                self.signed(opened.verdict, place);
-                self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
-            }
-            Err(why) => {
-                self.signed(pgp::Verdict::Bad { signer: None, why }, place);
-                self.body.push(block.to_owned());
-            }
-        }
-    }
-
-    fn leaf(&mut self, part: &MessagePart<'_>, raw: &[u8]) {
-        let bytes = mime::bytes_of(part, raw);
-        let media_type = mime::media_type(part);
-        let named = part.attachment_name().map(clean_line).filter(|name| !name.is_empty());
-        let looks_like_key =
-            media_type == "application/pgp-keys" || bytes.trim_ascii_start().starts_with(ARMORED_KEY);
-        if looks_like_key && bytes.len() <= MAX_OFFERED_CERT {
-            self.message.offered_certs.push(bytes.clone());
-        }
-        self.attach(named, &media_type, bytes);
     }
 
     fn attach(&mut self, name: Option<String>, media_type: &str, bytes: Vec<u8>) {
@@ -342,14 +152,6 @@ impl Opening<'_> {
         if !alone {
             self.body.push(format!("[{what}]"));
         }
-    }
-
-    fn note_encryption(&mut self, place: Place) {
-        let message = &mut self.message;
-        message.encryption = match (place.whole, message.encryption) {
-            (true, Encryption::None) | (_, Encryption::Whole) => Encryption::Whole,
-            _ => Encryption::Part,
-        };
     }
 
     fn not_opened(&mut self, problem: String, ciphertext: &[u8]) {

@@ -24,7 +24,8 @@ use openpgp::parse::stream::{
     DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
     VerificationError, VerificationHelper, VerifierBuilder,
 };
-use openpgp::types::SymmetricAlgorithm;
+use openpgp::policy::{HashAlgoSecurity, StandardPolicy};
+use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
 use openpgp::{Cert, KeyHandle};
 use sequoia_openpgp as openpgp;
 
@@ -40,6 +41,8 @@ const MAX_RECIPIENTS: usize = 32;
 pub(super) struct Opened {
     /// The plaintext, complete, integrity checked.
     pub(super) plaintext: Vec<u8>,
+    /// It was encrypted; an OpenPGP message may also be signed or compressed only.
+    pub(super) encrypted: bool,
     /// What its signature is worth, before anybody asked for the author.
     pub(super) verdict: Verdict,
 }
@@ -93,7 +96,7 @@ impl Verdict {
 /// Opens an OpenPGP message with any secret key of the keyring. The error is one line for the team; it must never reach the
 /// sender, who could learn from it.
 pub(super) fn decrypt(ciphertext: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
-    let policy = keyring::policy(now);
+    let policy = policy(now);
     let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
@@ -105,37 +108,41 @@ pub(super) fn decrypt(ciphertext: &[u8], keyring: &Keyring, now: Timestamp) -> R
         return Err(format!("its plaintext is larger than {MAX_PLAINTEXT} bytes"));
     }
     let helper = decryptor.into_helper();
-    if !helper.opened {
-        return Err("nothing in it is encrypted to a key".to_owned());
-    }
-    Ok(Opened { plaintext, verdict: helper.verdict })
+    Ok(Opened { plaintext, encrypted: helper.opened, verdict: helper.verdict })
 }
 
 /// Checks a detached signature.
 pub(super) fn verify_detached(signed: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Verdict {
-    let policy = keyring::policy(now);
+    let policy = policy(now);
     let checked = DetachedVerifierBuilder::from_bytes(signature)
         .and_then(|builder| {
             builder.with_policy(&policy, keyring::system_time(now), Helper::new(keyring, now))
         })
         .and_then(|mut verifier| verifier.verify_bytes(signed).map(|()| verifier.into_helper().verdict));
-    checked.unwrap_or_else(|error| Verdict::Bad { signer: None, why: brief(&error.to_string()) })
+    checked.unwrap_or_else(|error| Verdict::Bad { signer: None, why: cause(&error) })
 }
 
 /// The text of a cleartext-signed message and what its signature is worth.
 pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
-    let policy = keyring::policy(now);
-    let builder = VerifierBuilder::from_bytes(text).map_err(|error| brief(&error.to_string()))?;
+    let policy = policy(now);
+    let builder = VerifierBuilder::from_bytes(text).map_err(|error| cause(&error))?;
     let helper = Helper::new(keyring, now);
-    let mut verifier = builder
-        .with_policy(&policy, keyring::system_time(now), helper)
-        .map_err(|error| brief(&error.to_string()))?;
+    let mut verifier =
+        builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| cause(&error))?;
     let mut plaintext = Vec::new();
     (&mut verifier)
         .take(MAX_PLAINTEXT)
         .read_to_end(&mut plaintext)
         .map_err(|error| brief(&error.to_string()))?;
-    Ok(Opened { plaintext, verdict: verifier.into_helper().verdict })
+    Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })
+}
+
+/// The standard policy, but self-signatures of certificates may be over SHA-1, as those of most keys made before 2015 are.
+/// Forging one needs a second preimage, which nobody can compute; a signature over a mail must still resist collisions.
+fn policy(now: Timestamp) -> StandardPolicy<'static> {
+    let mut policy = keyring::policy(now);
+    policy.accept_hash_property(HashAlgorithm::SHA1, HashAlgoSecurity::SecondPreImageResistance);
+    policy
 }
 
 /// One word for all failures that an attacker could tell apart by trying.
@@ -221,7 +228,7 @@ fn rejected(error: &VerificationError<'_>) -> Verdict {
         | VerificationError::BadKey { sig, error, .. }
         | VerificationError::BadSignature { sig, error, .. }
         | VerificationError::MalformedSignature { sig, error } => {
-            Verdict::Bad { signer: issuer(sig), why: brief(&error.to_string()) }
+            Verdict::Bad { signer: issuer(sig), why: cause(error) }
         }
         _ => Verdict::Bad { signer: None, why: "a signature of an unknown form".to_owned() },
     }
@@ -238,7 +245,7 @@ impl DecryptionHelper for Helper<'_> {
         if pkesks.len() > MAX_RECIPIENTS {
             return Err(Refusal::TooManyRecipients.into());
         }
-        let policy = keyring::policy(self.now);
+        let policy = policy(self.now);
         for cert in self.keyring.secret_keys() {
             // old, expired keys still open what was encrypted to them
             let keys = cert.keys().secret().filter(|key| {
@@ -265,6 +272,11 @@ impl DecryptionHelper for Helper<'_> {
         }
         Err(if pkesks.is_empty() && !skesks.is_empty() { Refusal::Password } else { Refusal::NoKey }.into())
     }
+}
+
+/// What lies at the bottom of an error: above it stands only where it was met.
+fn cause(error: &openpgp::anyhow::Error) -> String {
+    brief(&error.root_cause().to_string())
 }
 
 fn brief(text: &str) -> String {
