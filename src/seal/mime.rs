@@ -125,7 +125,7 @@ pub(super) fn signed(fields: &Fields<'_>, payload: &[u8], signature: &[u8], mica
         .attribute("protocol", "application/pgp-signature");
     let signature = MimePart::new(
         ContentType::new("application/pgp-signature").attribute("name", "signature.asc"),
-        signature,
+        with_crlf(signature),
     )
     .transfer_encoding("7bit");
     outside(fields, fields.subject, content_type, vec![MimePart::raw(payload), signature])
@@ -139,7 +139,7 @@ pub(super) fn encrypted(fields: &Fields<'_>, ciphertext: &[u8]) -> Vec<u8> {
         .transfer_encoding("7bit");
     let octets = MimePart::new(
         ContentType::new("application/octet-stream").attribute("name", "encrypted.asc"),
-        ciphertext,
+        with_crlf(ciphertext),
     )
     .transfer_encoding("7bit");
     outside(fields, NO_SUBJECT, content_type, vec![version, octets])
@@ -173,6 +173,19 @@ fn attached(attachment: &Attachment) -> MimePart<'_> {
         .transfer_encoding("base64")
 }
 
+/// Armor comes with LF; mail has CRLF, and servers refuse anything else (RFC 5321 §2.3.8).
+fn with_crlf(armored: &[u8]) -> Vec<u8> {
+    armored
+        .split_inclusive(|byte| *byte == b'\n')
+        .flat_map(|line| match line.strip_suffix(b"\n") {
+            Some(line) => [line.strip_suffix(b"\r").unwrap_or(line), b"\r\n"],
+            None => [line, b""],
+        })
+        .flatten()
+        .copied()
+        .collect()
+}
+
 fn base64_lines(bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
     MimePart::new(ContentType::new("application/octet-stream"), bytes).write_part(&mut encoded);
@@ -199,4 +212,14 @@ fn written(part: MimePart<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     part.write_part(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn armor_gets_the_line_ends_of_mail() {
+        assert_eq!(with_crlf(b"a\n\nb\r\nc"), b"a\r\n\r\nb\r\nc");
+    }
 }
