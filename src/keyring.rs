@@ -23,7 +23,7 @@ use openpgp::packet::key::PublicParts;
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::SerializeInto;
-use openpgp::types::RevocationStatus;
+use openpgp::types::{Features, RevocationStatus};
 use openpgp::{Cert, KeyHandle};
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
@@ -230,13 +230,15 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Cert>, KeyError> {
     }
 }
 
-/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises no GnuPG-only AEAD, so that every
-/// implementation writes what every implementation reads.
+/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises neither GnuPG's AEAD nor that of RFC 9580,
+/// so that every implementation writes what every implementation reads, GnuPG among them.
 pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zeroizing<String>, KeyError> {
     let broken =
         |error: openpgp::anyhow::Error| KeyError::Unusable("a new key".to_owned(), error.to_string());
     let (cert, _) = openpgp::cert::CertBuilder::general_purpose(Some(mailbox.to_string()))
         .set_cipher_suite(CipherSuite::Cv25519)
+        .set_features(Features::empty().set_seipdv1())
+        .map_err(broken)?
         .set_creation_time(Some(system_time(now)))
         .set_validity_period(expires.then_some(VALIDITY))
         .generate()
@@ -299,4 +301,20 @@ fn timestamp(at: SystemTime) -> Option<Timestamp> {
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_to_a_fresh_key_can_be_read_everywhere() {
+        let now = "2026-11-20T23:00:00Z".parse().unwrap();
+        let secret = generate(&Mailbox::bare("security@example.org"), now, true).unwrap();
+        let cert = certificates(secret.as_bytes()).unwrap().remove(0);
+        let policy = policy(now);
+        let keys = encryption_keys(&cert, &policy, now).unwrap();
+        let features = keys.iter().map(|key| key.valid_cert().features());
+        assert_eq!(features.collect::<Vec<_>>(), [Some(Features::empty().set_seipdv1())]);
+    }
 }
