@@ -157,20 +157,30 @@ fn outside(
     written(MimePart { headers, contents: BodyPart::Multipart(parts) })
 }
 
-/// Opaque to every reader's client: nothing of a report is rendered or run by being looked at. The name is the sender's.
+/// Opaque to every reader's client: nothing of a report is rendered or run by being looked at. The name is the sender's, as
+/// far as it is one.
 fn attached(attachment: &Attachment) -> MimePart<'_> {
     let inert = matches!(
         attachment.media_type.as_str(),
         "text/plain" | "image/png" | "image/jpeg" | "image/gif" | "application/pdf"
     );
     let media_type = if inert { attachment.media_type.as_str() } else { "application/octet-stream" };
-    let name = attachment.name.as_deref().unwrap_or("attachment");
-    let part =
-        MimePart::new(ContentType::new(media_type).attribute("name", name), attachment.bytes.as_slice());
+    let name = harmless(attachment.name.as_deref().unwrap_or_default());
+    let part = MimePart::new(
+        ContentType::new(media_type).attribute("name", name.clone()),
+        attachment.bytes.as_slice(),
+    );
     let part = part.attachment(name);
     // bytes stay bytes: a text attachment is evidence too
     MimePart { contents: BodyPart::Binary(base64_lines(&attachment.bytes).into()), ..part }
         .transfer_encoding("base64")
+}
+
+/// A name for a file in the folder it is saved to: no path, not hidden. The relay's text shows what the sender wrote.
+fn harmless(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = last.trim_start_matches(['.', ' ', '~', '-']).trim_end();
+    if name.is_empty() { "attachment".to_owned() } else { name.to_owned() }
 }
 
 /// Armor comes with LF; mail has CRLF, and servers refuse anything else (RFC 5321 §2.3.8).
@@ -217,6 +227,22 @@ fn written(part: MimePart<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_leads_nowhere() {
+        for (sent, header) in [
+            ("crash.tile", "crash.tile"),
+            ("../../etc/passwd", "passwd"),
+            ("..\\..\\autoexec.bat", "autoexec.bat"),
+            (".bashrc", "bashrc"),
+            ("~/x", "x"),
+            ("..", "attachment"),
+            ("a/", "attachment"),
+            ("", "attachment"),
+        ] {
+            assert_eq!(harmless(sent), header, "{sent}");
+        }
+    }
 
     #[test]
     fn armor_gets_the_line_ends_of_mail() {
