@@ -306,3 +306,22 @@ fn timestamp(at: SystemTime) -> Option<Timestamp> {
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use openpgp::cert::Preferences;
+    use openpgp::cert::amalgamation::ValidAmalgamation;
+
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_to_a_fresh_key_can_be_read_everywhere() {
+        let now = "2026-11-20T23:00:00Z".parse().unwrap();
+        let secret = generate(&Mailbox::bare("security@example.org"), now, true).unwrap();
+        let cert = certificates(secret.as_bytes()).unwrap().remove(0);
+        let policy = policy(now);
+        let keys = encryption_keys(&cert, &policy, now).unwrap();
+        let features = keys.iter().map(|key| key.valid_cert().features());
+        assert_eq!(features.collect::<Vec<_>>(), [Some(Features::empty().set_seipdv1())]);
+    }
+}

@@ -57,19 +57,10 @@ pub struct Intake {
     pub kind: Kind,
     /// It may become a case.
     pub opens_case: bool,
-    /// The team gets it. Not what only answers one of our own letters: a relay that bounces, or finds its reader out of office,
-    /// must not cause a relay.
-    pub relayed: bool,
+    /// It exists only because somebody sent a mail: a bounce, a vacation, a receipt, a complaint.
+    pub answers_a_mail: bool,
     /// Why no automatic answer goes out; none when one may.
     pub why_no_answer: Option<String>,
-}
-
-impl Intake {
-    /// A letter of the desk that came back to it as it is (an alias, a list, a person's forwarding): recorded, and that is all.
-    pub fn own_letter() -> Self {
-        let why_no_answer = Some("a letter of our own".to_owned());
-        Self { kind: Kind::Automatic, opens_case: false, relayed: false, why_no_answer }
-    }
 }
 
 /// Judges a mail. `in_thread`: its Message-ID chain leads to a case.
@@ -97,7 +88,7 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
     } else {
         Kind::Report
     };
-    Intake { kind, opens_case: !in_thread && !answers_a_mail, relayed: !answers_a_mail, why_no_answer }
+    Intake { kind, opens_case: !in_thread && !answers_a_mail, answers_a_mail, why_no_answer }
 }
 
 /// The first rule that forbids an automatic answer, in a few words.

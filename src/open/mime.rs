@@ -192,7 +192,7 @@ fn range(raw: &[u8], start: u32, end: u32) -> &[u8] {
 }
 
 /// Line ends as RFC 3156 §5 wants them signed: CRLF. A Maildir keeps LF.
-pub(super) fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+pub fn with_crlf(bytes: &[u8]) -> Vec<u8> {
     let mut canonical = Vec::with_capacity(bytes.len().saturating_add(bytes.len() / 32));
     let mut previous = 0_u8;
     for byte in bytes {

@@ -14,7 +14,7 @@
 
 mod armor;
 pub mod header;
-mod mime;
+pub mod mime;
 mod parts;
 mod pgp;
 
@@ -113,6 +113,13 @@ impl Opening<'_> {
             return;
         };
         header::read(&parsed, &mut self.message);
+        if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
+            self.message
+                .problems
+                .push("no header that a mail would have: all of it is taken for text".to_owned());
+            self.body.push(String::from_utf8_lossy(raw).into_owned());
+            return;
+        }
         self.part(&parsed, 0, raw, place);
     }
 

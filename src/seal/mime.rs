@@ -19,6 +19,7 @@ use mail_builder::headers::text::Text;
 use mail_builder::mime::{BodyPart, MimePart};
 
 use crate::domain::message::{Attachment, Mailbox};
+use crate::open::mime::with_crlf;
 
 /// The subject outside an encrypted letter.
 const NO_SUBJECT: &str = "[...]";
@@ -108,7 +109,7 @@ pub(super) fn signed(fields: &Fields<'_>, payload: &[u8], signature: &[u8], mica
         .attribute("protocol", "application/pgp-signature");
     let signature = MimePart::new(
         ContentType::new("application/pgp-signature").attribute("name", "signature.asc"),
-        signature,
+        with_crlf(signature),
     )
     .transfer_encoding("7bit");
     outside(fields, fields.subject, content_type, vec![MimePart::raw(payload), signature])
@@ -122,7 +123,7 @@ pub(super) fn encrypted(fields: &Fields<'_>, ciphertext: &[u8]) -> Vec<u8> {
         .transfer_encoding("7bit");
     let octets = MimePart::new(
         ContentType::new("application/octet-stream").attribute("name", "encrypted.asc"),
-        ciphertext,
+        with_crlf(ciphertext),
     )
     .transfer_encoding("7bit");
     outside(fields, NO_SUBJECT, content_type, vec![version, octets])
@@ -144,13 +145,21 @@ fn outside(
 }
 
 /// Opaque to the reader's mail program: nothing of a report is rendered or run by being looked at, and no text is touched
-/// on the way. Only pictures keep their type. The name is the sender's.
+/// on the way. Only pictures keep their type. The name is the sender's, as
+/// far as it is one.
 fn attached(attachment: &Attachment) -> MimePart<'_> {
     let inert = matches!(attachment.media_type.as_str(), "image/png" | "image/jpeg" | "image/gif");
     let media_type = if inert { attachment.media_type.as_str() } else { "application/octet-stream" };
-    let name = attachment.name.as_deref().unwrap_or("attachment");
-    MimePart::new(ContentType::new(media_type).attribute("name", name), attachment.bytes.as_slice())
-        .attachment(name)
+    let name = harmless(attachment.name.as_deref().unwrap_or_default());
+    let content_type = ContentType::new(media_type).attribute("name", name.clone());
+    MimePart::new(content_type, attachment.bytes.as_slice()).attachment(name)
+}
+
+/// A name for a file in the folder it is saved to: no path, not hidden. The relay's text shows what the sender wrote.
+fn harmless(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = last.trim_start_matches(['.', ' ', '~', '-']).trim_end();
+    if name.is_empty() { "attachment".to_owned() } else { name.to_owned() }
 }
 
 fn unfolded(value: &HeaderType<'_>) -> String {
@@ -170,4 +179,30 @@ fn written(part: MimePart<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     part.write_part(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_leads_nowhere() {
+        for (sent, header) in [
+            ("crash.tile", "crash.tile"),
+            ("../../etc/passwd", "passwd"),
+            ("..\\..\\autoexec.bat", "autoexec.bat"),
+            (".bashrc", "bashrc"),
+            ("~/x", "x"),
+            ("..", "attachment"),
+            ("a/", "attachment"),
+            ("", "attachment"),
+        ] {
+            assert_eq!(harmless(sent), header, "{sent}");
+        }
+    }
+
+    #[test]
+    fn armor_gets_the_line_ends_of_mail() {
+        assert_eq!(with_crlf(b"a\n\nb\r\nc"), b"a\r\n\r\nb\r\nc");
+    }
 }

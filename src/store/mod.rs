@@ -339,7 +339,9 @@ mod tests {
             if entry.file_type().unwrap().is_dir() {
                 copy(&entry.path(), &to)
             } else {
-                drop(fs::copy(entry.path(), to).unwrap())
+                {
+                    fs::copy(entry.path(), to).unwrap();
+                }
             }
         }
     }

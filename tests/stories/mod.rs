@@ -1,1 +1,12 @@
-//! Conversations: mails in, clock forward, letters out.
+//! Conversations with a desk, one a file. Each can be read from top to bottom, as the people in it would have lived it:
+//! what arrives, and every letter that goes out for it, as its reader sees it.
+//!
+//! A changed letter shows here as a changed text. When the change is meant, `cargo insta review` takes it over.
+
+mod calendar;
+mod encrypted_report;
+mod follow_up;
+mod hostile_mail;
+mod letters_that_wait;
+mod machines;
+mod plain_report;

@@ -17,12 +17,14 @@ use super::daemon::{self, Daemon};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 pub struct Gpg {
     agent: Option<Daemon>,
     count: AtomicU64,
+    time: Mutex<Option<String>>,
     home: TempDir,
 }
 
@@ -53,11 +55,16 @@ impl Gpg {
         let agent = Daemon::start(&agent, &home.path().join("agent.log"));
         let socket = daemon::run(&["gpgconf", "--homedir", path, "--list-dirs", "agent-socket"]).stdout;
         daemon::await_path(Path::new(String::from_utf8(socket).unwrap().trim()));
-        Gpg { agent: Some(agent), count: AtomicU64::new(0), home }
+        Gpg { agent: Some(agent), count: AtomicU64::new(0), time: Mutex::default(), home }
     }
 
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// From now on gpg believes it is this time (`20261120T230000`, UTC), and that time stands still.
+    pub fn set_time(&self, time: &str) {
+        *self.time.lock().unwrap() = Some(format!("{time}!"));
     }
 
     /// Takes in public or secret keys, armored or not.
@@ -142,6 +149,9 @@ impl Gpg {
         command.arg("--homedir").arg(self.home()).args(["--batch", "--yes", "--no-tty", "--no-autostart"]);
         command.args(["--disable-dirmngr", "--no-auto-key-locate", "--no-auto-key-retrieve"]);
         command.args(["--trust-model", "always", "--pinentry-mode", "loopback", "--passphrase", ""]);
+        if let Some(time) = &*self.time.lock().unwrap() {
+            command.args(["--faked-system-time", time]);
+        }
         command.args(["--status-fd", "2"]).args(arguments);
         let output = command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).output().expect("gpg starts");
         let (mut status, mut complaint) = (String::new(), String::new());

@@ -7,6 +7,7 @@
 //! | `postfix` | a real SMTP server that delivers into that IMAP server |
 //! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
 //! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
+//! | `desk` | a desk of its own for a story: the daemon, its clock, its letters as their readers see them |
 //! | `daemon` | how the servers are started, and how they are gone afterwards |
 //!
 //! The real servers need root (Debian: `dovecot-imapd`, `postfix`, `gnupg`). Every one has its own directory
@@ -16,6 +17,7 @@
 #![allow(dead_code)] // no test uses all of it
 
 pub mod daemon;
+pub mod desk;
 pub mod dovecot;
 pub mod faulty;
 pub mod gpg;

@@ -22,8 +22,12 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let intake =
-        if facts.own_letter { Intake::own_letter() } else { judge(message, policy, facts.case.is_some()) };
+    let mut intake = judge(message, policy, facts.case.is_some());
+    if facts.own_letter {
+        // an alias, a list, somebody's forwarding brought it back
+        intake.opens_case = false;
+        intake.why_no_answer = Some("a letter of our own".to_owned());
+    }
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
     if intake.opens_case {
@@ -43,10 +47,16 @@ pub(super) fn decide(
     if intake.opens_case && intake.why_no_answer.is_none() {
         decision.letters.extend(desk.acknowledgement());
     }
-    if intake.relayed {
+    if !facts.own_letter && !(intake.answers_a_mail && answers_a_relay(message, &case)) {
         decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
     }
     decision
+}
+
+/// A relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever.
+fn answers_a_relay(message: &Message, case: &Case) -> bool {
+    let mut relays = case.letters.iter().filter(|letter| letter.kind == LetterKind::Relay);
+    relays.any(|relay| relay.message_id.as_ref().is_some_and(|id| message.parents.contains(id)))
 }
 
 /// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes).
@@ -266,20 +276,44 @@ mod tests {
         assert_eq!(decision.events.len(), 1);
     }
 
-    #[test]
-    fn what_answers_our_own_letters_is_recorded_and_causes_no_letter() {
+    /// The case of a report whose relay has the Message-ID `relay@example.org`, and its acknowledgement `ack@example.org`.
+    fn case_with_letters() -> Case {
         let first = decided(&Facts { next_number: 1, ..Facts::default() }, report());
-        let case = Case::open(&first.events[0]).unwrap();
-        let vacation = Message {
+        let mut case = Case::open(&first.events[0]).unwrap();
+        for letter in &first.letters {
+            let id = if letter.kind() == LetterKind::Relay { "relay" } else { "ack" };
+            let what = What::LetterQueued {
+                letter: letter.id.clone(),
+                kind: letter.kind(),
+                to: letter.to.clone(),
+                message_id: format!("{id}@example.org"),
+                bytes: letter.about.digest.clone(),
+                mail: letter.about.digest.clone(),
+            };
+            case.apply(&Event { at: now(), case: Some(case.id.clone()), what });
+        }
+        case
+    }
+
+    #[test]
+    fn a_bounced_relay_causes_no_letter_but_a_bounced_acknowledgement_is_told() {
+        let facts = Facts { case: Some(case_with_letters()), next_number: 2, ..Facts::default() };
+        let vacation_about = |parent: &str| Message {
             marks: Marks { auto_submitted: Some("auto-replied".to_owned()), ..Marks::default() },
+            parents: vec![format!("{parent}@example.org")],
             ..report()
         };
-        let facts = Facts { case: Some(case), next_number: 2, ..Facts::default() };
-        let decision = decided(&facts, vacation);
-        assert_eq!((decision.events.len(), decision.letters.len()), (1, 0));
-        assert!(decision.events[0].case.is_some(), "it is on the case");
+        let about_relay = decided(&facts, vacation_about("relay"));
+        assert_eq!((about_relay.events.len(), about_relay.letters.len()), (1, 0));
+        assert!(about_relay.events[0].case.is_some(), "it is on the case");
+        let about_ack = decided(&facts, vacation_about("ack"));
+        assert_eq!(kinds(&about_ack), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
+    }
+
+    #[test]
+    fn a_letter_that_came_back_opens_no_case() {
         let own = decided(&Facts { own_letter: true, next_number: 2, ..Facts::default() }, report());
-        assert_eq!((own.events.len(), own.letters.len()), (1, 0), "a letter that came back opens no case");
+        assert_eq!((own.events.len(), own.letters.len()), (1, 0));
     }
 
     #[test]

@@ -1,0 +1,271 @@
+//! What is in a mail reaches Ada whole, and does nothing on its way.
+
+use crate::support::desk::Desk;
+
+/// There is no plain text: Ada gets its words, and the original as an attachment that no program opens by itself.
+#[test]
+fn html_only() {
+    let desk = Desk::new();
+    let html = "<html><body><p>A <b>heap</b> overflow.</p><script>alert(1)</script>\
+                <img src=\"https://tracker.example/pixel\"></body></html>";
+    desk.receives(&format!(
+        "\
+From: Rita Reporter <rita@example.net>
+Subject: Heap overflow
+Message-ID: <html-1@example.net>
+MIME-Version: 1.0
+Content-Type: text/html; charset=utf-8
+
+{html}
+"
+    ));
+    let letters = desk.letters();
+    insta::assert_snapshot!(desk.shown(&letters[1]), @r#"
+    ======== relay EX-2026-0001.2 to ada@example.org, encrypted and signed
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [...]
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
+    MIME-Version: 1.0
+    Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
+    -------- encrypted and signed:
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [EX-2026-0001] Heap overflow
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    HP-Outer: From: "Example Project Security" <security@example.org>
+    HP-Outer: To: "Ada Coordinator" <ada@example.org>
+    HP-Outer: Subject: [...]
+    HP-Outer: Date: Fri, 20 Nov 2026 23:00:00 +0000
+    HP-Outer: Message-ID: <letter-1>
+    HP-Outer: Auto-Submitted: auto-generated
+    Content-Type: multipart/mixed; protected-headers="v1"; hp="cipher"; boundary="boundary-2"
+
+    ---- part
+    Content-Type: text/plain; charset="utf-8"
+    Content-Transfer-Encoding: quoted-printable
+
+    new report in case EX-2026-0001
+
+    From:        Rita Reporter <rita@example.net>
+    Received:    Fri, 20 Nov 2026 15:00 PST
+    Subject:     Heap overflow
+    Encryption:  none: the mail came in the clear
+    Signature:   none
+    Lacks:       surface, other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
+                 plan by Wed, 25 Nov 2026 23:59 PST
+                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Attached:    body.html (application/octet-stream, 124 bytes)
+
+    ---------------------------------------------------------------- the mail ----
+
+    A heap overflow.
+    ---- part
+    Content-Type: application/octet-stream; name="body.html"
+    Content-Disposition: attachment; filename="body.html"
+    Content-Transfer-Encoding: base64
+
+    [124 bytes]
+    "#);
+    let attachments = letters[1].attachments();
+    assert_eq!(attachments[0].0, "body.html");
+    assert_eq!(String::from_utf8(attachments[0].1.clone()).unwrap().trim_end(), html);
+}
+
+/// A name that would climb out of a folder, and one that would end its line. The bytes arrive as they were sent.
+#[test]
+fn attachments_with_hostile_names() {
+    let desk = Desk::new();
+    desk.receives(
+        "\
+From: Rita Reporter <rita@example.net>
+Subject: =?utf-8?Q?Heap_overflow=0D=0ABcc:_everybody@example.com?=
+Message-ID: <names-1@example.net>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=\"b\"
+
+--b
+
+See the files.
+--b
+Content-Type: application/octet-stream; name=\"../../etc/passwd\"
+Content-Disposition: attachment; filename=\"../../etc/passwd\"
+Content-Transfer-Encoding: base64
+
+AAECAwQF/w==
+--b
+Content-Type: text/html; name=\"=?utf-8?Q?a=0D=0AX-Evil:_yes=0D=0A=0D=0Abody.html?=\"
+Content-Disposition: attachment; filename=\"=?utf-8?Q?a=0D=0AX-Evil:_yes=0D=0A=0D=0Abody.html?=\"
+Content-Transfer-Encoding: base64
+
+PHNjcmlwdD4=
+--b
+Content-Type: text/plain; charset=utf-8
+Content-Disposition: attachment; filename*=utf-8''..%5C..%5Cautoexec%E2%80%AEtxt.bat
+Content-Transfer-Encoding: base64
+
+ZWNobyBoaQ0KZWNobyBoYQo=
+--b--
+",
+    );
+    let letters = desk.letters();
+    insta::assert_snapshot!(desk.shown(&letters[1]), @r#"
+    ======== relay EX-2026-0001.2 to ada@example.org, encrypted and signed
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [...]
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
+    MIME-Version: 1.0
+    Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
+    -------- encrypted and signed:
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [EX-2026-0001] Heap overflow Bcc: everybody@example.com
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    HP-Outer: From: "Example Project Security" <security@example.org>
+    HP-Outer: To: "Ada Coordinator" <ada@example.org>
+    HP-Outer: Subject: [...]
+    HP-Outer: Date: Fri, 20 Nov 2026 23:00:00 +0000
+    HP-Outer: Message-ID: <letter-1>
+    HP-Outer: Auto-Submitted: auto-generated
+    Content-Type: multipart/mixed; protected-headers="v1"; hp="cipher"; boundary="boundary-2"
+
+    ---- part
+    Content-Type: text/plain; charset="utf-8"
+    Content-Transfer-Encoding: quoted-printable
+
+    new report in case EX-2026-0001
+
+    From:        Rita Reporter <rita@example.net>
+    Received:    Fri, 20 Nov 2026 15:00 PST
+    Subject:     Heap overflow Bcc: everybody@example.com
+    Encryption:  none: the mail came in the clear
+    Signature:   none
+    Lacks:       effects, surface, other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
+                 plan by Wed, 25 Nov 2026 23:59 PST
+                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Attached:    ../../etc/passwd (application/octet-stream, 7 bytes)
+                 a X-Evil: yes body.html (text/html, 8 bytes)
+                 ..\..\autoexectxt.bat (text/plain, 17 bytes)
+
+    ---------------------------------------------------------------- the mail ----
+
+    See the files.
+    ---- part
+    Content-Type: application/octet-stream; name="passwd"
+    Content-Disposition: attachment; filename="passwd"
+    Content-Transfer-Encoding: base64
+
+    [7 bytes]
+    ---- part
+    Content-Type: application/octet-stream; name="a X-Evil: yes body.html"
+    Content-Disposition: attachment; filename="a X-Evil: yes body.html"
+    Content-Transfer-Encoding: base64
+
+    [8 bytes]
+    ---- part
+    Content-Type: text/plain; name="autoexectxt.bat"
+    Content-Disposition: attachment; filename="autoexectxt.bat"
+    Content-Transfer-Encoding: base64
+
+    [17 bytes]
+    "#);
+    let bytes: Vec<Vec<u8>> = letters[1].attachments().into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(bytes, [&b"\x00\x01\x02\x03\x04\x05\xff"[..], b"<script>", b"echo hi\r\necho ha\n"]);
+    for letter in &letters {
+        assert!(letter.header("Bcc").is_none() && letter.protected("Bcc").is_none());
+        for (name, _) in letter.attachments() {
+            assert!(
+                !name.contains(['/', '\\', '\r', '\n', '\u{202e}']) && !name.starts_with('.'),
+                "{name:?}"
+            );
+        }
+    }
+}
+
+/// A From with a display name that pretends to be a header.
+#[test]
+fn a_hostile_display_name() {
+    let desk = Desk::new();
+    desk.receives(
+        "\
+From: =?utf-8?Q?Rita=0D=0ABcc:_everybody@example.com=0D=0A?= <rita@example.net>
+Subject: Heap overflow
+Message-ID: <from-1@example.net>
+
+A heap overflow.
+",
+    );
+    let letters = desk.letters();
+    assert_eq!(letters[0].header("Bcc"), None);
+    insta::assert_snapshot!(letters[0].header("To").unwrap(), @r#""Rita Bcc: everybody@example.com" <rita@example.net>"#);
+}
+
+/// Nothing that a mail reader would call a mail; Ada sees it all the same, without what would play with her terminal.
+#[test]
+fn rubbish_becomes_a_case() {
+    let desk = Desk::new();
+    desk.receives_bytes(b"\x00\xff\xfe heap overflow \x1b[2J");
+    insta::assert_snapshot!(desk.snapshot(), @r#"
+    ======== relay EX-2026-0001.1 to ada@example.org, encrypted and signed
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [...]
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
+    MIME-Version: 1.0
+    Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
+    -------- encrypted and signed:
+    From: "Example Project Security" <security@example.org>
+    To: "Ada Coordinator" <ada@example.org>
+    Subject: [EX-2026-0001] (no subject)
+    Date: Fri, 20 Nov 2026 23:00:00 +0000
+    Message-ID: <letter-1>
+    Auto-Submitted: auto-generated
+    HP-Outer: From: "Example Project Security" <security@example.org>
+    HP-Outer: To: "Ada Coordinator" <ada@example.org>
+    HP-Outer: Subject: [...]
+    HP-Outer: Date: Fri, 20 Nov 2026 23:00:00 +0000
+    HP-Outer: Message-ID: <letter-1>
+    HP-Outer: Auto-Submitted: auto-generated
+    Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
+    Content-Transfer-Encoding: quoted-printable
+
+    new report in case EX-2026-0001
+
+    From:        nobody: the mail names no author
+    Received:    Fri, 20 Nov 2026 15:00 PST
+    Subject:     (none)
+    Encryption:  none: the mail came in the clear
+    Signature:   none
+    Noticed:     no header that a mail would have: all of it is taken for text
+    Answer:      none was sent (From names 0 mailboxes)
+    Lacks:       identity, steps, surface, other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
+                 plan by Wed, 25 Nov 2026 23:59 PST
+                 disclosure by Thu, 10 Dec 2026 23:59 PST
+
+    ---------------------------------------------------------------- the mail ----
+
+    �� heap overflow [2J
+    "#);
+    desk.receives_bytes(b"");
+    assert_eq!(desk.cases().len(), 2);
+}

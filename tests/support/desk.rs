@@ -1,0 +1,612 @@
+//! A desk of its own for a story: the real daemon without doors, a clock turned by hand, the real outbox.
+//!
+//! ```ignore
+//! let desk = Desk::new();
+//! desk.receives("From: Rita <rita@example.net>\n...");      // returns when it is recorded, and all letters due are out
+//! insta::assert_snapshot!(desk.snapshot(), @"...");          // every letter since the last look, as its reader reads it
+//! desk.clock_to("2026-11-24T09:00:00Z");                     // sends what became due
+//! desk.ask(&Question::Outbox);                               // what `psirtd outbox --json` would say
+//! ```
+//!
+//! It is Friday, 20 November 2026, 15:00 in Los Angeles, and stays so until `clock_to`. The desk is security@example.org,
+//! its coordinator is Ada <ada@example.org>, and it holds a certificate of Sam <sam@example.com>, who reports encrypted.
+//! Rita <rita@example.net> has no key; Nora <nora@example.net> has one that the desk does not know.
+//!
+//! What goes out is read by GnuPG, never by psirtd: it holds everybody's secret key but the desk's.
+
+use super::gpg::Gpg;
+use jiff::Timestamp;
+use psirtd::clock::Clock;
+use psirtd::config::Config;
+use psirtd::control::{self, Question};
+use psirtd::daemon::Daemon;
+use psirtd::domain::message::{Mailbox, Position};
+use psirtd::keyring;
+use psirtd::outbox;
+use psirtd::pipeline::{Arrival, Recorded};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Friday, 20 November 2026, 15:00 in Los Angeles.
+const START: &str = "2026-11-20T23:00:00Z";
+/// Everybody who has a key, made a month before.
+const PEOPLE: [&str; 5] = [
+    "Example Project Security <security@example.org>",
+    "Ada Coordinator <ada@example.org>",
+    "Otto Coordinator <otto@example.org>",
+    "Sam Secret <sam@example.com>",
+    "Nora Newcomer <nora@example.net>",
+];
+
+/// How a desk is set up; `Desk::new()` is the plain one.
+pub struct Builder {
+    start: String,
+    policy: String,
+    coordinators: Vec<(String, bool)>,
+}
+
+impl Builder {
+    /// When the story begins.
+    pub fn start(mut self, at: &str) -> Self {
+        self.start = at.to_owned();
+        self
+    }
+
+    /// Lines of the `[policy]` section.
+    pub fn policy(mut self, lines: &str) -> Self {
+        self.policy = lines.to_owned();
+        self
+    }
+
+    /// A further coordinator, Otto, of whom the desk has no certificate.
+    pub fn otto_without_certificate(mut self) -> Self {
+        self.coordinators.push(("otto".to_owned(), false));
+        self
+    }
+
+    pub fn open(self) -> Desk {
+        let dir = tempfile::Builder::new().prefix("desk").tempdir_in("/tmp").unwrap();
+        let gpg = Gpg::new();
+        let mut people = BTreeMap::new();
+        for folder in ["people", "reporters"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let born: Timestamp = "2026-10-20T12:00:00Z".parse().unwrap();
+        for mailbox in PEOPLE {
+            let (name, address) = mailbox.trim_end_matches('>').split_once(" <").unwrap();
+            let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
+            let secret = keyring::generate(&mailbox, born, false).unwrap();
+            let mut one = keyring::Keyring::new();
+            one.add_secret_keys(secret.as_bytes(), None).unwrap();
+            let public = one.desk_armored().unwrap();
+            let cert = one.desk().unwrap();
+            let subkeys = cert.keys().subkeys().map(|key| key.key().fingerprint().to_hex()).collect();
+            let person = Person {
+                fingerprint: cert.fingerprint().to_hex(),
+                spaced: cert.fingerprint().to_spaced_hex(),
+                subkeys,
+            };
+            let first = address.split('@').next().unwrap();
+            match first {
+                "security" => {
+                    fs::write(dir.path().join("desk.key.asc"), secret.as_bytes()).unwrap();
+                    gpg.import(public.as_bytes());
+                }
+                _ => gpg.import(secret.as_bytes()),
+            }
+            match first {
+                "ada" | "otto" => fs::write(dir.path().join(format!("people/{first}.asc")), &public).unwrap(),
+                "sam" => fs::write(dir.path().join("reporters/sam.asc"), &public).unwrap(),
+                _ => {}
+            }
+            people.insert(first.to_owned(), person);
+        }
+        let desk = Desk {
+            house: RefCell::new(None),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap(),
+            clock: Clock::manual(self.start.parse().unwrap()),
+            gpg,
+            people,
+            setup: RefCell::new(self),
+            seen: RefCell::default(),
+            names: RefCell::default(),
+            arrivals: Cell::new(0),
+            dir,
+        };
+        desk.starts();
+        desk
+    }
+}
+
+struct Person {
+    fingerprint: String,
+    spaced: String,
+    subkeys: Vec<String>,
+}
+
+/// The running daemon and its door out.
+struct House {
+    daemon: Daemon,
+    outbox: outbox::Settings,
+}
+
+pub struct Desk {
+    house: RefCell<Option<House>>, // before the directory: dropped in this order
+    runtime: Runtime,
+    clock: Clock,
+    gpg: Gpg,
+    people: BTreeMap<String, Person>,
+    setup: RefCell<Builder>,
+    /// Letters looked at, by the name of their file.
+    seen: RefCell<BTreeSet<PathBuf>>,
+    /// What is random in letters, and the word it is shown as.
+    names: RefCell<Vec<(String, String)>>,
+    arrivals: Cell<usize>,
+    dir: TempDir,
+}
+
+/// A letter as its reader's mail program would show it.
+pub struct Letter {
+    /// `EX-2026-0001.1`.
+    pub id: String,
+    /// The address in To.
+    pub to: String,
+    /// `acknowledgement` or `relay`.
+    pub kind: String,
+    /// Only the reader can read it.
+    pub encrypted: bool,
+    /// The header outside, unfolded, as it travels.
+    pub outside: String,
+    /// What is signed: protected header, empty line, body.
+    pub inside: String,
+    /// The same, as it travels inside.
+    entity: String,
+    /// The whole mail, as bytes.
+    pub raw: Vec<u8>,
+}
+
+impl Letter {
+    /// The value of a field outside.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        field(&self.outside, name)
+    }
+
+    /// The value of a field inside the signature.
+    pub fn protected(&self, name: &str) -> Option<&str> {
+        field(&self.inside, name)
+    }
+
+    /// The text, decoded.
+    pub fn text(&self) -> String {
+        let mail = mail_parser::MessageParser::default().parse(self.entity.as_bytes()).unwrap();
+        mail.body_text(0).unwrap().replace("\r\n", "\n")
+    }
+
+    /// Decoded names and bytes of all attachments.
+    pub fn attachments(&self) -> Vec<(String, Vec<u8>)> {
+        use mail_parser::MimeHeaders;
+        let mail = mail_parser::MessageParser::default().parse(self.entity.as_bytes()).unwrap();
+        mail.attachments()
+            .map(|part| (part.attachment_name().unwrap_or_default().to_owned(), part.contents().to_vec()))
+            .collect()
+    }
+}
+
+fn field<'t>(entity: &'t str, name: &str) -> Option<&'t str> {
+    let header = entity.split("\n\n").next().unwrap();
+    header.lines().find_map(|line| {
+        let (key, value) = line.split_once(": ")?;
+        key.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+impl Desk {
+    pub fn new() -> Desk {
+        Desk::builder().open()
+    }
+
+    pub fn builder() -> Builder {
+        Builder {
+            start: START.to_owned(),
+            policy: String::new(),
+            coordinators: vec![("ada".to_owned(), true)],
+        }
+    }
+
+    /// The folder with configuration, keys, state and outbox.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    /// The Maildir into which letters are delivered.
+    pub fn outbox(&self) -> PathBuf {
+        self.dir().join("outbox")
+    }
+
+    /// From the next start on the desk has Otto's certificate.
+    pub fn gets_ottos_certificate(&self) {
+        for (name, has_cert) in &mut self.setup.borrow_mut().coordinators {
+            *has_cert = *has_cert || name == "otto";
+        }
+    }
+
+    /// Ends the daemon and starts it anew on the same state, with the configuration read again.
+    pub fn restarts(&self) {
+        let house = self.house.take().unwrap();
+        self.runtime.block_on(house.daemon.close()).unwrap();
+        self.starts();
+        self.settle();
+    }
+
+    fn starts(&self) {
+        let file = self.dir().join("psirtd.toml");
+        fs::write(&file, configuration(&self.setup.borrow())).unwrap();
+        let config = Config::load(&file, self.clock.now()).unwrap();
+        let outbox = config.outbox.clone();
+        let _in_runtime = self.runtime.enter();
+        let daemon = Daemon::open(config, self.clock.clone()).unwrap();
+        *self.house.borrow_mut() = Some(House { daemon, outbox });
+    }
+
+    /// A mail arrives now, as text with LF. Returns when it is recorded and no letter is due any more.
+    pub fn receives(&self, mail: &str) -> Recorded {
+        self.receives_bytes(mail.replace('\n', "\r\n").as_bytes())
+    }
+
+    pub fn receives_bytes(&self, mail: &[u8]) -> Recorded {
+        self.arrivals.set(self.arrivals.get() + 1);
+        let arrival = Arrival {
+            raw: mail.to_vec(),
+            position: Some(Position(format!("INBOX;1;{}", self.arrivals.get()))),
+            received_at: self.clock.now(),
+            too_large: None,
+        };
+        let recorded =
+            self.with(|house| self.runtime.block_on(house.daemon.pipeline().submit(arrival)).unwrap());
+        self.settle();
+        recorded
+    }
+
+    /// Turns the clock, and sends what became due.
+    pub fn clock_to(&self, at: &str) {
+        self.clock.set(at.parse().unwrap());
+        self.settle();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Asks as `psirtd … --json` does; then sends what became due by it.
+    pub fn ask(&self, question: &Question) -> Value {
+        let answer = self.with(|house| {
+            self.runtime.block_on(control::answer(question, house.daemon.pipeline(), self.clock.now()))
+        });
+        self.settle();
+        answer.unwrap()
+    }
+
+    /// What `Question::Cases` says, a case a line.
+    pub fn cases(&self) -> Vec<Value> {
+        self.ask(&Question::Cases).as_array().unwrap().clone()
+    }
+
+    /// Opens the door out until nothing is due. A letter that was not accepted is due later, by the desk's clock.
+    fn settle(&self) {
+        self.with(|house| {
+            self.runtime.block_on(async {
+                let pipeline = house.daemon.pipeline();
+                let mut happening = pipeline.watch();
+                let (stop, stopped) = watch::channel(false);
+                let desk = Mailbox::bare("security@example.org");
+                let door =
+                    outbox::run(house.outbox.clone(), desk, pipeline.clone(), self.clock.clone(), stopped);
+                let door = tokio::spawn(door);
+                while !pipeline.reader().index.due(self.clock.now(), 1).unwrap().0.is_empty() {
+                    happening.recv().await.unwrap();
+                }
+                stop.send(true).unwrap();
+                door.await.unwrap();
+            });
+        });
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&House) -> T) -> T {
+        work(self.house.borrow().as_ref().expect("a running daemon"))
+    }
+
+    /// The letters delivered since last asked, in the order they were written.
+    pub fn letters(&self) -> Vec<Letter> {
+        let mut files: Vec<PathBuf> = match fs::read_dir(self.outbox().join("new")) {
+            Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+            Err(_) => Vec::new(),
+        };
+        files.retain(|file| !self.seen.borrow().contains(file));
+        files.sort_by_key(|file| file.to_str().map(|name| (name.len(), name.to_owned())));
+        self.seen.borrow_mut().extend(files.iter().cloned());
+        files.iter().map(|file| self.read(file)).collect()
+    }
+
+    /// The one letter delivered since last asked.
+    #[track_caller]
+    pub fn letter(&self) -> Letter {
+        let mut letters = self.letters();
+        let told: Vec<String> =
+            letters.iter().map(|letter| format!("{} to {}", letter.kind, letter.to)).collect();
+        assert_eq!(letters.len(), 1, "{told:?}");
+        letters.remove(0)
+    }
+
+    /// Reads a letter as its reader does, with GnuPG; panics when it is not signed by the desk, or not for one reader alone.
+    fn read(&self, file: &Path) -> Letter {
+        let raw = fs::read(file).unwrap();
+        let text = String::from_utf8(raw.clone()).expect("a letter is 7-bit");
+        assert!(text.is_ascii(), "a letter is 7-bit");
+        assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "a letter has CRLF only");
+        let id = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (header, body) = text.split_once("\r\n\r\n").unwrap();
+        let outside = unfolded(header);
+        let to = field(&outside, "To").unwrap();
+        let to = to.rsplit('<').next().unwrap().trim_end_matches('>').to_owned();
+        let content_type = field(&outside, "Content-Type").unwrap().to_owned();
+        let parts = parts(body, &content_type);
+        let gpg = self.gpg_now();
+        let encrypted = content_type.starts_with("multipart/encrypted");
+        let (inside, signer) = if encrypted {
+            assert_eq!(parts.len(), 2);
+            assert!(parts[0].contains("Version: 1"), "{}", parts[0]);
+            let ciphertext = parts[1].split_once("\r\n\r\n").unwrap().1;
+            let opened = gpg.decrypt(ciphertext.as_bytes());
+            assert!(opened.encrypted_with_mdc_or_aead(), "{}", opened.status);
+            let readers: Vec<&str> = opened
+                .status
+                .lines()
+                .filter_map(|line| line.strip_prefix("ENC_TO "))
+                .map(|line| line.split(' ').next().unwrap())
+                .map(|key| self.whose(key))
+                .collect();
+            assert_eq!(
+                readers,
+                [to.split('@').next().unwrap()],
+                "encrypted to its reader and to nobody else"
+            );
+            (String::from_utf8(opened.plaintext.clone()).unwrap(), opened.good_signature_by())
+        } else {
+            assert!(content_type.starts_with("multipart/signed"), "{content_type}");
+            assert_eq!(parts.len(), 2);
+            let signature = parts[1].split_once("\r\n\r\n").unwrap().1;
+            let verified = gpg.verify(parts[0].as_bytes(), signature.as_bytes());
+            (parts[0].to_owned(), verified.good_signature_by())
+        };
+        assert_eq!(signer.as_ref(), Some(&self.people["security"].fingerprint), "{id}: signed by the desk");
+        let (header, body) = inside.split_once("\r\n\r\n").unwrap();
+        let entity = inside.clone();
+        let inside = format!("{}\n\n{}", unfolded(header), body.replace("\r\n", "\n"));
+        let asked = self.ask(&Question::Letter(id.clone()));
+        let kind = asked["kind"].as_str().unwrap().to_owned();
+        Letter { id, to, kind, encrypted, outside, inside, entity, raw }
+    }
+
+    fn whose(&self, key: &str) -> &str {
+        let known =
+            self.people.iter().find(|(_, person)| person.subkeys.iter().any(|subkey| subkey.ends_with(key)));
+        known.map_or("nobody we know", |(name, _)| name.as_str())
+    }
+
+    /// The letters since last asked as text: what is random in them is named, the rest is as it travels.
+    pub fn snapshot(&self) -> String {
+        let letters: Vec<String> = self.letters().iter().map(|letter| self.shown(letter)).collect();
+        if letters.is_empty() { "no letters".to_owned() } else { letters.join("\n") }
+    }
+
+    /// The letters since last asked, a line each.
+    pub fn outgoing(&self) -> String {
+        let line = |letter: &Letter| {
+            let protection = if letter.encrypted { "encrypted" } else { "signed" };
+            let answers = letter.header("In-Reply-To").unwrap_or("nothing");
+            let subject = letter.protected("Subject").unwrap();
+            format!(
+                "{} to {} ({protection}; {}; answers {answers}): {subject}",
+                letter.kind,
+                letter.to,
+                letter.header("Message-ID").unwrap()
+            )
+        };
+        let lines: Vec<String> = self.letters().iter().map(line).collect();
+        if lines.is_empty() { "no letters".to_owned() } else { self.redacted(&lines.join("\n")) }
+    }
+
+    /// A letter as text, see `snapshot`.
+    pub fn shown(&self, letter: &Letter) -> String {
+        let protection = if letter.encrypted { "encrypted and signed" } else { "signed" };
+        let text = format!(
+            "======== {} {} to {}, {protection}\n{}\n-------- {protection}:\n{}",
+            letter.kind,
+            letter.id,
+            letter.to,
+            letter.outside,
+            readable(&letter.entity)
+        );
+        self.redacted(&text).trim_end().to_owned() + "\n"
+    }
+
+    /// Names what is random: Message-IDs, boundaries, fingerprints, keys.
+    pub fn redacted(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let mut names = self.names.borrow_mut();
+        for (start, end, word) in [("<psirtd.", ">", "letter"), ("boundary=\"", "\"", "boundary")] {
+            let found: Vec<String> = between(&text, start, end).map(str::to_owned).collect();
+            for random in found {
+                if !names.iter().any(|(known, _)| *known == random) {
+                    let number = names.iter().filter(|(_, name)| name.starts_with(word)).count() + 1;
+                    names.push((random, format!("{word}-{number}")));
+                }
+            }
+        }
+        for (random, name) in names.iter() {
+            let random_id = format!("psirtd.{random}");
+            let shown = if name.starts_with("letter") {
+                (random_id, name.clone())
+            } else {
+                (random.clone(), name.clone())
+            };
+            text = text.replace(&shown.0, &shown.1);
+        }
+        for (name, person) in &self.people {
+            let shown = format!("[fingerprint of {name}]");
+            text = text.replace(&person.fingerprint, &shown).replace(&person.spaced, &shown);
+            for subkey in &person.subkeys {
+                text = text.replace(subkey, &format!("[fingerprint of a subkey of {name}]"));
+            }
+        }
+        for (start, end, shown) in [
+            (
+                "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+                "-----END PGP PUBLIC KEY BLOCK-----",
+                "[public key of the desk]",
+            ),
+            ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----", "[ciphertext]"),
+            ("keydata=", "\n", "keydata=[public key of the desk]\n"),
+        ] {
+            while let Some((before, rest)) = text.split_once(start) {
+                let Some((_, after)) = rest.split_once(end) else { break };
+                if rest.starts_with('[') {
+                    break;
+                }
+                text = format!("{before}{shown}{after}");
+            }
+        }
+        text
+    }
+
+    /// The text of a mail from a person to the desk, encrypted and signed as PGP/MIME: `inside` is what is encrypted.
+    pub fn encrypted_mail(&self, outside: &str, inside: &str) -> String {
+        let from = field(outside, "From").unwrap();
+        let from = from.rsplit('<').next().unwrap().trim_end_matches('>');
+        self.encrypted_mail_to(outside, inside, "security@example.org", from)
+    }
+
+    /// The same, to the key of anybody.
+    pub fn encrypted_mail_to(&self, outside: &str, inside: &str, to: &str, signer: &str) -> String {
+        let inside = inside.replace('\n', "\r\n");
+        let ciphertext = self.gpg_now().encrypt_sign(inside.as_bytes(), to, signer);
+        pgp_mime(outside, &String::from_utf8(ciphertext).unwrap())
+    }
+
+    /// The certificate of a person as an Autocrypt field holds it: base64.
+    pub fn autocrypt_key(&self, address: &str) -> String {
+        let armored = String::from_utf8(self.gpg.export_public(address)).unwrap();
+        let body = armored.lines().skip_while(|line| !line.is_empty());
+        body.take_while(|line| !line.starts_with('=')).collect()
+    }
+
+    fn gpg_now(&self) -> &Gpg {
+        self.gpg.set_time(&self.clock.now().strftime("%Y%m%dT%H%M%S").to_string());
+        &self.gpg
+    }
+}
+
+/// A PGP/MIME mail around a ciphertext.
+pub fn pgp_mime(outside: &str, ciphertext: &str) -> String {
+    format!(
+        "{}
+MIME-Version: 1.0
+Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"pgp\"
+
+--pgp
+Content-Type: application/pgp-encrypted
+
+Version: 1
+--pgp
+Content-Type: application/octet-stream; name=\"encrypted.asc\"
+
+{ciphertext}
+--pgp--
+",
+        outside.trim_end()
+    )
+}
+
+fn configuration(setup: &Builder) -> String {
+    let mut text = format!(
+        r#"[desk]
+name        = "Example Project Security"
+address     = "security@example.org"
+case_prefix = "EX"
+time_zone   = "America/Los_Angeles"
+key         = "desk.key.asc"
+state       = "state"
+certs       = "reporters"
+
+[inbox.maildir]
+path = "inbox"
+
+[outbox.maildir]
+path = "outbox"
+
+[policy]
+{}
+"#,
+        setup.policy
+    );
+    for (name, has_cert) in &setup.coordinators {
+        let cert = if *has_cert { format!("cert = \"people/{name}.asc\"\n") } else { String::new() };
+        let title = name[..1].to_uppercase() + &name[1..];
+        text += &format!(
+            "\n[[person]]\nname = \"{title} Coordinator\"\naddress = \"{name}@example.org\"\nroles = [\"coordinator\"]\n{cert}"
+        );
+    }
+    text
+}
+
+/// An entity as a person reads it: header fields as they are, texts decoded, the size of everything else.
+fn readable(entity: &str) -> String {
+    let (header, body) = entity.split_once("\r\n\r\n").unwrap();
+    let header = unfolded(header);
+    let content_type = field(&header, "Content-Type").unwrap().to_owned();
+    let shown = if content_type.starts_with("multipart/") {
+        let parts: Vec<String> = parts(body, &content_type).into_iter().map(readable).collect();
+        parts.iter().map(|part| format!("---- part\n{}\n", part.trim_end())).collect()
+    } else {
+        let mail = mail_parser::MessageParser::default().parse(entity.as_bytes()).unwrap();
+        match mail.root_part().body {
+            mail_parser::PartType::Text(ref text) if !header.contains("attachment;") => {
+                text.replace("\r\n", "\n")
+            }
+            _ => format!("[{} bytes]", mail.root_part().contents().len()),
+        }
+    };
+    format!("{header}\n\n{shown}")
+}
+
+/// A header with one line a field.
+fn unfolded(header: &str) -> String {
+    header.replace("\r\n\t", " ").replace("\r\n ", " ").replace("\r\n", "\n")
+}
+
+/// The parts of a multipart body as they stand between the boundaries.
+fn parts<'b>(body: &'b str, content_type: &str) -> Vec<&'b str> {
+    let boundary = between(content_type, "boundary=\"", "\"").next().expect("a boundary");
+    let delimiter = format!("--{boundary}");
+    let (body, _) = body.rsplit_once(&format!("\r\n{delimiter}--")).expect("a last boundary");
+    let (_, body) = body.split_once(&format!("{delimiter}\r\n")).expect("a first boundary");
+    body.split(&format!("\r\n{delimiter}\r\n")).collect()
+}
+
+fn between<'t>(text: &'t str, start: &'t str, end: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split(start).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
+}
