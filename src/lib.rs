@@ -58,12 +58,12 @@
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
-pub mod demo;
 pub mod domain;
 pub mod inbox;
 pub mod keyring;

@@ -14,27 +14,30 @@
 //! # Fatal
 //! An fsync that failed. Nobody knows then what is on the disk; psirtd stops, and finds out at the next start.
 
+mod workers;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::clock::Clock;
 use crate::domain::case::CaseId;
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Letter, LetterId, Outcome, Posting};
+use crate::domain::letter::{Letter, LetterId, Outcome};
 use crate::domain::message::{Message, Position};
 use crate::domain::policy::Policy;
 use crate::keyring::Keyring;
 use crate::open;
+use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, Sealed, seal};
 use crate::store::index::{Draft, IndexError, Lookup};
 use crate::store::journal::{JournalError, Receipt, Record};
 use crate::store::{Commit, CommitError, Reader, Writer};
+use crate::{chance, telemetry};
 
 /// Inputs that may wait before a door has to.
 const WAITING: usize = 64;
@@ -230,7 +233,7 @@ impl Pipeline {
         let events: Vec<Event> = commits.iter().flat_map(|commit| commit.events.clone()).collect();
         match self.writer.commit(commits, now) {
             Ok(()) => {
-                events.iter().for_each(tell);
+                events.iter().for_each(telemetry::tell);
                 answers.into_iter().for_each(|answer| answer.durable(&events));
                 Ok(events)
             }
@@ -370,7 +373,7 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Option<Step>, IndexError> {
         let Some(posting) = draft.posting(id)? else { return Ok(None) };
-        let facts = Facts { jitter: random_fraction(), ..Facts::default() };
+        let facts = Facts { jitter: chance::fraction(), ..Facts::default() };
         let input = Input::Delivery { posting: Box::new(posting), outcome };
         Ok(Some(decide(&facts, &input, &self.policy, now).into()))
     }
@@ -434,7 +437,7 @@ impl Pipeline {
     /// A new Message-ID: 128 random bits that only the participants of the thread come to know.
     fn message_id(&self) -> String {
         let domain = self.letterhead.desk.address.rsplit('@').next().unwrap_or("localhost");
-        let token: String = random_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("psirtd.{token}@{domain}")
     }
 }
@@ -518,84 +521,9 @@ fn posted(
     (Event { at: now, case: Some(letter.case.clone()), what }, file)
 }
 
-/// One line a fact: case ids and kinds, never subjects, texts or addresses.
-fn tell(event: &Event) {
-    let case = event.case.as_ref().map_or("none", CaseId::as_str);
-    match &event.what {
-        What::CaseOpened { .. } => info!(case, "case opened"),
-        What::MailRecorded { mail, kind, size, problem, why_no_answer, .. } => {
-            let why_no_answer = why_no_answer.as_deref();
-            info!(case, kind = kind.word(), %mail, size, opened = problem.is_none(), why_no_answer, "mail recorded");
-        }
-        What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
-        What::LetterHeld { letter, kind, .. } => {
-            warn!(case, %letter, kind = kind.word(), "letter held: it could not be sealed; see “psirtd outbox”");
-        }
-        What::LetterSent { letter, .. } => info!(case, %letter, "letter sent"),
-        What::LetterDeferred { letter, next_attempt, .. } => {
-            warn!(case, %letter, %next_attempt, "letter deferred")
-        }
-        What::LetterReturned { letter, .. } => {
-            error!(case, %letter, "letter returned: refused for good; see “psirtd outbox”")
-        }
-        What::LetterStopped { letter, .. } => info!(case, %letter, "letter stopped"),
-        What::LetterReleased { letter } => info!(case, %letter, "letter released"),
-    }
-}
-
 fn size(work: &Work) -> usize {
     match work {
         Work::Mail(arrival, _) => arrival.raw.len(),
         Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => 0,
     }
-}
-
-/// Maps over items on all threads of the machine, keeping the order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
-    if threads <= 1 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let one_thread = || {
-        let mut done = Vec::new();
-        while let Some((place, item)) = {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            items.get(place).map(|item| (place, item))
-        } {
-            done.push((place, work(item)));
-        }
-        done
-    };
-    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one_thread)).collect();
-        let mut done = one_thread();
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        done
-    });
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Random bytes from the operating system. When even that fails there is nothing to go on with.
-fn random_bytes() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        error!(%error, "the system has no randomness");
-        std::process::abort();
-    }
-    bytes
-}
-
-/// A random number in 0..=1.
-pub fn random_fraction() -> f64 {
-    let byte = |index: usize| random_bytes().get(index).copied().map_or(0.0, f64::from);
-    (byte(0) * 256.0 + byte(1)) / 65535.0
-}
-
-/// Is a letter's turn still to come? (For those who wait until the outbox is empty.)
-pub fn is_under_way(posting: &Posting) -> bool {
-    posting.next_attempt.is_some()
 }

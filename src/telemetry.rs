@@ -9,8 +9,12 @@
 
 use std::io::IsTerminal;
 
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+
+use crate::domain::case::CaseId;
+use crate::domain::event::{Event, What};
 
 /// Sets logging up. `verbosity` counts `-v`; `RUST_LOG` overrides it. `quiet` is for commands that answer on standard output.
 pub fn set_up(verbosity: u8, quiet: bool) {
@@ -32,6 +36,31 @@ pub fn set_up(verbosity: u8, quiet: bool) {
     std::panic::set_hook(Box::new(|panic| {
         // a panic's message may quote the text that caused it: only its place is told
         let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        tracing::error!(place, "a bug in psirtd: please report it");
+        error!(place, "a bug in psirtd: please report it");
     }));
+}
+
+/// One line a fact: case ids and kinds, never subjects, texts or addresses.
+pub fn tell(event: &Event) {
+    let case = event.case.as_ref().map_or("none", CaseId::as_str);
+    match &event.what {
+        What::CaseOpened { .. } => info!(case, "case opened"),
+        What::MailRecorded { mail, kind, size, problem, why_no_answer, .. } => {
+            let why_no_answer = why_no_answer.as_deref();
+            info!(case, kind = kind.word(), %mail, size, opened = problem.is_none(), why_no_answer, "mail recorded");
+        }
+        What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
+        What::LetterHeld { letter, kind, .. } => {
+            warn!(case, %letter, kind = kind.word(), "letter held: it could not be sealed; see “psirtd outbox”");
+        }
+        What::LetterSent { letter, .. } => info!(case, %letter, "letter sent"),
+        What::LetterDeferred { letter, next_attempt, .. } => {
+            warn!(case, %letter, %next_attempt, "letter deferred")
+        }
+        What::LetterReturned { letter, .. } => {
+            error!(case, %letter, "letter returned: refused for good; see “psirtd outbox”")
+        }
+        What::LetterStopped { letter, .. } => info!(case, %letter, "letter stopped"),
+        What::LetterReleased { letter } => info!(case, %letter, "letter released"),
+    }
 }

@@ -12,21 +12,17 @@ use std::path::{Path, PathBuf};
 /// A room may always use itself. Whoever adds an arrow adds it here, and says in the commit why it is needed.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    (
-        "cli",
-        &["clock", "config", "control", "daemon", "demo", "domain", "inbox", "keyring", "open", "outbox"],
-    ),
-    ("cli", &["store", "telemetry"]),
-    // the demo runs the same daemon as production, and shows its cases as `psirtd cases` does
-    ("demo", &["cli::runtime", "cli::show::case_table", "clock", "config", "control", "daemon", "domain"]),
-    ("demo", &["keyring", "pipeline", "seal::sign_and_encrypt"]),
+    ("cli", &["clock", "config", "control", "daemon", "domain", "inbox", "keyring", "open", "outbox"]),
+    // the demo among them plays its reporters, too
+    ("cli", &["pipeline", "seal::sign_and_encrypt", "store", "telemetry"]),
     ("daemon", &["clock", "config", "control", "domain", "inbox", "outbox", "pipeline", "store"]),
     // each door owns its settings, the configuration composes them
     ("config", &["domain", "inbox", "keyring", "outbox", "seal::Letterhead", "seal::template", "tls"]),
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store::index"]),
-    ("inbox", &["clock", "domain", "pipeline", "store::index::Lookup", "tls"]),
+    ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup", "tls"]),
     ("outbox", &["clock", "domain", "inbox::stopped", "pipeline", "tls"]),
-    ("pipeline", &["clock", "domain", "keyring", "open", "seal", "store"]),
+    ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),
+    ("telemetry", &["domain"]),
     (
         "seal",
         &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf", "open::offered_certs"],
@@ -34,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("open", &["domain", "keyring"]),
     ("keyring", &["domain"]),
     ("store", &["domain"]),
-    // domain, clock, tls and telemetry know nobody
+    // domain, chance, clock and tls know nobody
 ];
 
 /// The core is pure: no files, no network, no time, no chance, no logs, no waiting, no keys.

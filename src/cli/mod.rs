@@ -8,9 +8,10 @@
 //! * Answers go to standard output, everything else to standard error.
 //! * Every reading command has `--json`; the tables are drawn from the same JSON.
 
+mod demo;
 mod explain;
 mod setup;
-pub(crate) mod show;
+mod show;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::daemon::{self, Daemon};
-use crate::{demo, telemetry};
+use crate::telemetry;
 
 /// The daemon in front of your security@ mailbox.
 #[derive(Debug, Parser)]

@@ -26,7 +26,7 @@ pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure>
 }
 
 /// The table of cases.
-pub(crate) fn case_table(cases: &Value) -> String {
+pub(super) fn case_table(cases: &Value) -> String {
     let mut table = table(&["CASE", "PHASE", "OWNER", "REPORTER", "ACKNOWLEDGED", "MAILS", "NEXT DEADLINE"]);
     for case in items(cases) {
         let acknowledged = match (text(case, "acknowledged_at"), text(case, "not_acknowledged")) {

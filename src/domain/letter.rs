@@ -284,6 +284,11 @@ impl Posting {
         self.last_reply = reply.cloned();
     }
 
+    /// Its turn is still to come, without a person.
+    pub fn is_under_way(&self) -> bool {
+        self.next_attempt.is_some()
+    }
+
     fn turn(&mut self, state: LetterState, next_attempt: Option<Timestamp>) {
         self.state = state;
         self.next_attempt = next_attempt;

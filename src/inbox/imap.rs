@@ -31,12 +31,13 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
 
+use crate::chance;
 use crate::clock::Clock;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::stopped;
-use crate::pipeline::{Arrival, Handle, Refused, random_fraction};
+use crate::pipeline::{Arrival, Handle, Refused};
 use crate::store::index::Lookup;
 use crate::tls::{self, Tls};
 
@@ -186,7 +187,7 @@ impl Folder {
                 return;
             }
             self.failures = self.failures.saturating_add(1);
-            let wait = CONNECTIONS.wait(self.failures, random_fraction());
+            let wait = CONNECTIONS.wait(self.failures, chance::fraction());
             warn!(folder = self.name, error = %trouble, failures = self.failures, again_in = ?wait, "inbox: not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use crate::chance;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::stopped;
-use crate::pipeline::{Arrival, Handle, Refused, random_fraction};
+use crate::pipeline::{Arrival, Handle, Refused};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Of a mail that is too large, so much is read as its header.
@@ -44,7 +45,7 @@ pub(super) async fn run(
             Err(Trouble::Stopping) => return,
             Err(Trouble::Tried(error)) => {
                 failures = failures.saturating_add(1);
-                let wait = CONNECTIONS.wait(failures, random_fraction());
+                let wait = CONNECTIONS.wait(failures, chance::fraction());
                 warn!(%error, again_in = ?wait, "inbox: the Maildir could not be taken in");
                 wait
             }

@@ -40,7 +40,6 @@ fn sam_is_answered_encrypted() {
     References: <s-1@example.com>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -61,31 +60,31 @@ fn sam_is_answered_encrypted() {
     HP-Outer: References: <s-1@example.com>
     HP-Outer: Auto-Submitted: auto-replied
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     Hello,
 
-    thank you for writing to Example Project Security. Your mail has arrived
-    and is kept as case EX-2026-0001.
+    thank you for writing to Example Project Security.
+    Your mail has arrived and is kept as case EX-2026-0001.
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you by Wednesday, 25 November 2026
-        (within 3 business days; dates are in the time zone America/Los_Angeles).
-      * By Wednesday, 25 November 2026 you hear how we plan to investigate,
-        and of possible workarounds.
+      * A person of the security team answers you within 3 business days,
+        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
+      * You hear how we plan to investigate, and of possible workarounds,
+        by Wednesday, 25 November 2026.
 
-    Please answer in this thread, and please keep the matter confidential until we
-    have agreed on a date with you.
+    Please answer in this thread, and please keep the matter confidential until
+    we have agreed on a date with you.
 
     Our OpenPGP key is
     [fingerprint of security]
 
     [public key of the desk]
 
-
     --
-    Example Project Security <security@example.org>
+    Example Project Security
+    security@example.org
 
     ======== relay EX-2026-0001.2 to ada@example.org, encrypted and signed
     From: "Example Project Security" <security@example.org>
@@ -95,7 +94,6 @@ fn sam_is_answered_encrypted() {
     Message-ID: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-2"
     -------- encrypted and signed:
@@ -125,7 +123,7 @@ fn sam_is_answered_encrypted() {
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     The session tokens are made from the clock: remote attackers can guess them.
     PoC: log in and try. No other project is involved.
@@ -157,7 +155,6 @@ fn nora_is_answered_in_the_clear() {
     References: <n-1@example.net>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
@@ -170,37 +167,37 @@ fn nora_is_answered_in_the_clear() {
     References: <n-1@example.net>
     Auto-Submitted: auto-replied
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="clear"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     Hello,
 
-    thank you for writing to Example Project Security. Your mail has arrived
-    and is kept as case EX-2026-0001.
+    thank you for writing to Example Project Security.
+    Your mail has arrived and is kept as case EX-2026-0001.
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you by Wednesday, 25 November 2026
-        (within 3 business days; dates are in the time zone America/Los_Angeles).
-      * By Wednesday, 25 November 2026 you hear how we plan to investigate,
-        and of possible workarounds.
+      * A person of the security team answers you within 3 business days,
+        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
+      * You hear how we plan to investigate, and of possible workarounds,
+        by Wednesday, 25 November 2026.
 
-    Please answer in this thread, and please keep the matter confidential until we
-    have agreed on a date with you.
+    Please answer in this thread, and please keep the matter confidential until
+    we have agreed on a date with you.
 
     Our OpenPGP key is
     [fingerprint of security]
 
     [public key of the desk]
 
-
     --
-    Example Project Security <security@example.org>
+    Example Project Security
+    security@example.org
     "#);
     let acknowledgement = String::from_utf8(letters[0].raw.clone()).unwrap().to_lowercase();
     for hers in ["session", "token", "predictable", "clock", "guess"] {
         assert!(!acknowledgement.contains(hers), "{hers}");
     }
-    insta::assert_snapshot!(desk.redacted(&letters[1].text()), @r"
+    insta::assert_snapshot!(desk.redacted(&letters[1].text()), @"
     new report in case EX-2026-0001
 
     From:        Nora Newcomer <nora@example.net>
@@ -212,7 +209,7 @@ fn nora_is_answered_in_the_clear() {
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     The session tokens are made from the clock: remote attackers can guess them.
     PoC: log in and try. No other project is involved.
@@ -263,31 +260,34 @@ fn a_report_the_desk_cannot_open() {
     let mail = desk.encrypted_mail_to(SAM_OUTSIDE, INSIDE, "ada@example.org", "sam@example.com");
     desk.receives(&mail);
     let letters = desk.letters();
-    insta::assert_snapshot!(desk.redacted(&letters[0].text()), @r"
+    insta::assert_snapshot!(desk.redacted(&letters[0].text()), @"
     Hello,
 
-    thank you for writing to Example Project Security. Your mail has arrived
-    and is kept as case EX-2026-0001.
+    thank you for writing to Example Project Security.
+    Your mail has arrived and is kept as case EX-2026-0001.
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you by Wednesday, 25 November 2026
-        (within 3 business days; dates are in the time zone America/Los_Angeles).
-      * By Wednesday, 25 November 2026 you hear how we plan to investigate,
-        and of possible workarounds.
+      * A person of the security team answers you within 3 business days,
+        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
+      * You hear how we plan to investigate, and of possible workarounds,
+        by Wednesday, 25 November 2026.
 
-    Your mail is encrypted or built in a way that our desk cannot open by itself.
-    It is kept as it is. Please send it again, encrypted to the key below.
+    Your mail is encrypted or built in a way that our desk cannot open by
+    itself. It is kept as it is. Please send it again, encrypted to the key
+    below.
 
-    Please answer in this thread, and please keep the matter confidential until we
-    have agreed on a date with you. To write to us encrypted, use our OpenPGP key
+    Please answer in this thread, and please keep the matter confidential until
+    we have agreed on a date with you.
+
+    To write to us encrypted, use our OpenPGP key
     [fingerprint of security]
 
     [public key of the desk]
 
-
     --
-    Example Project Security <security@example.org>
+    Example Project Security
+    security@example.org
     ");
     let attachments = letters[1].attachments();
     let size = format!("{} bytes", attachments[0].1.len());
@@ -300,7 +300,6 @@ fn a_report_the_desk_cannot_open() {
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -320,7 +319,7 @@ fn a_report_the_desk_cannot_open() {
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     new report in case EX-2026-0001
 
@@ -335,7 +334,7 @@ fn a_report_the_desk_cannot_open() {
                  disclosure by Thu, 10 Dec 2026 23:59 PST
     Attached:    encrypted.asc (application/octet-stream, N bytes)
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     (no readable text)
     ---- part

@@ -45,7 +45,6 @@ Version 0.11 is affected as well.
     References: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -66,7 +65,7 @@ Version 0.11 is affected as well.
     HP-Outer: References: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     follow-up in case EX-2026-0001
 
@@ -81,7 +80,7 @@ Version 0.11 is affected as well.
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     Version 0.11 is affected as well.
     "#);

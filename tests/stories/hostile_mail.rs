@@ -29,7 +29,6 @@ Content-Type: text/html; charset=utf-8
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -49,7 +48,7 @@ Content-Type: text/html; charset=utf-8
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     new report in case EX-2026-0001
 
@@ -64,7 +63,7 @@ Content-Type: text/html; charset=utf-8
                  disclosure by Thu, 10 Dec 2026 23:59 PST
     Attached:    body.html (application/octet-stream, 124 bytes)
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     A heap overflow.
     ---- part
@@ -125,7 +124,6 @@ ZWNobyBoaQ0KZWNobyBoYQo=
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -145,7 +143,7 @@ ZWNobyBoaQ0KZWNobyBoYQo=
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     new report in case EX-2026-0001
 
@@ -162,7 +160,7 @@ ZWNobyBoaQ0KZWNobyBoYQo=
                  a X-Evil: yes body.html (text/html, 8 bytes)
                  ..\..\autoexectxt.bat (text/plain, 17 bytes)
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     See the files.
     ---- part
@@ -178,7 +176,7 @@ ZWNobyBoaQ0KZWNobyBoYQo=
 
     [8 bytes]
     ---- part
-    Content-Type: text/plain; name="autoexectxt.bat"
+    Content-Type: application/octet-stream; name="autoexectxt.bat"
     Content-Disposition: attachment; filename="autoexectxt.bat"
     Content-Transfer-Encoding: base64
 
@@ -229,7 +227,6 @@ fn rubbish_becomes_a_case() {
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -262,7 +259,7 @@ fn rubbish_becomes_a_case() {
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     �� heap overflow [2J
     "#);

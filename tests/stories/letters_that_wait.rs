@@ -49,7 +49,8 @@ fn a_coordinator_without_a_certificate() {
     ");
 
     // released too early, it is held again, for the same reason
-    desk.ask(&Question::Release("EX-2026-0001.3".to_owned()));
+    let told = desk.tries(&Question::Release("EX-2026-0001.3".to_owned())).unwrap_err();
+    assert_eq!(told, "letter EX-2026-0001.3 is still held: no certificate for otto@example.org");
     assert_eq!(desk.outgoing(), "no letters");
     insta::assert_snapshot!(outbox(&desk).lines().last().unwrap(), @"EX-2026-0001.3 relay to otto@example.org: held after 0 attempts: no certificate for otto@example.org");
 

@@ -38,7 +38,6 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     References: <talk-1@example.net> <tile-1@example.net>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
@@ -51,38 +50,40 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     References: <talk-1@example.net> <tile-1@example.net>
     Auto-Submitted: auto-replied
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="clear"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     Hello,
 
-    thank you for writing to Example Project Security. Your mail has arrived
-    and is kept as case EX-2026-0001.
+    thank you for writing to Example Project Security.
+    Your mail has arrived and is kept as case EX-2026-0001.
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you by Wednesday, 25 November 2026
-        (within 3 business days; dates are in the time zone America/Los_Angeles).
-      * By Wednesday, 25 November 2026 you hear how we plan to investigate,
-        and of possible workarounds.
+      * A person of the security team answers you within 3 business days,
+        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
+      * You hear how we plan to investigate, and of possible workarounds,
+        by Wednesday, 25 November 2026.
 
     To understand your report sooner, it would help us to know:
 
-      * the steps to reproduce it (a script, screenshots or logs help)
-      * what its effects are, and with which hardware and software
+      * the steps to reproduce it (scripts, screenshots, logs help)
+      * its effects, and with which hardware and software
       * how it affects the use of the project: the attack surface
       * which other projects or dependencies are involved
 
     Just answer this mail. If your report says so already, there is no need to.
 
-    Please answer in this thread, and please keep the matter confidential until we
-    have agreed on a date with you. To write to us encrypted, use our OpenPGP key
+    Please answer in this thread, and please keep the matter confidential until
+    we have agreed on a date with you.
+
+    To write to us encrypted, use our OpenPGP key
     [fingerprint of security]
 
     [public key of the desk]
 
-
     --
-    Example Project Security <security@example.org>
+    Example Project Security
+    security@example.org
     "#);
     insta::assert_snapshot!(desk.shown(&letters[1]), @r#"
     ======== relay EX-2026-0001.2 to ada@example.org, encrypted and signed
@@ -93,7 +94,6 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     Message-ID: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
-    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-2"
     -------- encrypted and signed:
@@ -110,7 +110,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     HP-Outer: Message-ID: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     new report in case EX-2026-0001
 
@@ -124,7 +124,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
 
-    ---------------------------------------------------------------- the mail ----
+    ------------------------------------------------------ the mail ------
 
     Hello,
 

@@ -293,11 +293,16 @@ impl Desk {
 
     /// Asks as `psirtd … --json` does; then sends what became due by it.
     pub fn ask(&self, question: &Question) -> Value {
+        self.tries(question).unwrap()
+    }
+
+    /// The same, where the answer may be an error.
+    pub fn tries(&self, question: &Question) -> Result<Value, String> {
         let answer = self.with(|house| {
             self.runtime.block_on(control::answer(question, house.daemon.pipeline(), self.clock.now()))
         });
         self.settle();
-        answer.unwrap()
+        answer
     }
 
     /// What `Question::Cases` says, a case a line.

@@ -47,7 +47,8 @@ pub(super) fn decide(
     if intake.opens_case && intake.why_no_answer.is_none() {
         decision.letters.extend(desk.acknowledgement());
     }
-    if !facts.own_letter && !(intake.answers_a_mail && answers_a_relay(message, &case)) {
+    let would_circle = intake.answers_a_mail && answers_a_relay(message, &case);
+    if !facts.own_letter && !would_circle {
         decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
     }
     decision

@@ -21,9 +21,10 @@ use crate::config::Config;
 use crate::control::{self, Question};
 use crate::daemon::Daemon;
 use crate::domain::event::{Event, What};
+use crate::domain::letter::Posting;
 use crate::domain::message::{Encryption, Mailbox};
 use crate::keyring::{self, Keyring};
-use crate::pipeline::{Handle, is_under_way};
+use crate::pipeline::Handle;
 use crate::seal::sign_and_encrypt;
 
 /// A demo that takes longer has failed.
@@ -37,7 +38,7 @@ struct Scene {
 }
 
 /// Runs the demo in a new folder.
-pub fn run(dir: Option<PathBuf>, clock: Clock) -> Result<(), String> {
+pub(super) fn run(dir: Option<PathBuf>, clock: Clock) -> Result<(), String> {
     let dir = folder(dir).map_err(|error| format!("no folder for the demo: {error}"))?;
     let now = clock.now();
     let sam = Mailbox { name: Some("Sam Secret".to_owned()), address: "sam@example.com".to_owned() };
@@ -179,7 +180,7 @@ async fn until_done(
             recorded = recorded || matches!(event.what, What::MailRecorded { .. });
         }
         let postings = pipeline.reader().index.postings().map_err(|error| error.to_string())?;
-        if recorded && !postings.iter().any(is_under_way) {
+        if recorded && !postings.iter().any(Posting::is_under_way) {
             return Ok(());
         }
     }
