@@ -50,6 +50,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// One FETCH asks for no more mails and bytes than this.
 const MAX_BATCH: usize = 100;
 const MAX_BATCH_BYTES: u64 = 16 << 20;
+/// What is fetched of a mail that is too large: so much of its header as is read, for all of the mail may be header.
+const LARGE_MAIL: &str = "(UID BODY.PEEK[HEADER]<0.262144>)";
 
 /// How to reach the mailbox.
 #[derive(Clone)]
@@ -300,10 +302,12 @@ impl Folder {
         let mut listed = BTreeMap::new();
         while let Some(fetch) = patiently(stream.try_next()).await? {
             let Some(uid) = fetch.uid.filter(|uid| self.cursor.wants(*uid)) else { continue };
+            // without a size it is no answer, but news of flags: it would make a large mail look small
+            let Some(size) = fetch.size else { continue };
             let received_at =
                 fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
             let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
-            listed.insert(uid, Listed { uid, size: u64::from(fetch.size.unwrap_or(0)), received_at, seen });
+            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen });
         }
         Ok(listed.into_values().collect())
     }
@@ -360,7 +364,7 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<BTreeMap<u32, Vec<u8>>, Trouble> {
         let too_large = batch.first().is_some_and(|mail| mail.size > self.max_size);
-        let query = if too_large { "(UID BODY.PEEK[HEADER])" } else { "(UID BODY.PEEK[])" };
+        let query = if too_large { LARGE_MAIL } else { "(UID BODY.PEEK[])" };
         let mut fetched = BTreeMap::new();
         let mut stream = patiently(session.uid_fetch(uid_set(batch), query)).await?;
         while let Some(fetch) = patiently(stream.try_next()).await? {
