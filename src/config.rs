@@ -357,7 +357,7 @@ impl Reading<'_> {
                 None
             }
             (Some(imap), Some(maildir)) => {
-                imap.problems().at(0, "inbox", "give either [inbox.imap] or [inbox.maildir], not both");
+                section.wrong("imap", "give either [inbox.imap] or [inbox.maildir], not both");
                 drop((self.imap(imap), self.maildir(maildir)));
                 None
             }
@@ -382,7 +382,7 @@ impl Reading<'_> {
                 None
             }
             (Some(smtp), Some(maildir)) => {
-                smtp.problems().at(0, "outbox", "give either [outbox.smtp] or [outbox.maildir], not both");
+                section.wrong("smtp", "give either [outbox.smtp] or [outbox.maildir], not both");
                 drop((self.smtp(smtp), self.maildir(maildir)));
                 None
             }
@@ -412,12 +412,12 @@ impl Reading<'_> {
             Some(poll) => poll.and_then(problems, |text| duration(&text)),
             None => Some(Duration::from_secs(60)),
         };
+        if !section.has("user") && !section.has("password") {
+            section.missing("user", "user = \"security@example.org\"");
+        }
         section.finish();
         let Server { host, port, tls, authorities, login } = server?;
-        let Some((user, password)) = login else {
-            problems.at(0, "inbox.imap", "user and password are needed");
-            return None;
-        };
+        let (user, password) = login?;
         Some(inbox::imap::Settings {
             host,
             port,
@@ -481,6 +481,11 @@ impl Reading<'_> {
         };
         let user = section.text("user").map(|user| user.value);
         let password = self.secret(section, "password");
+        // half a login would be none at all
+        if section.has("user") != section.has("password") {
+            let key = if section.has("user") { "password" } else { "user" };
+            section.wrong(key, "missing; a login has user and password");
+        }
         let login = user.zip(password);
         Some(Server { host: host?, port: port?, tls: tls?, authorities: authorities?, login })
     }
@@ -516,7 +521,7 @@ impl Reading<'_> {
                 std::env::var(&name).map(Zeroizing::new).map_err(|_| format!("the environment has no {name}"))
             }),
             _ => {
-                problems.at(0, &section.key(key), "give exactly one of credential, file, env");
+                section.wrong(key, "give exactly one of credential, file, env");
                 None
             }
         };

@@ -88,7 +88,18 @@ impl<'t> Section<'t> {
 
     /// Notes that something is missing here.
     pub(super) fn missing(&self, key: &str, example: &str) {
-        self.problems.at(self.place, &self.key(key), format!("missing; write for example {example}"));
+        self.wrong(key, &format!("missing; write for example {example}"));
+    }
+
+    /// Notes what is wrong with a key, where the key stands, or the section when it has none.
+    pub(super) fn wrong(&self, key: &str, message: &str) {
+        let place = self.table.get(key).map_or(self.place, |value| value.span().start);
+        self.problems.at(place, &self.key(key), message);
+    }
+
+    /// Is that key here, whatever its value is?
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     fn ask(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {

@@ -6,7 +6,10 @@
 //!
 //! # Invariants
 //! * `BODY.PEEK[]`, and the size asked first. Nothing is expunged but what psirtd itself copied, by UID.
-//! * What was recorded but not marked (a crash, a server that said NO) is found by the next scan and only marked.
+//! * What was recorded but not marked (a crash, a server that said NO) is found by the next scan and only marked. A refused
+//!   mark holds nothing up.
+//! * A mail counts as taken in when it is recorded, never because the server ended its answer: one that goes down in the
+//!   middle ends it early.
 //! * After any error the connection is dropped and a new one made, with growing, jittered waits.
 //! * Every wait for the server has an end.
 //!
@@ -48,6 +51,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// One FETCH asks for no more mails and bytes than this.
 const MAX_BATCH: usize = 100;
 const MAX_BATCH_BYTES: u64 = 16 << 20;
+/// What is fetched of a mail that is too large: so much of its header as is read, for all of the mail may be header.
+const LARGE_MAIL: &str = "(UID BODY.PEEK[HEADER]<0.262144>)";
 
 /// How to reach the mailbox.
 #[derive(Clone)]
@@ -254,20 +259,41 @@ impl Folder {
         for mail in listed {
             if self.is_known(&mail) { unmarked.push(mail) } else { unknown.push(mail) }
         }
-        self.mark(session, capabilities, &unmarked).await?;
+        let mut complete = self.marked(session, capabilities, &unmarked).await?;
         if unknown.len() > MAX_BATCH {
             info!(folder = self.name, mails = unknown.len(), "inbox: taking in a backlog");
         }
         for batch in batches(&unknown, self.max_size) {
             let (recorded, failed) = self.record(session, batch).await?;
-            self.mark(session, capabilities, &recorded).await?;
+            complete &= self.marked(session, capabilities, &recorded).await?;
             if let Some(refused) = failed {
                 return Err(refused.into());
             }
+            complete &= recorded.len() == batch.len();
             batch.iter().for_each(|mail| self.cursor.taken(mail.uid));
         }
         unmarked.iter().for_each(|mail| self.cursor.taken(mail.uid));
+        if !complete {
+            self.cursor.rescan();
+        }
         Ok(())
+    }
+
+    /// Marks or moves recorded mails; says whether the server did it. A refusal must not keep other mail from being taken in.
+    async fn marked(
+        &self,
+        session: &mut Session<Stream>,
+        capabilities: &Capabilities,
+        recorded: &[Listed],
+    ) -> Result<bool, Trouble> {
+        match self.mark(session, capabilities, recorded).await {
+            Err(refused @ Trouble::Refused(..)) => {
+                let mails = recorded.len();
+                warn!(folder = self.name, mails, error = %refused, "inbox: recorded, but not marked; tried again later");
+                Ok(false)
+            }
+            other => other.map(|()| true),
+        }
     }
 
     /// UID, size, date and flags of everything from the cursor on, in order of UID.
@@ -277,10 +303,12 @@ impl Folder {
         let mut listed = BTreeMap::new();
         while let Some(fetch) = patiently(stream.try_next()).await? {
             let Some(uid) = fetch.uid.filter(|uid| self.cursor.wants(*uid)) else { continue };
+            // without a size it is no answer, but news of flags: it would make a large mail look small
+            let Some(size) = fetch.size else { continue };
             let received_at =
                 fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
             let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
-            listed.insert(uid, Listed { uid, size: u64::from(fetch.size.unwrap_or(0)), received_at, seen });
+            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen });
         }
         Ok(listed.into_values().collect())
     }
@@ -306,9 +334,9 @@ impl Folder {
         let mut arrivals = self.fetch(session, batch).await?;
         let mut handed_over = FuturesOrdered::new();
         for mail in batch {
-            // gone since it was listed: another client took it away
+            // another client took it away, or the server did not hand it out: the next scan knows
             let Some(raw) = arrivals.remove(&mail.uid) else {
-                debug!(folder = self.name, uid = mail.uid, "inbox: a mail is gone");
+                warn!(folder = self.name, uid = mail.uid, "inbox: a mail was listed, but not received");
                 continue;
             };
             let too_large = (mail.size > self.max_size).then_some(mail.size);
@@ -337,7 +365,7 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<BTreeMap<u32, Vec<u8>>, Trouble> {
         let too_large = batch.first().is_some_and(|mail| mail.size > self.max_size);
-        let query = if too_large { "(UID BODY.PEEK[HEADER])" } else { "(UID BODY.PEEK[])" };
+        let query = if too_large { LARGE_MAIL } else { "(UID BODY.PEEK[])" };
         let mut fetched = BTreeMap::new();
         let mut stream = patiently(session.uid_fetch(uid_set(batch), query)).await?;
         while let Some(fetch) = patiently(stream.try_next()).await? {

@@ -1,1 +1,20 @@
-//! Against real Dovecot and real Postfix.
+//! The program as it is run, against real Dovecot and real Postfix, and against scripted servers where a real one behaves too well.
+//!
+//! | module | shows |
+//! |---|---|
+//! | `desk` | a desk's configuration and keys, and the running daemon |
+//! | `scripted` | an IMAP and an SMTP server that answer properly, until a test says otherwise |
+//! | `main_job` | a hundred mails: cases, acknowledgements, relays |
+//! | `mailbox` | what mailboxes can do, cannot do, and lie about |
+//! | `faults` | what servers refuse, and how they break |
+//! | `bad_input` | configurations and mails that are wrong |
+//! | `latency` | how long an acknowledgement takes (printed, not asserted) |
+
+mod desk;
+mod scripted;
+
+mod bad_input;
+mod faults;
+mod latency;
+mod mailbox;
+mod main_job;

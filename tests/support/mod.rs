@@ -24,9 +24,8 @@ pub mod gpg;
 pub mod postfix;
 pub mod tls;
 
-use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Asks `f` every 10 ms until it says yes; panics with `what` when it has not after `within`.
@@ -48,14 +47,18 @@ pub fn happens(within: Duration, mut f: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// A port of 127.0.0.1 nobody listens on. No port is given out twice in one process, so a server that is stopped for a
-/// while finds its port still free, as long as every listener of the test gets its port here.
+/// A port of 127.0.0.1 nobody listens on, below those that the system gives to outgoing connections, which could take it
+/// before the listener does. No port is given out twice in one process, so a server that is stopped for a while finds its port
+/// still free, as long as every listener of the test gets its port here.
 pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its number").port();
-        if GIVEN.lock().unwrap().insert(port) {
+        // test processes that run at the same time begin at different places
+        let offset = std::process::id().wrapping_mul(251).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + offset % COUNT).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

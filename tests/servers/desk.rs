@@ -1,0 +1,394 @@
+//! A desk of its own: keys, configuration, and `psirtd run` as a process.
+//!
+//! ```ignore
+//! let desk = Desk::new(&Plan::of(&imap, &smtp));
+//! desk.start();
+//! imap.deliver(DESK, "INBOX", &report(RITA, "Heap overflow", "details"));
+//! desk.await_cases(1);
+//! ```
+//!
+//! Keys are made by GnuPG, once for all tests. Dropping a desk kills its daemon; a failing test shows the daemon's log.
+
+use crate::support::daemon::signal;
+use crate::support::dovecot::Dovecot;
+use crate::support::gpg::Gpg;
+use crate::support::postfix::Postfix;
+use crate::support::{happens, wait_until};
+use psirtd::control::{self, Question};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub const DESK: &str = "security@example.org";
+pub const ADA: &str = "ada@example.org";
+pub const BEN: &str = "ben@example.org";
+pub const RITA: &str = "rita@example.net";
+/// Everybody whose mail Postfix delivers in most tests.
+pub const USERS: [&str; 4] = [DESK, ADA, BEN, RITA];
+
+/// Longer than anything here takes, even on a busy machine.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// The keys of the desk and its coordinators, as GnuPG made them.
+pub struct Keys {
+    pub desk_secret: Vec<u8>,
+    pub desk_public: Vec<u8>,
+    pub desk_fingerprint: String,
+    pub coordinators: [(Vec<u8>, Vec<u8>); 2],
+}
+
+pub fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let gpg = Gpg::new();
+        let desk_fingerprint = gpg.generate(&format!("Example Security <{DESK}>"));
+        gpg.generate(&format!("Ada <{ADA}>"));
+        gpg.generate(&format!("Ben <{BEN}>"));
+        Keys {
+            desk_secret: gpg.export_secret(DESK),
+            desk_public: gpg.export_public(DESK),
+            desk_fingerprint,
+            coordinators: [ADA, BEN].map(|who| (gpg.export_secret(who), gpg.export_public(who))),
+        }
+    })
+}
+
+/// A server as the configuration names it.
+#[derive(Clone)]
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+    pub tls: &'static str,
+    pub ca: Option<PathBuf>,
+    pub password: Option<&'static str>,
+}
+
+/// What a desk's configuration says.
+#[derive(Clone)]
+pub struct Plan {
+    pub imap: Server,
+    pub smtp: Server,
+    pub folders: Vec<&'static str>,
+    pub processed: Option<&'static str>,
+    pub poll: &'static str,
+    pub max_size: Option<&'static str>,
+    pub coordinators: bool,
+}
+
+impl Plan {
+    /// STARTTLS to both.
+    pub fn of(imap: &Dovecot, smtp: &Postfix) -> Plan {
+        let server = |port| Server {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tls: "starttls",
+            ca: Some(imap.ca_file()),
+            password: Some("secret"),
+        };
+        Plan { imap: server(imap.imap_port), smtp: server(smtp.submission_port), ..Plan::scripted(0, 0) }
+    }
+
+    /// No TLS, no login to SMTP, nobody to relay to.
+    pub fn scripted(imap: u16, smtp: u16) -> Plan {
+        let server =
+            |port, password| Server { host: "127.0.0.1".to_owned(), port, tls: "none", ca: None, password };
+        Plan {
+            imap: server(imap, Some("secret")),
+            smtp: server(smtp, None),
+            folders: vec!["INBOX"],
+            processed: Some("Processed"),
+            poll: "60s",
+            max_size: None,
+            coordinators: imap == 0,
+        }
+    }
+
+    fn toml(&self) -> String {
+        let mut toml = format!(
+            "[desk]\nname = \"Example Security\"\naddress = \"{DESK}\"\ncase_prefix = \"EX\"\n\
+             key = \"desk.key.asc\"\nstate = \"state\"\n"
+        );
+        if let Some(max_size) = self.max_size {
+            write!(toml, "\n[inbox]\nmax_size = \"{max_size}\"\n").unwrap();
+        }
+        toml += &server("inbox.imap", "imap", &self.imap);
+        write!(toml, "folders = {:?}\npoll = \"{}\"\n", self.folders, self.poll).unwrap();
+        if let Some(processed) = self.processed {
+            writeln!(toml, "processed = \"{processed}\"").unwrap();
+        }
+        toml += &server("outbox.smtp", "smtp", &self.smtp);
+        for (name, address) in [("ada", ADA), ("ben", BEN)].iter().filter(|_| self.coordinators) {
+            write!(
+                toml,
+                "\n[[person]]\nname = \"{name}\"\naddress = \"{address}\"\nroles = [\"coordinator\"]\n\
+                 cert = \"{name}.asc\"\n"
+            )
+            .unwrap();
+        }
+        toml
+    }
+}
+
+fn server(section: &str, short: &str, server: &Server) -> String {
+    let mut toml = format!(
+        "\n[{section}]\nhost = \"{}\"\nport = {}\ntls = \"{}\"\n",
+        server.host, server.port, server.tls
+    );
+    if let Some(ca) = &server.ca {
+        writeln!(toml, "ca = \"{}\"", ca.display()).unwrap();
+    }
+    if server.password.is_some() {
+        write!(toml, "user = \"{DESK}\"\npassword = {{ file = \"{short}.password\" }}\n").unwrap();
+    }
+    toml
+}
+
+pub struct Desk {
+    process: Mutex<Option<Child>>,
+    log: Arc<Mutex<String>>,
+    dir: TempDir,
+}
+
+impl Desk {
+    pub fn new(plan: &Plan) -> Desk {
+        let dir = tempfile::Builder::new().prefix("desk").tempdir_in("/tmp").unwrap();
+        let desk = Desk { process: Mutex::new(None), log: Arc::default(), dir };
+        desk.write("desk.key.asc", &keys().desk_secret);
+        for ((_, public), name) in keys().coordinators.iter().zip(["ada.asc", "ben.asc"]) {
+            desk.write(name, public);
+        }
+        desk.rewrite(plan);
+        desk
+    }
+
+    /// Another configuration for the same state.
+    pub fn rewrite(&self, plan: &Plan) {
+        for (name, server) in [("imap", &plan.imap), ("smtp", &plan.smtp)] {
+            self.write(&format!("{name}.password"), server.password.unwrap_or("").as_bytes());
+        }
+        self.write("psirtd.toml", plan.toml().as_bytes());
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.dir().join(name), bytes).unwrap();
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir().join("psirtd.toml")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_psirtd"));
+        command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
+        command.env_remove("RUST_LOG").env_remove("JOURNAL_STREAM").env_remove("PSIRTD_CONFIG");
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn psirtd(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The same; returns exit code, standard output and standard error.
+    pub fn says(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.psirtd(arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Starts the daemon; returns when it answers questions.
+    #[track_caller]
+    pub fn start(&self) {
+        let mut child =
+            self.command(&["-v", "-v", "run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stderr, log) = (child.stderr.take().unwrap(), self.log.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                let mut log = log.lock().unwrap();
+                log.push_str(&String::from_utf8_lossy(&line));
+                log.push('\n');
+            }
+        });
+        *self.process.lock().unwrap() = Some(child);
+        // asking earlier would open the store itself, and lock the daemon out
+        let socket = control::socket(&self.state());
+        wait_until("the daemon answers", SOON, || UnixStream::connect(&socket).is_ok());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().expect("a running daemon").id()
+    }
+
+    /// SIGTERM; the daemon must end well.
+    #[track_caller]
+    pub fn stop(&self) {
+        let mut child = self.process.lock().unwrap().take().expect("a running daemon");
+        signal("TERM", child.id());
+        let ended = happens(SOON, || child.try_wait().unwrap().is_some());
+        let _ = child.kill();
+        assert!(ended, "psirtd did not end after SIGTERM");
+        assert!(child.wait().unwrap().success(), "psirtd ended badly");
+    }
+
+    /// What the daemon has logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    pub fn await_log(&self, text: &str) {
+        wait_until(&format!("the log has {text:?}"), SOON, || self.log().contains(text));
+    }
+
+    #[track_caller]
+    fn ask(&self, question: &Question) -> Value {
+        let answer = control::ask(&self.state(), question).expect("a running daemon");
+        answer.expect("an answer")
+    }
+
+    #[track_caller]
+    fn list(&self, question: &Question) -> Vec<Value> {
+        self.ask(question).as_array().unwrap().clone()
+    }
+
+    pub fn cases(&self) -> Vec<Value> {
+        self.list(&Question::Cases)
+    }
+
+    pub fn case(&self, id: &str) -> Value {
+        self.ask(&Question::Case(id.to_owned()))
+    }
+
+    pub fn outbox(&self) -> Vec<Value> {
+        self.list(&Question::Outbox)
+    }
+
+    /// Waits until there are so many cases; more are an error.
+    #[track_caller]
+    pub fn await_cases(&self, count: usize) {
+        wait_until(&format!("{count} cases"), SOON, || self.cases().len() >= count);
+        assert_eq!(self.cases().len(), count, "too many cases");
+    }
+
+    /// Waits until no letter is active.
+    #[track_caller]
+    pub fn await_letters(&self) {
+        wait_until("every letter was tried", SOON, || {
+            self.outbox().iter().all(|letter| letter["state"] != "active")
+        });
+    }
+
+    /// The one letter of that kind to that address.
+    #[track_caller]
+    pub fn letter(&self, kind: &str, to: &str) -> Value {
+        let mut letters = self.outbox();
+        letters.retain(|letter| letter["kind"] == kind && letter["to"] == to);
+        assert_eq!(letters.len(), 1, "one {kind} to {to}");
+        letters.remove(0)
+    }
+
+    /// Delivers a report and waits until it is a case and every acknowledgement has arrived: the desk is well.
+    #[track_caller]
+    pub fn serves(&self, imap: &Dovecot) {
+        let cases = self.cases().len();
+        imap.deliver(DESK, "INBOX", &report(RITA, "An ordinary report", "It crashes."));
+        self.await_cases(cases + 1);
+        self.await_letters();
+        let mut letters = self.outbox();
+        letters.retain(|letter| letter["kind"] == "acknowledgement" && letter["to"] == RITA);
+        assert!(letters.iter().all(|letter| letter["state"] == "sent"), "{letters:?}");
+        wait_until("Rita has them", SOON, || count(imap, RITA, "INBOX") >= letters.len());
+    }
+
+    /// The most memory the daemon has had, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let process = self.process.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(mut child) = process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- psirtd's log\n{}", self.log());
+        }
+    }
+}
+
+/// How many mails lie in a folder, without reading them.
+pub fn count(imap: &Dovecot, user: &str, folder: &str) -> usize {
+    let root = imap.mail_dir().join(user);
+    let maildir = if folder == "INBOX" { root } else { root.join(folder) };
+    let entries = ["new", "cur"].map(|part| fs::read_dir(maildir.join(part)).map_or(0, Iterator::count));
+    entries.iter().sum()
+}
+
+/// A new Message-ID.
+pub fn message_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("<report.{}@example.net>", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A plain report.
+pub fn report(from: &str, subject: &str, text: &str) -> Vec<u8> {
+    format!(
+        "Return-Path: <{from}>\r\nFrom: Rita <{from}>\r\nTo: {DESK}\r\nSubject: {subject}\r\n\
+         Date: Fri, 20 Nov 2026 15:00:00 +0000\r\nMessage-ID: {}\r\n\r\n{text}\r\n",
+        message_id()
+    )
+    .into_bytes()
+}
+
+/// A report in PGP/MIME, encrypted to the desk by GnuPG. `more` are further header lines.
+pub fn encrypted_report(gpg: &Gpg, from: &str, more: &str, text: &str) -> Vec<u8> {
+    let inner = format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n");
+    let ciphertext = String::from_utf8(gpg.encrypt(inner.as_bytes(), DESK)).unwrap().replace('\n', "\r\n");
+    format!(
+        "Return-Path: <{from}>\r\nFrom: Rita <{from}>\r\nTo: {DESK}\r\nSubject: ...\r\n\
+         Date: Fri, 20 Nov 2026 15:00:00 +0000\r\nMessage-ID: {}\r\n{more}MIME-Version: 1.0\r\n\
+         Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n\
+         --b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n\
+         --b\r\nContent-Type: application/octet-stream\r\n\r\n{ciphertext}\r\n--b--\r\n",
+        message_id()
+    )
+    .into_bytes()
+}
+
+/// The parts of a multipart mail, with CRLF, as they were signed.
+pub fn parts(mail: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8(mail.to_vec()).unwrap().replace("\r\n", "\n");
+    let (_, from_boundary) = text.split_once("boundary=\"").expect("a multipart mail");
+    let (boundary, body) = from_boundary.split_once('"').unwrap();
+    let delimiter = format!("\n--{boundary}");
+    let parts: Vec<&str> = body.split(&delimiter).collect();
+    assert!(parts.last().unwrap().starts_with("--"), "the mail has its end");
+    let inside = &parts[1..parts.len() - 1];
+    inside.iter().map(|part| part[1..].replace('\n', "\r\n").into_bytes()).collect()
+}
+
+/// Does this hold that text?
+pub fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
