@@ -54,6 +54,16 @@ pub(super) fn subject(parsed: &mail_parser::Message<'_>) -> Option<String> {
     parsed.subject().map(|subject| clean(subject).trim().to_owned()).filter(|subject| !subject.is_empty())
 }
 
+/// A MIME entity begins with its fields or with the empty line after none; anything else is bare text, which some programs
+/// encrypt as it is.
+pub(super) fn is_entity(parsed: &mail_parser::Message<'_>, raw: &[u8]) -> bool {
+    let known = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("content-") || matches!(name.as_str(), "mime-version" | "from" | "subject")
+    };
+    raw.starts_with(b"\n") || raw.starts_with(b"\r\n") || parsed.headers_raw().any(|(name, _)| known(name))
+}
+
 /// Makes text safe to show: no control characters but tab and line end, no bidirectional controls, CRLF as LF.
 pub fn clean(text: &str) -> String {
     text.chars()

@@ -135,6 +135,10 @@ impl Opening<'_> {
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
         };
+        if !header::is_entity(&parsed, raw) {
+            self.body.push(String::from_utf8_lossy(raw).into_owned());
+            return;
+        }
         let root = parsed.root_part();
         let protected = ["protected-headers", "hp"].iter().any(|name| mime::parameter(root, name).is_some());
         // what is neither encrypted nor signed is no better than the outer header

@@ -376,3 +376,13 @@ Not opened:  "
     assert!(!relay.contains("session tokens"));
     assert_eq!(letters[1].attachments().len(), 1);
 }
+
+/// Sam's program encrypts bare text, where a MIME entity should be: its first line is no header, and not lost.
+#[test]
+fn bare_text_is_encrypted() {
+    let desk = Desk::new();
+    let bare = "Note: the tokens are guessable.\n\nSteps: try the clock.\n";
+    desk.receives(&desk.encrypted_mail(SAM_OUTSIDE, bare));
+    let relay = desk.letters().remove(1).text();
+    assert!(relay.ends_with(&format!("the mail ----\n\n{bare}")), "{relay}");
+}
