@@ -1,1 +1,265 @@
-//! A canary in every report, and nowhere it must not be.
+//! Nothing that was encrypted is written anywhere in the clear: not on the disk, not in a log, not in a letter.
+//!
+//! A canary, a word that occurs nowhere else, is in the subject, the text, the attachments and their names. The real daemon
+//! takes it in, as a process of its own and with every log it can write. Then every byte it has left behind is searched,
+//! also as base64, quoted-printable and hexadecimal digits; and GnuPG shows that the canary did come through, to those who
+//! may read it.
+
+use crate::support::daemon::Daemon;
+use crate::support::desk::{Desk, Letter};
+use crate::support::wait_until;
+use psirtd::clock::Clock;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const CANARY: &str = "Zeisig-4711-Zitronengirlitz";
+const PSIRTD: &str = env!("CARGO_BIN_EXE_psirtd");
+
+/// What a mail looks like from outside, when nothing of it may be seen.
+fn outside(from: &str, number: usize) -> String {
+    let to = if number == 2 { "In-Reply-To: <mail-1@example.com>\n" } else { "" };
+    format!(
+        "From: {from}\nTo: security@example.org\nSubject: ...\n{to}Message-ID: <mail-{number}@example.com>"
+    )
+}
+
+const SAM: &str = "Sam Secret <sam@example.com>";
+const NORA: &str = "Nora Newcomer <nora@example.net>";
+
+/// What is encrypted: ordinary mails, and such as make the desk complain about what it finds.
+fn insides() -> Vec<String> {
+    let header = format!("protected-headers=\"v1\"; hp=\"cipher\"\nSubject: {CANARY}\nX-Canary: {CANARY}");
+    let text = format!("{CANARY} in the text. An attacker can crash it. Steps to reproduce: {CANARY}.\n");
+    let base64 = base64_of(&text).replace("\r\n", "\n");
+    let boundaries: String =
+        (0..120).map(|n| format!("Content-Type: multipart/mixed; boundary=\"{CANARY}{n}\"\n")).collect();
+    vec![
+        format!("Content-Type: text/plain; {header}\n\n{text}"),
+        // a follow-up of the first, with an attachment
+        format!(
+            "Content-Type: multipart/mixed; boundary=b; {header}\n\n--b\n\n{text}\n--b\n\
+             Content-Type: application/x-{CANARY}; name=\"{CANARY}.txt\"\n\
+             Content-Disposition: attachment; filename=\"../{CANARY}.txt\"\n\n{text}\n--b\n\
+             Content-Type: text/plain\nContent-Disposition: attachment; filename=\"=?utf-8?Q?{CANARY}=0D=0Ax?=\"\n\
+             Content-Transfer-Encoding: base64\n\n{base64}\n--b--\n"
+        ),
+        format!("Content-Type: text/html; {header}\n\n<title>{CANARY}</title><p>{text}</p>\n"),
+        // more boundaries than the desk takes apart
+        format!("{boundaries}\n{text}"),
+        // a signature that is none, a key that is none
+        format!(
+            "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b; {header}\n\n--b\n\n{text}\n\
+             --b\nContent-Type: application/pgp-signature\n\n-----BEGIN PGP SIGNATURE-----\n\n{CANARY}\n\
+             -----END PGP SIGNATURE-----\n--b--\n"
+        ),
+        format!(
+            "Content-Type: multipart/mixed; boundary=b; {header}\n\n--b\n\n{text}\n--b\n\
+             Content-Type: application/pgp-keys; name=\"{CANARY}.asc\"\n\n\
+             -----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{CANARY}\n-----END PGP PUBLIC KEY BLOCK-----\n--b--\n"
+        ),
+        // a mail in the mail, encrypted to nobody we know, and a list's mail
+        format!(
+            "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b; {header}\n\n--b\n\
+             Content-Type: application/pgp-encrypted\n\nVersion: 1\n--b\n\n-----BEGIN PGP MESSAGE-----\n\n{CANARY}\n\
+             -----END PGP MESSAGE-----\n--b--\n"
+        ),
+        format!("List-Id: <{CANARY}>\nAuto-Submitted: {CANARY}\nFrom: {CANARY}\nSubject: {CANARY}\n\n{text}"),
+        text,
+    ]
+}
+
+#[test]
+fn nothing_encrypted_is_left_in_the_clear() {
+    let desk = Desk::builder().start(&Clock::System.now().to_string()).otto_without_certificate().open();
+    let mut mails = Vec::new();
+    for (number, inside) in (1..).zip(insides()) {
+        mails.push(desk.encrypted_mail(&outside(SAM, number), &inside));
+        mails.push(desk.encrypted_mail(&outside(NORA, number + 100), &inside));
+    }
+    let inline = mails[0].clone();
+    let armor = &inline[inline.find("-----BEGIN PGP").unwrap()..inline.find("--pgp--").unwrap()];
+    mails.push(format!("{}\n\nBefore the block.\n\n{armor}\nAfter the block.\n", outside(SAM, 200)));
+
+    desk.steps_aside();
+    let (log, said) = run(&desk, "trace", &mails);
+    assert!(log.contains("letter sent") && log.contains("could not be sealed"), "{log}");
+
+    let found = places(desk.dir(), CANARY);
+    assert!(found.is_empty(), "{found:?}");
+    assert!(!shows(said.as_bytes(), CANARY), "{said}");
+
+    // it did come through
+    desk.set_clock(Clock::System.now());
+    desk.comes_back();
+    let letters = desk.letters();
+    let (relays, acknowledgements): (Vec<&Letter>, Vec<&Letter>) =
+        letters.iter().partition(|letter| letter.kind == "relay");
+    assert_eq!(relays.len(), mails.len(), "one for Ada each");
+    for relay in relays {
+        assert!(relay.encrypted && relay.to == "ada@example.org");
+        assert!(shows(relay.entity(), CANARY), "{}", relay.text());
+    }
+    assert!(acknowledgements.len() > mails.len() / 2, "{}", acknowledgements.len());
+    for acknowledgement in acknowledgements {
+        assert!(!shows(acknowledgement.entity(), CANARY), "{}", acknowledgement.text());
+    }
+}
+
+/// A report in the clear is kept as it came, and its case has its subject. No log says either, nor who wrote it, and the
+/// acknowledgement quotes none of it.
+#[test]
+fn a_plain_report_is_in_no_log() {
+    let (subject, text) = (format!("{CANARY}-subject"), format!("{CANARY}-text"));
+    let desk = Desk::builder().start(&Clock::System.now().to_string()).open();
+    let mail = |number: u32, more: &str| {
+        format!(
+            "From: Rita Reporter <rita@example.net>\nSubject: {subject} {number}\nMessage-ID: <r-{number}@example.net>\n{more}\
+             Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{text}\n--b\n\
+             Content-Type: application/pdf; name=\"{text}.pdf\"\nContent-Disposition: attachment\n\n{text}\n--b--\n"
+        )
+    };
+    let mails = [mail(1, ""), mail(2, "In-Reply-To: <r-1@example.net>\n"), mail(3, "")];
+    desk.steps_aside();
+    let (log, _) = run(&desk, "info", &mails);
+    assert!(log.contains("case opened") && log.contains("letter sent"), "{log}");
+    for secret in [CANARY, "rita@", "Rita", "ada@", "r-1@example.net"] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+
+    let mut kept: Vec<PathBuf> = places(desk.dir(), &text);
+    kept.retain(|place| !place.starts_with("inbox"));
+    assert_eq!(kept.len(), mails.len(), "{kept:?}");
+    assert!(kept.iter().all(|place| place.starts_with("state/mail")), "{kept:?}");
+    let mut named: Vec<PathBuf> = places(desk.dir(), &subject);
+    named.retain(|place| !place.starts_with("inbox") && !place.starts_with("state"));
+    assert!(named.is_empty(), "{named:?}");
+
+    desk.set_clock(Clock::System.now());
+    desk.comes_back();
+    let letters = desk.letters();
+    assert_eq!(letters.len(), 5, "two acknowledgements, three relays");
+    for letter in letters {
+        assert_eq!(shows(letter.entity(), CANARY), letter.kind == "relay", "{}", letter.text());
+    }
+}
+
+/// A search that finds nothing must be one that could.
+#[test]
+fn the_search_finds_the_canary_in_every_dress() {
+    let text = format!("before {CANARY} after");
+    let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let mut quoted = text.clone();
+    quoted.insert_str(15, "=\r\n");
+    let mut forms = vec![text.clone(), text.to_lowercase(), hex, quoted];
+    forms.extend((0..3).map(|shift| base64_of(&text[shift..])));
+    let long = base64_of(&format!("{}{text}", "x".repeat(50)));
+    assert!(long.contains("\r\n"), "a form that is broken into lines");
+    forms.push(long);
+    for form in forms {
+        assert!(shows(format!("header\n\n{form}\n").as_bytes(), CANARY), "{form}");
+    }
+    assert_eq!(base64_of("any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
+    assert!(!shows(b"before Zeisig-4712-Zitronengirlitz after", CANARY));
+}
+
+/// Runs the desk as `psirtd run` until all mails are recorded and no letter is under way; returns its log, and what its
+/// other commands say meanwhile.
+fn run(desk: &Desk, level: &str, mails: &[String]) -> (String, String) {
+    let config = desk.dir().join("psirtd.toml");
+    let log = desk.dir().join("log");
+    let rust_log = format!("RUST_LOG={level}");
+    let daemon =
+        Daemon::start(&["env", &rust_log, PSIRTD, "--config", config.to_str().unwrap(), "run"], &log);
+    let inbox = desk.dir().join("inbox");
+    wait_until("the inbox is there", Duration::from_secs(20), || inbox.join("new").exists());
+    for (number, mail) in mails.iter().enumerate() {
+        let name = format!("{number:03}");
+        fs::write(inbox.join("tmp").join(&name), mail.replace('\n', "\r\n")).unwrap();
+        fs::rename(inbox.join("tmp").join(&name), inbox.join("new").join(&name)).unwrap();
+    }
+    let ask = |arguments: &[&str]| {
+        let output = Command::new(PSIRTD).arg("--config").arg(&config).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    wait_until("all mails are recorded", Duration::from_secs(60), || {
+        fs::read_dir(inbox.join("cur")).unwrap().count() == mails.len()
+    });
+    wait_until("all letters are out", Duration::from_secs(60), || {
+        !ask(&["outbox", "--json"]).contains("\"active\"")
+    });
+    let mut said =
+        ask(&["outbox"]) + &ask(&["outbox", "--json"]) + &ask(&["cases", "--json"]) + &ask(&["cases"]);
+    let cases: serde_json::Value = serde_json::from_str(&ask(&["cases", "--json"])).unwrap();
+    for case in cases.as_array().unwrap() {
+        let id = case["id"].as_str().unwrap();
+        said += &(ask(&["case", id]) + &ask(&["case", id, "--json"]));
+    }
+    drop(daemon);
+    (fs::read_to_string(log).unwrap(), said)
+}
+
+/// The files below a folder that show a word, relative to it.
+fn places(folder: &Path, word: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                looked_at += 1;
+                let name = path.to_str().unwrap();
+                if shows(&fs::read(&path).unwrap(), word) || name.contains(word) {
+                    found.push(path.strip_prefix(folder).unwrap().to_owned());
+                }
+            }
+        }
+    }
+    assert!(looked_at > 10, "only {looked_at} files to search");
+    found
+}
+
+/// Does it hold the word, in whatever dress?
+fn shows(bytes: &[u8], word: &str) -> bool {
+    let lower = |text: &[u8]| text.to_ascii_lowercase();
+    let without_breaks: Vec<u8> = bytes.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+    let without_soft: Vec<u8> =
+        String::from_utf8_lossy(bytes).replace("=\r\n", "").replace("=\n", "").into_bytes();
+    let plain = lower(word.as_bytes());
+    let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let holds =
+        |haystack: &[u8], needle: &[u8]| haystack.windows(needle.len()).any(|window| window == needle);
+    holds(&lower(bytes), &plain)
+        || holds(&lower(&without_soft), &plain)
+        || holds(&lower(&without_breaks), hex.as_bytes())
+        || (0..3).any(|shift| {
+            // of the first and the last group, only the bits of the word itself are known
+            let encoded = base64_of(&format!("{}{word}", "x".repeat(shift)));
+            let start = [0, 2, 3][shift];
+            let certain = (shift + word.len()) * 8 / 6;
+            holds(&without_breaks, &encoded.replace("\r\n", "").as_bytes()[start..certain])
+        })
+}
+
+/// Base64 in lines of 76.
+fn base64_of(text: &str) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for group in text.as_bytes().chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            let known = digit <= group.len();
+            encoded.push(if known { char::from(DIGITS[bits >> (18 - 6 * digit) & 63]) } else { '=' });
+            if (encoded.len() + 2).is_multiple_of(78) {
+                encoded.push_str("\r\n");
+            }
+        }
+    }
+    encoded
+}

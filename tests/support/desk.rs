@@ -15,7 +15,7 @@
 //! What goes out is read by GnuPG, never by psirtd: it holds everybody's secret key but the desk's.
 
 use super::gpg::Gpg;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
@@ -77,7 +77,8 @@ impl Builder {
         for folder in ["people", "reporters"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        let born: Timestamp = "2026-10-20T12:00:00Z".parse().unwrap();
+        let start: Timestamp = self.start.parse().unwrap();
+        let born = start - SignedDuration::from_hours(31 * 24);
         for mailbox in PEOPLE {
             let (name, address) = mailbox.trim_end_matches('>').split_once(" <").unwrap();
             let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
@@ -114,7 +115,7 @@ impl Builder {
                 .enable_all()
                 .build()
                 .unwrap(),
-            clock: Clock::manual(self.start.parse().unwrap()),
+            clock: Clock::manual(start),
             gpg,
             people,
             setup: RefCell::new(self),
@@ -192,6 +193,11 @@ impl Letter {
         mail.body_text(0).unwrap().replace("\r\n", "\n")
     }
 
+    /// What is signed, byte for byte.
+    pub fn entity(&self) -> &[u8] {
+        self.entity.as_bytes()
+    }
+
     /// Decoded names and bytes of all attachments.
     pub fn attachments(&self) -> Vec<(String, Vec<u8>)> {
         use mail_parser::MimeHeaders;
@@ -246,8 +252,18 @@ impl Desk {
 
     /// Ends the daemon and starts it anew on the same state, with the configuration read again.
     pub fn restarts(&self) {
+        self.steps_aside();
+        self.comes_back();
+    }
+
+    /// Ends the daemon, so that another process can run the desk.
+    pub fn steps_aside(&self) {
         let house = self.house.take().unwrap();
         self.runtime.block_on(house.daemon.close()).unwrap();
+    }
+
+    /// After `steps_aside`.
+    pub fn comes_back(&self) {
         self.starts();
         self.settle();
     }
@@ -283,8 +299,12 @@ impl Desk {
 
     /// Turns the clock, and sends what became due.
     pub fn clock_to(&self, at: &str) {
-        self.clock.set(at.parse().unwrap());
+        self.set_clock(at.parse().unwrap());
         self.settle();
+    }
+
+    pub fn set_clock(&self, at: Timestamp) {
+        self.clock.set(at);
     }
 
     pub fn now(&self) -> Timestamp {
