@@ -384,5 +384,5 @@ fn bare_text_is_encrypted() {
     let bare = "Note: the tokens are guessable.\n\nSteps: try the clock.\n";
     desk.receives(&desk.encrypted_mail(SAM_OUTSIDE, bare));
     let relay = desk.letters().remove(1).text();
-    assert!(relay.ends_with(&format!("the mail ----\n\n{bare}")), "{relay}");
+    assert!(relay.trim_end().ends_with(&format!("------\n\n{}", bare.trim_end())), "{relay}");
 }
