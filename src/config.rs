@@ -10,16 +10,16 @@
 //!   the configuration itself; no error message holds one.
 //! * Without TLS only loopback addresses are accepted.
 
+mod doors;
 mod section;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::config::section::{Found, Problems, Section};
+use crate::config::section::{Problems, Section};
 use crate::domain::calendar::{Calendar, Term};
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
@@ -27,7 +27,6 @@ use crate::domain::policy::{Person, Policy, Role};
 use crate::keyring::{self, Keyring};
 use crate::seal::Letterhead;
 use crate::seal::template::Templates;
-use crate::tls::{self, Tls};
 use crate::{inbox, outbox};
 
 /// Certificates and the desk's key are warned of when they expire within this.
@@ -337,159 +336,6 @@ impl Reading<'_> {
         })
     }
 
-    fn inbox(&mut self, root: &Section<'_>) -> Option<inbox::Settings> {
-        let Some(section) = root.section("inbox") else {
-            root.missing("inbox", "[inbox.imap]");
-            return None;
-        };
-        let max_size = match section.text("max_size") {
-            Some(size) => size.and_then(section.problems(), |text| megabytes(&text)),
-            None => Some(50 << 20),
-        };
-        let (imap, maildir) = (section.section("imap"), section.section("maildir"));
-        let door = match (imap, maildir) {
-            (Some(imap), None) => self.imap(imap).map(inbox::Door::Imap),
-            (None, Some(maildir)) => {
-                self.maildir(maildir).map(|path| inbox::Door::Maildir(inbox::maildir::Settings { path }))
-            }
-            (None, None) => {
-                section.missing("imap", "[inbox.imap]");
-                None
-            }
-            (Some(imap), Some(maildir)) => {
-                section.wrong("imap", "give either [inbox.imap] or [inbox.maildir], not both");
-                drop((self.imap(imap), self.maildir(maildir)));
-                None
-            }
-        };
-        section.finish();
-        Some(inbox::Settings { door: door?, max_size: max_size? })
-    }
-
-    fn outbox(&mut self, root: &Section<'_>) -> Option<outbox::Settings> {
-        let Some(section) = root.section("outbox") else {
-            root.missing("outbox", "[outbox.smtp]");
-            return None;
-        };
-        let (smtp, maildir) = (section.section("smtp"), section.section("maildir"));
-        let settings = match (smtp, maildir) {
-            (Some(smtp), None) => self.smtp(smtp).map(outbox::Settings::Smtp),
-            (None, Some(maildir)) => self
-                .maildir(maildir)
-                .map(|path| outbox::Settings::Maildir(outbox::maildir::Settings { path })),
-            (None, None) => {
-                section.missing("smtp", "[outbox.smtp]");
-                None
-            }
-            (Some(smtp), Some(maildir)) => {
-                section.wrong("smtp", "give either [outbox.smtp] or [outbox.maildir], not both");
-                drop((self.smtp(smtp), self.maildir(maildir)));
-                None
-            }
-        };
-        section.finish();
-        settings
-    }
-
-    fn imap(&mut self, section: Section<'_>) -> Option<inbox::imap::Settings> {
-        let server = self.server(&section, 993, 143);
-        let problems = section.problems();
-        let mut folders: Vec<String> =
-            section.texts("folders").into_iter().map(|folder| folder.value).collect();
-        if folders.is_empty() {
-            folders.push("INBOX".to_owned());
-        }
-        let processed = section.text("processed").and_then(|found| {
-            found.and_then(problems, |name| {
-                if folders.contains(&name) {
-                    Err("it is one of the folders that mail is read from")
-                } else {
-                    Ok(name)
-                }
-            })
-        });
-        let poll = match section.text("poll") {
-            Some(poll) => poll.and_then(problems, |text| duration(&text)),
-            None => Some(Duration::from_secs(60)),
-        };
-        if !section.has("user") && !section.has("password") {
-            section.missing("user", "user = \"security@example.org\"");
-        }
-        section.finish();
-        let Server { host, port, tls, authorities, login } = server?;
-        let (user, password) = login?;
-        Some(inbox::imap::Settings {
-            host,
-            port,
-            tls,
-            authorities,
-            user,
-            password,
-            folders,
-            processed,
-            poll: poll?,
-        })
-    }
-
-    fn smtp(&mut self, section: Section<'_>) -> Option<outbox::smtp::Settings> {
-        let server = self.server(&section, 465, 587);
-        section.finish();
-        let Server { host, port, tls, authorities, login } = server?;
-        Some(outbox::smtp::Settings { host, port, tls, authorities, login })
-    }
-
-    fn maildir(&mut self, section: Section<'_>) -> Option<PathBuf> {
-        let path = section.text("path").map(|path| self.path(&path.value));
-        if path.is_none() {
-            section.missing("path", "path = \"/var/mail/security\"");
-        }
-        section.finish();
-        path
-    }
-
-    /// Host, port, TLS and login, which both doors to servers have.
-    fn server(&mut self, section: &Section<'_>, implicit_port: u64, other_port: u64) -> Option<Server> {
-        let problems = section.problems();
-        let host = section.text("host");
-        if host.is_none() {
-            section.missing("host", "host = \"mail.example.org\"");
-        }
-        let host = host.map(|host| host.value);
-        let tls = match section.text("tls") {
-            Some(tls) => tls.and_then(problems, |word| match (word.as_str(), &host) {
-                ("implicit", _) => Ok(Tls::Implicit),
-                ("starttls", _) => Ok(Tls::StartTls),
-                ("none", Some(host)) if tls::is_loopback(host) => Ok(Tls::None),
-                ("none", _) => Err("“none” is for loopback addresses only: passwords and reports would cross the net in the clear".to_owned()),
-                (other, _) => Err(format!("“{other}” is not implicit, starttls or none")),
-            }),
-            None => Some(Tls::Implicit),
-        };
-        let default_port = Found {
-            value: if tls == Some(Tls::Implicit) { implicit_port } else { other_port },
-            place: 0,
-            key: section.key("port"),
-        };
-        let port = section.number("port").unwrap_or(default_port);
-        let port = port.and_then(problems, |port| u16::try_from(port).map_err(|_| "no port number"));
-        let authorities = match section.text("ca") {
-            Some(ca) => ca.and_then(problems, |file| {
-                let path = self.path(&file);
-                tls::authorities(&read(&path)?).map_err(|error| format!("{}: {error}", path.display()))
-            }),
-            None => Some(Vec::new()),
-        };
-        let user = section.text("user").map(|user| user.value);
-        let password = self.secret(section, "password");
-        // half a login would be none at all
-        if section.has("user") != section.has("password") {
-            let key = if section.has("user") { "password" } else { "user" };
-            section.wrong(key, "missing; a login has user and password");
-        }
-        let login = user.zip(password);
-        Some(Server { host: host?, port: port?, tls: tls?, authorities: authorities?, login })
-    }
-
     fn address(&self, section: &Section<'_>, key: &str, needed: bool) -> Option<String> {
         match section.text(key) {
             Some(address) => address.and_then(section.problems(), |text| {
@@ -504,43 +350,9 @@ impl Reading<'_> {
         }
     }
 
-    /// `{ credential = NAME }`, `{ file = PATH }` or `{ env = NAME }`.
-    fn secret(&self, section: &Section<'_>, key: &str) -> Option<Zeroizing<String>> {
-        let source = section.section(key)?;
-        let problems = source.problems();
-        let (credential, file, env) = (source.text("credential"), source.text("file"), source.text("env"));
-        let secret = match (credential, file, env) {
-            (Some(credential), None, None) => credential.and_then(problems, |name| {
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(
-                    "systemd passes no credentials here; use { file = PATH } when you run psirtd by hand",
-                )?;
-                secret_file(&PathBuf::from(folder).join(name))
-            }),
-            (None, Some(file), None) => file.and_then(problems, |file| secret_file(&self.path(&file))),
-            (None, None, Some(env)) => env.and_then(problems, |name| {
-                std::env::var(&name).map(Zeroizing::new).map_err(|_| format!("the environment has no {name}"))
-            }),
-            _ => {
-                section.wrong(key, "give exactly one of credential, file, env");
-                None
-            }
-        };
-        source.finish();
-        secret
-    }
-
     fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
-}
-
-/// What both doors to servers have.
-struct Server {
-    host: String,
-    port: u16,
-    tls: Tls,
-    authorities: Vec<rustls::pki_types::CertificateDer<'static>>,
-    login: Option<(String, Zeroizing<String>)>,
 }
 
 fn case_prefix(prefix: String) -> Result<String, String> {
@@ -553,27 +365,6 @@ fn case_prefix(prefix: String) -> Result<String, String> {
     } else {
         Err(format!("“{prefix}”: up to 20 of A-Z, 0-9 and -, beginning with a letter"))
     }
-}
-
-fn megabytes(text: &str) -> Result<u64, String> {
-    let number = text.strip_suffix("MB").or_else(|| text.strip_suffix("MiB")).map(str::trim);
-    let number =
-        number.and_then(|number| number.parse::<u64>().ok()).filter(|number| (1..=512).contains(number));
-    number.map(|number| number << 20).ok_or_else(|| format!("“{text}”: write “50 MB”; between 1 and 512"))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: Result<SignedDuration, _> = text.parse();
-    let duration = duration.ok().and_then(|duration| Duration::try_from(duration).ok());
-    let reasonable =
-        duration.filter(|duration| (Duration::from_secs(1)..=Duration::from_secs(1740)).contains(duration));
-    reasonable.ok_or_else(|| format!("“{text}”: write “60s” or “5m”; between 1s and 29m"))
-}
-
-fn secret_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = Zeroizing::new(read(path)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{}: not UTF-8", path.display()))?;
-    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
