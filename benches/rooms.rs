@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use openpgp::cert::CipherSuite;
 use openpgp::parse::Parse;
 use openpgp::parse::stream::{DecryptionHelper, DecryptorBuilder, MessageStructure, VerificationHelper};
@@ -19,7 +18,6 @@ use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message as Outgoing, Signer};
 use openpgp::{Cert, KeyHandle};
 use psirtd::clock::Clock;
-use psirtd::domain::calendar::{Calendar, Term};
 use psirtd::domain::decide::{Decision, Facts, Input, decide};
 use psirtd::domain::letter::{Letter, LetterKind};
 use psirtd::domain::message::{Mailbox, Message};
@@ -52,19 +50,8 @@ fn now() -> Timestamp {
 
 fn policy() -> Policy {
     let ada = Mailbox { name: Some("Ada".to_owned()), address: "ada@example.org".to_owned() };
-    Policy {
-        desk: Mailbox::bare("security@example.org"),
-        case_prefix: "EX".to_owned(),
-        calendar: Calendar { zone: TimeZone::get("America/Los_Angeles").unwrap(), holidays: Vec::new() },
-        first_response: Term::BusinessDays(3),
-        plan: Term::BusinessDays(3),
-        disclosure: Term::BusinessDays(14),
-        supported: Vec::new(),
-        public_tracker: None,
-        process: None,
-        people: vec![Person { mailbox: ada, roles: vec![Role::Coordinator] }],
-        distributors: None,
-    }
+    let people = vec![Person { mailbox: ada, roles: vec![Role::Coordinator] }];
+    Policy { people, ..Policy::new(Mailbox::bare("security@example.org")) }
 }
 
 impl Desk {

@@ -158,7 +158,7 @@ impl Reading<'_> {
         let address = self.address(&desk, "address", true);
         let case_prefix = match desk.text("case_prefix") {
             Some(prefix) => prefix.and_then(problems, case_prefix),
-            None => Some("SEC".to_owned()),
+            None => Some(Policy::new(Mailbox::bare("")).case_prefix),
         };
         let zone = match desk.text("time_zone") {
             Some(zone) => zone.and_then(problems, |name| {
@@ -295,15 +295,18 @@ impl Reading<'_> {
         people: Vec<Person>,
         distributors: Option<String>,
     ) -> Option<Policy> {
-        let term = |key: &str, default: u32| match section
+        // the defaults do not depend on whose desk it is, which may be what is wrong
+        let standard = Policy::new(Mailbox::bare(""));
+        let term = |key: &str, default: Term| match section
             .as_ref()
             .and_then(|section| Some((section.text(key)?, section)))
         {
             Some((term, section)) => term.and_then(section.problems(), |text| text.parse::<Term>()),
-            None => Some(Term::BusinessDays(default)),
+            None => Some(default),
         };
-        let (first_response, plan, disclosure) =
-            (term("first_response", 3), term("plan", 3), term("disclosure", 14));
+        let first_response = term("first_response", standard.first_response);
+        let plan = term("plan", standard.plan);
+        let disclosure = term("disclosure", standard.disclosure);
         let text =
             |key: &str| section.as_ref().and_then(|section| section.text(key)).map(|found| found.value);
         let (public_tracker, process) = (text("public_tracker"), text("process"));

@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::{Failure, Global, print};
 use crate::config::Config;
 use crate::control::bracketed;
-use crate::domain::calendar::{Calendar, Term};
 use crate::domain::decide::{Facts, Input, decide};
 use crate::domain::intake::judge;
 use crate::domain::letter::Protection;
@@ -73,19 +71,7 @@ fn desk(global: &Global, now: Timestamp) -> Result<(Policy, Keyring), Failure> {
         let config = Config::load(&global.config, now)?;
         return Ok((config.policy, config.keyring));
     }
-    let policy = Policy {
-        desk: Mailbox::bare("security@localhost"),
-        case_prefix: "SEC".to_owned(),
-        calendar: Calendar { zone: TimeZone::UTC, holidays: Vec::new() },
-        first_response: Term::BusinessDays(3),
-        plan: Term::BusinessDays(3),
-        disclosure: Term::BusinessDays(14),
-        supported: Vec::new(),
-        public_tracker: None,
-        process: None,
-        people: Vec::new(),
-        distributors: None,
-    };
+    let policy = Policy::new(Mailbox::bare("security@localhost"));
     Ok((policy, Keyring::new()))
 }
 

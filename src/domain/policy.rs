@@ -1,6 +1,7 @@
 //! The written process as values: every number and name of it is configuration, every shape is code.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
@@ -34,6 +35,23 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A desk with the terms of the example process, in UTC, and nobody behind it.
+    pub fn new(desk: Mailbox) -> Self {
+        Self {
+            desk,
+            case_prefix: "SEC".to_owned(),
+            calendar: Calendar { zone: TimeZone::UTC, holidays: Vec::new() },
+            first_response: Term::BusinessDays(3),
+            plan: Term::BusinessDays(3),
+            disclosure: Term::BusinessDays(14),
+            supported: Vec::new(),
+            public_tracker: None,
+            process: None,
+            people: Vec::new(),
+            distributors: None,
+        }
+    }
+
     /// Who gets every report at once (P-2).
     pub fn coordinators(&self) -> impl Iterator<Item = &Person> {
         self.people.iter().filter(|person| person.roles.contains(&Role::Coordinator))

@@ -89,7 +89,6 @@ pub(crate) mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::domain::calendar::{Calendar, Term};
     use crate::domain::message::Mailbox;
     use crate::domain::policy::{Person, Role};
 
@@ -102,21 +101,13 @@ pub(crate) mod tests {
             },
             roles: vec![role],
         };
-        Policy {
-            desk: Mailbox {
-                name: Some("Example Project Security".to_owned()),
-                address: "security@example.org".to_owned(),
-            },
-            case_prefix: "EX".to_owned(),
-            calendar: Calendar { zone: TimeZone::get("America/Los_Angeles").unwrap(), holidays: Vec::new() },
-            first_response: Term::BusinessDays(3),
-            plan: Term::BusinessDays(3),
-            disclosure: Term::BusinessDays(14),
-            supported: Vec::new(),
-            public_tracker: None,
-            process: None,
-            people: vec![person("Ada", Role::Coordinator), person("Max", Role::Maintainer)],
-            distributors: None,
-        }
+        let mut policy = Policy::new(Mailbox {
+            name: Some("Example Project Security".to_owned()),
+            address: "security@example.org".to_owned(),
+        });
+        policy.case_prefix = "EX".to_owned();
+        policy.calendar.zone = TimeZone::get("America/Los_Angeles").unwrap();
+        policy.people = vec![person("Ada", Role::Coordinator), person("Max", Role::Maintainer)];
+        policy
     }
 }
