@@ -51,6 +51,15 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// What can be known of a desk without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// The state directory.
+    pub state: PathBuf,
+    /// The file of the desk's key.
+    pub key: PathBuf,
+}
+
 /// Why there is no desk: one line an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -59,13 +68,36 @@ pub struct ConfigError(pub Vec<String>);
 impl Config {
     /// Reads a configuration and everything it names. `now` decides whether keys are valid.
     pub fn load(path: &Path, now: Timestamp) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError(vec![format!(
-                "{}: {error}; “psirtd init --dir DIR” makes a new desk",
-                path.display()
-            )])
-        })?;
+        let text = text_of(path)?;
         Self::parse(&text, path, now)
+    }
+
+    /// Reads as much as it takes to find the running daemon and the desk's public key: no secret is needed for that, and an
+    /// operator's shell has none of systemd's credentials.
+    pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
+        let text = text_of(path)?;
+        let problems = Problems::new(path, &text);
+        let (table, errors) = toml::de::DeTable::parse_recoverable(&text);
+        for error in &errors {
+            problems.at(error.span().map_or(0, |span| span.start), "", error.message());
+        }
+        let root = Section::root(&table, &problems);
+        let desk = root.section("desk");
+        let here = path.parent().unwrap_or(Path::new(""));
+        let named =
+            |key: &str| desk.as_ref().and_then(|desk| desk.text(key)).map(|found| here.join(found.value));
+        let (state, key) = (named("state"), named("key"));
+        for (key, found) in [("state", &state), ("key", &key)] {
+            if found.is_none() {
+                root.missing(&format!("desk.{key}"), &format!("{key} = \"…\" under [desk]"));
+            }
+        }
+        let errors = problems.into_lines();
+        state
+            .zip(key)
+            .filter(|_| errors.is_empty())
+            .map(|(state, key)| Glance { state, key })
+            .ok_or(ConfigError(errors))
     }
 
     fn parse(text: &str, path: &Path, now: Timestamp) -> Result<Self, ConfigError> {
@@ -87,6 +119,12 @@ impl Config {
             _ => Err(ConfigError(errors)),
         }
     }
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        ConfigError(vec![format!("{}: {error}; “psirtd init --dir DIR” makes a new desk", path.display())])
+    })
 }
 
 /// The reading of one file.

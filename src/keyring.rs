@@ -151,9 +151,7 @@ impl Keyring {
 
     /// When the desk's key expires, if it does.
     pub fn desk_expires(&self, now: Timestamp) -> Option<Timestamp> {
-        let policy = policy(now);
-        let valid = self.desk()?.with_policy(&policy, system_time(now)).ok()?;
-        valid.primary_key().key_expiration_time().and_then(timestamp)
+        expires(self.desk()?, now)
     }
 
     /// The desk's public key, armored.
@@ -195,6 +193,13 @@ pub fn encryption_keys<'a>(
     let valid = valid(cert, policy, now)?;
     let keys: Vec<_> = valid.keys().supported().alive().revoked(false).for_transport_encryption().collect();
     if keys.is_empty() { Err("it has no valid encryption key".to_owned()) } else { Ok(keys) }
+}
+
+/// When a certificate expires, if it does.
+pub fn expires(cert: &Cert, now: Timestamp) -> Option<Timestamp> {
+    let policy = policy(now);
+    let valid = cert.with_policy(&policy, system_time(now)).ok()?;
+    valid.primary_key().key_expiration_time().and_then(timestamp)
 }
 
 /// Sequoia's standard policy as of a time.

@@ -383,6 +383,39 @@ fn without_a_daemon_the_store_is_opened_by_the_command() {
     assert!(out(&verified).contains("0 records, chain intact"), "{}{}", out(&verified), err(&verified));
 }
 
+/// An operator's shell has none of systemd's credentials: what needs no secret works without them.
+#[test]
+fn the_operator_needs_no_secrets_while_the_daemon_runs() {
+    let protected = MAILDIR_DESK
+        .replace("state = \"state\"", "state = \"state\"\npassphrase = { credential = \"desk-key\" }");
+    let dir = desk(&protected);
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["--config", "psirtd.toml"];
+        all.extend(arguments);
+        psirtd(dir.path(), &all)
+    };
+    let child = Command::new(PROGRAM)
+        .args(["--config", "psirtd.toml", "run"])
+        .current_dir(dir.path())
+        .env("CREDENTIALS_DIRECTORY", dir.path().join("credentials"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Running(child);
+    wait_until("the daemon listens", Duration::from_secs(10), || {
+        dir.path().join("state/control.sock").exists()
+    });
+    for command in [&["cases"][..], &["outbox"], &["journal", "verify"], &["key", "show"], &["key", "export"]]
+    {
+        let output = run(command);
+        assert!(output.status.success(), "{command:?}: {}", err(&output));
+    }
+    drop(daemon);
+    let offline = run(&["cases"]);
+    assert_eq!(offline.status.code(), Some(2));
+    assert!(err(&offline).contains("systemd passes no credentials here"), "{}", err(&offline));
+}
+
 #[test]
 fn explain_reads_standard_input_and_goes_on_after_a_missing_file() {
     use std::io::Write;

@@ -208,8 +208,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 show::done(&cli.global.ask(Question::Release(id), clock)?, json)
             }
         },
-        Command::Journal { command } => show::journal(&cli.global.load(&clock)?.state, command, json),
-        Command::Key { command } => show::key(&cli.global.load(&clock)?, command, json, clock.now()),
+        Command::Journal { command } => {
+            show::journal(&Config::glance(&cli.global.config)?.state, command, json)
+        }
+        Command::Key { command } => {
+            show::key(&Config::glance(&cli.global.config)?.key, command, json, clock.now())
+        }
     }
 }
 
@@ -220,10 +224,11 @@ impl Global {
 
     /// Asks the running daemon, or opens the store when none runs.
     fn ask(&self, question: Question, clock: Clock) -> Result<serde_json::Value, Failure> {
-        let config = self.load(&clock)?;
-        if let Some(answer) = control::ask(&config.state, &question) {
+        let state = Config::glance(&self.config)?.state;
+        if let Some(answer) = control::ask(&state, &question) {
             return answer.map_err(Failure::Failed);
         }
+        let config = self.load(&clock)?;
         let now = clock.now();
         runtime()?.block_on(async {
             let daemon = Daemon::open(config, clock).map_err(Failure::because)?;

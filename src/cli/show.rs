@@ -6,9 +6,9 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::cli::{Failure, JournalCommand, KeyCommand, print};
-use crate::config::Config;
 use crate::domain::event::What;
 use crate::keyring;
 use crate::store;
@@ -222,24 +222,26 @@ fn unreadable(record: &Record, mails: &MailFiles, letters: &MailFiles) -> Vec<St
     errors
 }
 
-/// `psirtd key show|export`
-pub(super) fn key(config: &Config, command: KeyCommand, json: bool, now: Timestamp) -> Result<(), Failure> {
-    let armored = config.keyring.desk_armored().map_err(Failure::because)?;
-    let Some(desk) = config.keyring.desk() else {
-        return Err(Failure::Failed("there is no desk key".to_owned()));
+/// `psirtd key show|export`: the public part, which needs no passphrase.
+pub(super) fn key(file: &Path, command: KeyCommand, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
+    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| named(&error))?);
+    let certs = keyring::certificates(&bytes).map_err(|error| named(&error))?;
+    let Some(desk) = certs.into_iter().next().map(|cert| cert.strip_secret_key_material()) else {
+        return Err(named(&"there is no key in it"));
     };
-    let expires = config.keyring.desk_expires(now);
     match command {
-        KeyCommand::Export if json => print(&json!({ "key": armored }).to_string()),
-        KeyCommand::Export => print(armored.trim_end()),
+        KeyCommand::Export => {
+            let armored = keyring::armored(&desk).map_err(Failure::because)?;
+            if json { print(&json!({ "key": armored }).to_string()) } else { print(armored.trim_end()) }
+        }
         KeyCommand::Show => {
             let fingerprint = desk.fingerprint().to_hex();
-            let addresses = keyring::user_addresses(desk);
+            let addresses = keyring::user_addresses(&desk);
+            let expires = keyring::expires(&desk, now);
             if json {
-                return print(
-                    &json!({ "fingerprint": fingerprint, "addresses": addresses, "expires": expires })
-                        .to_string(),
-                );
+                let shown = json!({ "fingerprint": fingerprint, "addresses": addresses, "expires": expires });
+                return print(&shown.to_string());
             }
             let expires =
                 expires.map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
