@@ -41,8 +41,17 @@ pub enum Settings {
 }
 
 enum Carrier {
-    Smtp(smtp::Submission),
+    Smtp(Box<smtp::Submission>),
     Maildir(maildir::Settings),
+}
+
+impl Carrier {
+    /// There is nothing to send for now.
+    async fn rest(&self) {
+        if let Self::Smtp(submission) = self {
+            submission.rest().await;
+        }
+    }
 }
 
 /// Sends letters until `stop` turns true; letters under way are finished. `desk` is the envelope's sender.
@@ -55,7 +64,7 @@ pub async fn run(
 ) {
     let carrier = match settings {
         Settings::Smtp(settings) => match smtp::Submission::new(&settings) {
-            Ok(submission) => Carrier::Smtp(submission),
+            Ok(submission) => Carrier::Smtp(Box::new(submission)),
             Err(error) => {
                 error!(%error, "outbox: cannot be opened");
                 return;
@@ -76,8 +85,8 @@ pub async fn run(
             let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
             tokio::select! {
                 () = pipeline.stirred() => {}
-                () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
-                () = stopped(&mut stop) => return,
+                () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => carrier.rest().await,
+                () = stopped(&mut stop) => break,
             }
             continue;
         }
@@ -91,6 +100,7 @@ pub async fn run(
             .take_while(|()| std::future::ready(true));
         attempts.collect::<Vec<()>>().await;
     }
+    carrier.rest().await;
 }
 
 async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: &Posting) -> Outcome {

@@ -1,35 +1,50 @@
-//! Submission over lettre: `send_raw`, one recipient a transaction, a few connections kept open.
+//! Submission over lettre: one recipient a transaction, a few connections kept open.
+//!
+//! lettre speaks SMTP; the sockets are psirtd's own, because two things cannot be told to lettre's: to send without delay,
+//! and to read nothing beyond the answer to STARTTLS.
 //!
 //! # Invariants
-//! * TLS as configured, never less; the server must prove its name.
+//! * TLS as configured, never less; the server must prove its name. What was sent in the clear is never taken for an answer
+//!   under TLS.
 //! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to refuses every letter,
 //!   and none is given up for that.
 //!
 //! # Standards
-//! RFC 5321 §4.2.1 (4yz, 5yz), RFC 6409, RFC 8314, RFC 4954.
+//! RFC 5321 §4.2.1 (4yz, 5yz), RFC 6409, RFC 8314, RFC 4954, RFC 3207 §6.
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use lettre::Address;
 use lettre::address::Envelope;
-use lettre::transport::smtp::PoolConfig;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls as LettreTls, TlsParameters};
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
+};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use rustls::pki_types::CertificateDer;
+use rustls::ClientConfig;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
-/// How long the server may take for one answer (RFC 5321 §4.5.3.2 allows ten minutes for the last).
+/// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
 const PATIENCE: Duration = Duration::from_secs(600);
-/// A kept connection that is not used is closed after this.
-const KEEP: Duration = Duration::from_secs(60);
-const CONNECTIONS: u32 = 4;
+/// A goodbye is not waited for longer than this.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How to reach the submission server.
 #[derive(Clone)]
@@ -55,26 +70,21 @@ impl fmt::Debug for Settings {
 
 /// A way to the submission server.
 pub(super) struct Submission {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    settings: Settings,
+    implicit: Arc<ClientConfig>,
+    start: TlsParameters,
+    /// Connections that wait for the next letter.
+    kept: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
 impl Submission {
     pub(super) fn new(settings: &Settings) -> Result<Self, String> {
-        let tls = match settings.tls {
-            Tls::None => LettreTls::None,
-            Tls::Implicit => LettreTls::Wrapper(parameters(settings)?),
-            Tls::StartTls => LettreTls::Required(parameters(settings)?),
-        };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
-            .port(settings.port)
-            .tls(tls)
-            .hello_name(ClientId::default())
-            .timeout(Some(PATIENCE))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS).idle_timeout(KEEP));
-        if let Some((user, password)) = &settings.login {
-            builder = builder.credentials(Credentials::new(user.clone(), password.to_string()));
-        }
-        Ok(Self { transport: builder.build() })
+        Ok(Self {
+            implicit: tls::client(&settings.authorities)?,
+            start: parameters(settings)?,
+            settings: settings.clone(),
+            kept: Mutex::default(),
+        })
     }
 
     /// One letter, one recipient, one transaction.
@@ -83,17 +93,76 @@ impl Submission {
             Ok(envelope) => envelope,
             Err(why) => return Outcome::Permanent(why),
         };
-        match self.transport.send_raw(&envelope, bytes).await {
-            Ok(response) => Outcome::Accepted(said(u16::from(response.code()), response.message())),
-            Err(error) if error.is_permanent() => {
-                let words = words(&error);
-                match self.transport.test_connection().await {
-                    Ok(true) => Outcome::Permanent(words),
-                    _ => Outcome::Transient(format!("the server takes no letters: {words}")),
-                }
+        match tokio::time::timeout(PATIENCE, self.transact(&envelope, bytes)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Transient(format!("no answer for {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    async fn transact(&self, envelope: &Envelope, bytes: &[u8]) -> Outcome {
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(why) => return Outcome::Transient(format!("the server takes no letters: {why}")),
+        };
+        match connection.send(envelope, bytes).await {
+            Ok(response) => {
+                self.kept.lock().await.push(connection);
+                Outcome::Accepted(said(u16::from(response.code()), response.message()))
             }
+            Err(error) if error.is_permanent() => Outcome::Permanent(words(&error)),
             Err(error) => Outcome::Transient(words(&error)),
         }
+    }
+
+    /// Closes the connections that are kept: there was nothing to send for a while.
+    pub(super) async fn rest(&self) {
+        for mut connection in std::mem::take(&mut *self.kept.lock().await) {
+            // a server that does not say goodbye is no problem
+            let _goodbye = tokio::time::timeout(GOODBYE, connection.quit()).await;
+        }
+    }
+
+    /// One that was kept and still lives, or a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, String> {
+        loop {
+            let kept = self.kept.lock().await.pop();
+            let Some(mut kept) = kept else { return self.connect().await };
+            if kept.test_connected().await {
+                return Ok(kept);
+            }
+        }
+    }
+
+    /// Connects, secures the connection, logs in.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+        let Settings { host, port, tls, login, .. } = &self.settings;
+        let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| said_plainly(&error))?;
+        // the end of a letter is a packet of its own: delayed, it would wait 40 ms for the server to confirm the one before
+        tcp.set_nodelay(true).map_err(|error| said_plainly(&error))?;
+        let wire = match tls {
+            Tls::None => Wire::Open(tcp),
+            Tls::StartTls => Wire::Careful { tcp, asked: false },
+            Tls::Implicit => {
+                let name = ServerName::try_from(host.clone()).map_err(|error| said_plainly(&error))?;
+                let secured = TlsConnector::from(Arc::clone(&self.implicit)).connect(name, tcp);
+                Wire::Secured(Box::new(secured.await.map_err(|error| said_plainly(&error))?))
+            }
+        };
+        let hello = ClientId::default();
+        let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello)
+            .await
+            .map_err(|error| words(&error))?;
+        if *tls == Tls::StartTls {
+            connection.starttls(self.start.clone(), &hello).await.map_err(|error| words(&error))?;
+        }
+        if let Some((user, password)) = login {
+            let credentials = Credentials::new(user.clone(), password.to_string());
+            if let Err(error) = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await {
+                connection.abort().await;
+                return Err(words(&error));
+            }
+        }
+        Ok(connection)
     }
 }
 
@@ -102,11 +171,101 @@ pub async fn try_login(settings: &Settings) -> Result<(), String> {
     const CHECK: Duration = Duration::from_secs(30);
     let submission = Submission::new(settings)?;
     let server = format!("{}:{}", settings.host, settings.port);
-    match tokio::time::timeout(CHECK, submission.transport.test_connection()).await {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err(format!("{server}: the server does not answer as it should")),
-        Ok(Err(error)) => Err(format!("{server}: {}", words(&error))),
+    match tokio::time::timeout(CHECK, submission.connect()).await {
+        Ok(Ok(mut connection)) => {
+            let _goodbye = tokio::time::timeout(GOODBYE, connection.quit()).await;
+            Ok(())
+        }
+        Ok(Err(why)) => Err(format!("{server}: {why}")),
         Err(_) => Err(format!("{server}: no answer for {} s", CHECK.as_secs())),
+    }
+}
+
+/// The way the bytes go.
+#[derive(Debug)]
+enum Wire {
+    /// In the clear for good, or under lettre's TLS.
+    Open(TcpStream),
+    /// Before STARTTLS is answered: handed out byte by byte, so that lettre keeps nothing of what stands behind the answer.
+    /// Whoever put it there meets the TLS handshake.
+    Careful {
+        tcp: TcpStream,
+        asked: bool,
+    },
+    Secured(Box<TlsStream<TcpStream>>),
+    /// Only while it changes.
+    Closed,
+}
+
+impl Wire {
+    fn tcp(&self) -> io::Result<&TcpStream> {
+        match self {
+            Self::Open(tcp) | Self::Careful { tcp, .. } => Ok(tcp),
+            Self::Secured(tls) => Ok(tls.get_ref().0),
+            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl AsyncTokioStream for Wire {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp()?.peer_addr()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let answered = match wire {
+            Self::Open(tcp) => return Pin::new(tcp).poll_read(context, buffer),
+            Self::Secured(tls) => return Pin::new(tls).poll_read(context, buffer),
+            Self::Closed => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Self::Careful { tcp, asked } => {
+                let mut byte = [0; 1];
+                let mut one = ReadBuf::new(&mut byte);
+                ready!(Pin::new(tcp).poll_read(context, &mut one))?;
+                buffer.put_slice(one.filled());
+                *asked && one.filled() == b"\n"
+            }
+        };
+        if answered && let Self::Careful { tcp, .. } = std::mem::replace(wire, Self::Closed) {
+            *wire = Self::Open(tcp);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Open(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Careful { tcp, asked } => {
+                *asked |= bytes.starts_with(b"STARTTLS");
+                Pin::new(tcp).poll_write(context, bytes)
+            }
+            Self::Secured(tls) => Pin::new(tls).poll_write(context, bytes),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Open(tcp) | Self::Careful { tcp, .. } => Pin::new(tcp).poll_flush(context),
+            Self::Secured(tls) => Pin::new(tls).poll_flush(context),
+            Self::Closed => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Open(tcp) | Self::Careful { tcp, .. } => Pin::new(tcp).poll_shutdown(context),
+            Self::Secured(tls) => Pin::new(tls).poll_shutdown(context),
+            Self::Closed => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -143,6 +302,10 @@ fn words(error: &lettre::transport::smtp::Error) -> String {
         None if error.source().is_some() => said_without_code(&format!("{error}")),
         None => said_without_code(&cause),
     }
+}
+
+fn said_plainly(error: &impl fmt::Display) -> String {
+    said_without_code(&error.to_string())
 }
 
 fn said_without_code(text: &str) -> String {

@@ -7,6 +7,8 @@ use crate::support::faulty::tag_of;
 use crate::support::postfix::Postfix;
 use crate::support::{free_port, wait_until};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -159,6 +161,46 @@ fn without_starttls_nothing_is_said_in_the_clear_to_smtp() {
     let said: Vec<String> = smtp.transcript().into_iter().filter(|line| line.contains(" C: ")).collect();
     assert!(said.iter().all(|line| line.contains("EHLO") || line.contains("QUIT")), "{said:?}");
     assert!(letters.lock().unwrap().is_empty());
+}
+
+/// Somebody on the way to that server, who puts lines of their own behind its answer to STARTTLS.
+fn smuggler(server: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = server.read(&mut buffer) {
+                let mut bytes = buffer[..length].to_vec();
+                if bytes.starts_with(b"220 2.0.0 Ready") {
+                    bytes.extend(b"250-smuggled\r\n250 AUTH MADE-UP\r\n");
+                }
+                let _ = client.write_all(&bytes);
+            }
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    });
+    port
+}
+
+/// Lines in the clear are not taken for answers under TLS (the EHLO after it would have been answered by the smuggler).
+#[test]
+fn answers_smuggled_in_behind_starttls_are_not_believed() {
+    let imap = Dovecot::start();
+    let smtp = Postfix::start(&imap, &USERS);
+    let mut plan = Plan::of(&imap, &smtp);
+    plan.smtp.port = smuggler(smtp.submission_port);
+    let desk = Desk::new(&plan);
+    let (code, said, _) = desk.says(&["check", "--online"]);
+    assert_eq!(code, 1);
+    // it is the handshake that meets them
+    assert!(said.contains("FAIL  outbox") && said.contains("corrupt message"), "{said}");
 }
 
 /// Whatever breaks the first connection: the second takes the mail in, once.
