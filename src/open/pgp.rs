@@ -181,6 +181,8 @@ fn problem(error: &openpgp::anyhow::Error) -> String {
         (Some(refusal), _) => refusal.to_string(),
         (None, Some(openpgp::Error::ManipulatedMessage)) => "integrity check failed".to_owned(),
         (None, Some(openpgp::Error::MissingSessionKey(_))) => Refusal::NoKey.to_string(),
+        // without integrity protection, with a broken cipher, or in GnuPG's own form that RFC 9580 does not know
+        (None, Some(openpgp::Error::PolicyViolation(..))) => format!("refused: {}", cause(error)),
         (None, _) => {
             let text = error.to_string();
             if text.contains("manipulated")
