@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::message::Message;
+use crate::domain::message::{Attachment, Message};
 
 /// The five things of P-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,7 +52,8 @@ impl Item {
                 "researcher",
                 "on behalf of",
                 "we are",
-                "team",
+                "team at",
+                "team of",
                 "university",
                 "gmbh",
                 "inc.",
@@ -152,12 +153,28 @@ pub fn missing(message: &Message) -> Vec<Item> {
 fn is_there(item: Item, message: &Message, text: &str) -> bool {
     let named =
         || message.author().is_some_and(|author| author.name.as_ref().is_some_and(|name| name.contains(' ')));
-    let attached = || !message.attachments.is_empty();
+    let attached = || message.attachments.iter().any(may_show_steps);
     match item {
         Item::Identity if named() => true,
         Item::Steps if attached() => true,
-        _ => item.signs().iter().any(|sign| text.contains(sign)),
+        _ => item.signs().iter().any(|sign| begins_a_word(text, sign)),
     }
+}
+
+/// "poc" is no sign in "epoch", nor "inc." in "async.".
+fn begins_a_word(text: &str, sign: &str) -> bool {
+    let inside = |at: usize| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        sign.starts_with(char::is_alphanumeric) && before.is_some_and(char::is_alphanumeric)
+    };
+    text.match_indices(sign).any(|(at, _)| !inside(at))
+}
+
+/// A file that somebody chose to send: not another form of the text, not a key or a signature that goes with every mail.
+fn may_show_steps(file: &Attachment) -> bool {
+    let of_the_text = matches!(file.name.as_deref(), Some("body.html" | "body.txt" | "encrypted.asc"));
+    let of_the_program = ["application/pgp-", "application/pkcs7-", "application/x-pkcs7-", "text/x-vcard"];
+    !of_the_text && !of_the_program.iter().any(|kind| file.media_type.starts_with(kind))
 }
 
 #[cfg(test)]
@@ -184,6 +201,31 @@ mod tests {
         let text = "I am Rita of Example University. Steps to reproduce: run the following. An unauthenticated attacker on \
                     the network can crash the parser. The library libfoo is used together with it.";
         assert_eq!(lacks(text), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_file_may_show_steps_but_a_key_does_not() {
+        let file = |name: &str, media_type: &str| Attachment {
+            name: Some(name.to_owned()),
+            media_type: media_type.to_owned(),
+            bytes: Vec::new(),
+        };
+        let lacks = |file| {
+            let message = Message { attachments: vec![file], ..Message::default() };
+            missing(&message).contains(&Item::Steps)
+        };
+        assert!(!lacks(file("poc.py", "text/x-python")));
+        assert!(lacks(file("body.html", "application/octet-stream")));
+        assert!(lacks(file("OpenPGP_0x1.asc", "application/pgp-keys")));
+        assert!(lacks(file("smime.p7s", "application/pkcs7-signature")));
+    }
+
+    /// Reports begin with "Dear team"; that is the desk, not the reporter.
+    #[test]
+    fn signs_are_words() {
+        assert_eq!(lacks("Dear team, in this epoch all blogs are async."), lacks(""));
+        assert!(!lacks("See the PoC.").contains(&"steps"));
+        assert!(!lacks("I work in the security team of Example").contains(&"identity"));
     }
 
     #[test]

@@ -77,6 +77,51 @@ pub(super) fn with_lines(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
 }
 
+/// The types whose bodies mail-parser takes apart by itself, each as deep as it goes: twenty thousand mails in each other end
+/// the process. So they are given to it under another name of the same length; `forwarded` opens what is in them, so deep
+/// and no deeper. The last two bytes of each name become "zz".
+const RECURSIVE: [&str; 3] = ["rfc822", "global", "digest"];
+
+/// The mail with every recursive type in a `Content-Type` renamed.
+pub(super) fn calmed(raw: &[u8]) -> Cow<'_, [u8]> {
+    let mut calm = Cow::Borrowed(raw);
+    let mut start = 0_usize;
+    let mut inside = false;
+    for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        let folded = inside && matches!(line.first(), Some(b' ' | b'\t'));
+        inside = folded || (line.contains(&b'-') && find_ignoring_case(line, b"content-type").is_some());
+        if inside {
+            for name in RECURSIVE {
+                rename(&mut calm, start, line, name.as_bytes());
+            }
+        }
+        start = start.saturating_add(line.len());
+    }
+    calm
+}
+
+fn rename(calm: &mut Cow<'_, [u8]>, start: usize, line: &[u8], name: &[u8]) {
+    let mut from = 0_usize;
+    while let Some(at) = line.get(from..).and_then(|rest| find_ignoring_case(rest, name)) {
+        from = from.saturating_add(at).saturating_add(name.len());
+        let end = start.saturating_add(from);
+        if let Some(last) = calm.to_mut().get_mut(end.saturating_sub(2)..end) {
+            last.fill(b'z');
+        }
+    }
+}
+
+/// Undoes what [`calmed`] did, in text that came out of the parser.
+fn restored(mut text: String) -> String {
+    for name in RECURSIVE.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
+        let renamed = format!("{}zz", name.get(..4).unwrap_or_default());
+        if text.contains(&renamed) {
+            text = text.replace(&renamed, &name);
+        }
+    }
+    text
+}
+
 /// An entity begins with a header field, or with the empty line of an empty header.
 pub(super) fn starts_with_header(raw: &[u8]) -> bool {
     let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
@@ -136,7 +181,7 @@ pub(super) fn media_type(part: &MessagePart<'_>) -> String {
         || "text/plain".to_owned(),
         |content_type| {
             let subtype = content_type.subtype().unwrap_or("plain");
-            format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase()
+            restored(format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase())
         },
     )
 }
@@ -154,8 +199,8 @@ pub(super) fn is_attachment(part: &MessagePart<'_>) -> bool {
 /// The readable text of a text part; of an HTML part, its text.
 pub(super) fn text_of(part: &MessagePart<'_>) -> Option<String> {
     match &part.body {
-        PartType::Text(text) => Some(text.to_string()),
-        PartType::Html(html) => Some(html_to_text(html)),
+        PartType::Text(text) => Some(restored(text.to_string())),
+        PartType::Html(html) => Some(restored(html_to_text(html))),
         _ => None,
     }
 }
@@ -163,9 +208,12 @@ pub(super) fn text_of(part: &MessagePart<'_>) -> Option<String> {
 /// The bytes of a leaf, transfer encoding undone, charset untouched.
 pub(super) fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
     match &part.body {
-        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => bytes.to_vec(),
         PartType::Multipart(_) => Vec::new(),
-        PartType::Message(_) | PartType::Text(_) | PartType::Html(_) => {
+        PartType::Binary(bytes) | PartType::InlineBinary(bytes) if part.encoding == Encoding::Base64 => {
+            bytes.to_vec()
+        }
+        // from the mail as it came, not as it was calmed
+        _ => {
             let body = body(part, raw);
             let decoded = match part.encoding {
                 Encoding::None => None,

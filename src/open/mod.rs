@@ -32,7 +32,8 @@ const MAX_TEXT: usize = 256 * 1024;
 
 /// Opens a mail as received.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new() };
+    let mut opening =
+        Opening { keyring, now, message: closed(raw), body: Vec::new(), budget: pgp::Budget::default() };
     if raw.trim_ascii().is_empty() {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
@@ -49,7 +50,8 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 
 /// What is known of a mail whose body was not fetched, from its header.
 pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(header), body: Vec::new() };
+    let mut opening =
+        Opening { keyring, now, message: closed(header), body: Vec::new(), budget: pgp::Budget::default() };
     opening.message.size = size;
     opening.message.not_fetched = true;
     opening.message.problem = Some(format!("not fetched: {size} bytes are more than the limit"));
@@ -78,6 +80,7 @@ struct Opening<'k> {
     message: Message,
     /// The pieces of readable text, in order.
     body: Vec<String>,
+    budget: pgp::Budget,
 }
 
 /// Where a part stands.
@@ -107,7 +110,8 @@ impl Opening<'_> {
     }
 
     fn mail(&mut self, raw: &[u8], place: Place) {
-        let Some(parsed) = mime::parser().parse(raw) else {
+        let calm = mime::calmed(raw);
+        let Some(parsed) = mime::parser().parse(&calm) else {
             self.message.problems.push("no header: all of it is taken for text".to_owned());
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
@@ -127,7 +131,8 @@ impl Opening<'_> {
     fn inner(&mut self, raw: &[u8], place: Place) {
         let limit = mime::beyond_limits(raw);
         let parse = limit.is_none() && mime::starts_with_header(raw);
-        let parsed = if parse { mime::parser().parse(raw) } else { None };
+        let calm = mime::calmed(raw);
+        let parsed = if parse { mime::parser().parse(&calm) } else { None };
         let Some(parsed) = parsed else {
             self.message
                 .problems

@@ -146,7 +146,7 @@ impl Opening<'_> {
 
     /// An OpenPGP message as a MIME part.
     fn encrypted(&mut self, ciphertext: &[u8], place: Place) {
-        match pgp::decrypt(ciphertext, self.keyring, self.now) {
+        match pgp::decrypt(ciphertext, self.keyring, self.now, &mut self.budget) {
             Ok(opened) => self.opened_entity(opened, place),
             Err(problem) => {
                 self.note_encryption(place);
@@ -196,17 +196,19 @@ impl Opening<'_> {
     fn inline(&mut self, piece: Piece, place: Place) {
         match piece {
             Piece::Text(text) => self.body.push(text.trim_end().to_owned()),
-            Piece::Message(block) => match pgp::decrypt(block.as_bytes(), self.keyring, self.now) {
-                Ok(opened) => {
-                    self.note_opened(&opened, place);
-                    self.signed(opened.verdict, place);
-                    self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
+            Piece::Message(block) => {
+                match pgp::decrypt(block.as_bytes(), self.keyring, self.now, &mut self.budget) {
+                    Ok(opened) => {
+                        self.note_opened(&opened, place);
+                        self.signed(opened.verdict, place);
+                        self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
+                    }
+                    Err(problem) => {
+                        self.note_encryption(place);
+                        self.not_opened(problem, block.as_bytes());
+                    }
                 }
-                Err(problem) => {
-                    self.note_encryption(place);
-                    self.not_opened(problem, block.as_bytes());
-                }
-            },
+            }
             Piece::Signed(block) => match pgp::verify_cleartext(block.as_bytes(), self.keyring, self.now) {
                 Ok(opened) => {
                     self.signed(opened.verdict, place);
@@ -236,7 +238,7 @@ impl Opening<'_> {
             self.message.offered_certs.push(bytes.clone());
         }
         if media_type == "message/rfc822" || mime::starts_with_mime_header(&bytes) {
-            self.forwarded(&bytes, place);
+            self.forwarded(&bytes, media_type == "message/rfc822", place);
         }
         if armor::is_message(&bytes) || encrypted_name(named.as_deref()).is_some() {
             self.encrypted_file(named, &media_type, bytes, place);
@@ -248,7 +250,7 @@ impl Opening<'_> {
     /// A file that is encrypted by itself. What comes out is a file again, or a whole entity when the frame around it was lost.
     fn encrypted_file(&mut self, named: Option<String>, media_type: &str, bytes: Vec<u8>, place: Place) {
         let place = place.inside(false);
-        match pgp::decrypt(&bytes, self.keyring, self.now) {
+        match pgp::decrypt(&bytes, self.keyring, self.now, &mut self.budget) {
             Ok(opened)
                 if opened.plaintext.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-")) =>
             {
@@ -260,10 +262,12 @@ impl Opening<'_> {
                 self.attach(name, "application/octet-stream", opened.plaintext);
             }
             Err(problem) => {
-                // a name proves nothing: what does not look like a message either is some other file
+                // a name proves nothing: what does not look like a message either may be some other file
                 if armor::is_message(&bytes) || !problem.starts_with("damaged") {
                     self.note_encryption(place);
                     self.message.problem.get_or_insert(problem);
+                } else {
+                    self.message.problems.push(format!("encrypted file: {problem}"));
                 }
                 self.attach(named, media_type, bytes);
             }
@@ -271,17 +275,26 @@ impl Opening<'_> {
     }
 
     /// A forwarded mail stays an attachment as it came, and can be read beside it. The original in a server's report is no
-    /// forwarded mail: somebody here wrote it.
-    fn forwarded(&mut self, bytes: &[u8], place: Place) {
+    /// forwarded mail: somebody here wrote it. What only looks like an entity (`meant` is false) is a file unless it is encrypted.
+    fn forwarded(&mut self, bytes: &[u8], meant: bool, place: Place) {
         let layers = place.layers.saturating_add(1);
         let returned = self.message.marks.report.is_some() || self.message.return_path == ReturnPath::Null;
         if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
-        let mut opening =
-            Opening { keyring: self.keyring, now: self.now, message: closed(bytes), body: Vec::new() };
+        let mut opening = Opening {
+            keyring: self.keyring,
+            now: self.now,
+            message: closed(bytes),
+            body: Vec::new(),
+            budget: self.budget,
+        };
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
+        self.budget = opening.budget;
         let inner = opening.finish();
+        if !meant && !inner.decrypted {
+            return;
+        }
         self.message.problems.extend(inner.problem.iter().map(|why| format!("forwarded mail: {why}")));
         self.body.push(format!("[forwarded mail: {}]", about(&inner)));
         self.body.push(inner.text);

@@ -7,7 +7,8 @@
 //! * No plaintext leaves before the integrity of the whole ciphertext is shown: everything is read to the end first, and an
 //!   error anywhere means nothing at all.
 //! * Passwords are never tried (a mail that wants one is not for the desk's key), encryption without integrity is refused.
-//! * The plaintext is bounded ([`MAX_PLAINTEXT`]), so is the number of recipients looked at ([`MAX_RECIPIENTS`]).
+//! * What one mail may cost is bounded: the plaintext ([`MAX_PLAINTEXT`]) and the number of OpenPGP messages
+//!   ([`MAX_MESSAGES`]) of all its parts together, and the recipients looked at in each ([`MAX_RECIPIENTS`]).
 //! * A signature is good only by a certificate held for the author's address. The *lack* of an error means nothing.
 //!
 //! # Standards
@@ -32,10 +33,25 @@ use sequoia_openpgp as openpgp;
 use crate::domain::message::{Mailbox, Signature, Verified};
 use crate::keyring::{self, Keyring};
 
-/// No more decrypted bytes than this are accepted of one message.
+/// No more decrypted bytes than this are accepted of one mail.
 const MAX_PLAINTEXT: u64 = 64 * 1024 * 1024;
+/// No more OpenPGP messages of one mail are opened than this.
+const MAX_MESSAGES: usize = 64;
 /// No more session-key packets than this are looked at.
 const MAX_RECIPIENTS: usize = 32;
+
+/// What opening one mail may still cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    messages: usize,
+    bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { messages: MAX_MESSAGES, bytes: MAX_PLAINTEXT }
+    }
+}
 
 /// What was inside.
 pub(super) struct Opened {
@@ -95,17 +111,29 @@ impl Verdict {
 
 /// Opens an OpenPGP message with any secret key of the keyring. The error is one line for the team; it must never reach the
 /// sender, who could learn from it.
-pub(super) fn decrypt(ciphertext: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
+pub(super) fn decrypt(
+    ciphertext: &[u8],
+    keyring: &Keyring,
+    now: Timestamp,
+    budget: &mut Budget,
+) -> Result<Opened, String> {
+    budget.messages = budget
+        .messages
+        .checked_sub(1)
+        .ok_or_else(|| format!("one of more than {MAX_MESSAGES} OpenPGP messages in one mail"))?;
     let policy = policy(now);
     let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
         builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| problem(&error))?;
     let mut plaintext = Vec::new();
-    let mut limited = (&mut decryptor).take(MAX_PLAINTEXT.saturating_add(1));
-    limited.read_to_end(&mut plaintext).map_err(|error| problem(&error.into()))?;
-    if u64::try_from(plaintext.len()).unwrap_or(u64::MAX) > MAX_PLAINTEXT {
-        return Err(format!("its plaintext is larger than {MAX_PLAINTEXT} bytes"));
+    let mut limited = (&mut decryptor).take(budget.bytes.saturating_add(1));
+    let read = limited.read_to_end(&mut plaintext);
+    let left = budget.bytes.checked_sub(u64::try_from(plaintext.len()).unwrap_or(u64::MAX));
+    budget.bytes = left.unwrap_or(0);
+    read.map_err(|error| problem(&error.into()))?;
+    if left.is_none() {
+        return Err(format!("more than {MAX_PLAINTEXT} bytes of plaintext in one mail"));
     }
     let helper = decryptor.into_helper();
     Ok(Opened { plaintext, encrypted: helper.opened, verdict: helper.verdict })
@@ -153,6 +181,8 @@ fn problem(error: &openpgp::anyhow::Error) -> String {
         (Some(refusal), _) => refusal.to_string(),
         (None, Some(openpgp::Error::ManipulatedMessage)) => "integrity check failed".to_owned(),
         (None, Some(openpgp::Error::MissingSessionKey(_))) => Refusal::NoKey.to_string(),
+        // without integrity protection, with a broken cipher, or in GnuPG's own form that RFC 9580 does not know
+        (None, Some(openpgp::Error::PolicyViolation(..))) => format!("refused: {}", cause(error)),
         (None, _) => {
             let text = error.to_string();
             if text.contains("manipulated")
