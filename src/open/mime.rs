@@ -122,13 +122,6 @@ fn restored(mut text: String) -> String {
     text
 }
 
-/// An entity begins with a header field, or with the empty line of an empty header.
-pub(super) fn starts_with_header(raw: &[u8]) -> bool {
-    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
-    let name: Vec<u8> = line.iter().copied().take_while(|byte| *byte != b':').collect();
-    line.is_empty() || (name.len() < line.len() && !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
-}
-
 /// Bytes that are an entity with a header of its own.
 pub(super) fn starts_with_mime_header(bytes: &[u8]) -> bool {
     [&b"content-"[..], b"mime-version:"]
@@ -269,16 +262,6 @@ mod tests {
     fn lines_of_an_old_mac() {
         assert_eq!(*with_lines(b"A: b\r\rc"), *b"A: b\n\nc");
         assert_eq!(*with_lines(b"A: b\r\n\r\nc\r"), *b"A: b\r\n\r\nc\r");
-    }
-
-    #[test]
-    fn bare_text_is_no_header() {
-        for header in [&b"Content-Type: x\n"[..], b"\ntext", b"", b"\r\n", b"A:\n"] {
-            assert!(starts_with_header(header), "{header:?}");
-        }
-        for text in [&b"CRLF file\n\n-- \n"[..], b"Hello there: this is text\n", b": x", b"text"] {
-            assert!(!starts_with_header(text), "{text:?}");
-        }
     }
 
     #[test]

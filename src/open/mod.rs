@@ -130,20 +130,15 @@ impl Opening<'_> {
     /// An entity that came out of an OpenPGP layer. Some programs encrypt bare text, without a header.
     fn inner(&mut self, raw: &[u8], place: Place) {
         let limit = mime::beyond_limits(raw);
-        let parse = limit.is_none() && mime::starts_with_header(raw);
         let calm = mime::calmed(raw);
-        let parsed = if parse { mime::parser().parse(&calm) } else { None };
-        let Some(parsed) = parsed else {
+        let parsed = if limit.is_none() { mime::parser().parse(&calm) } else { None };
+        let Some(parsed) = parsed.filter(|parsed| header::is_entity(parsed, raw)) else {
             self.message
                 .problems
                 .extend(limit.map(|limit| format!("decrypted part not taken apart: {limit}")));
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
         };
-        if !header::is_entity(&parsed, raw) {
-            self.body.push(String::from_utf8_lossy(raw).into_owned());
-            return;
-        }
         let root = parsed.root_part();
         let protected = ["protected-headers", "hp"].iter().any(|name| mime::parameter(root, name).is_some());
         // what is neither encrypted nor signed is no better than the outer header

@@ -15,6 +15,7 @@
 //! RFC 9580 (and 4880), RFC 3156; Sequoia's standard policy at the time given.
 
 use std::io::Read;
+use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
 use openpgp::cert::amalgamation::ValidateAmalgamation;
@@ -121,6 +122,22 @@ pub(super) fn decrypt(
         .messages
         .checked_sub(1)
         .ok_or_else(|| format!("one of more than {MAX_MESSAGES} OpenPGP messages in one mail"))?;
+    guarded(|| read_to_end(ciphertext, keyring, now, budget))
+        .unwrap_or_else(|| Err("damaged: it ends too early".to_owned()))
+}
+
+/// Sequoia 2.4.2 panics on a ciphertext that ends within its first block. (`catch_unwind` around the whole mail would lose the
+/// rest of it.)
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn read_to_end(
+    ciphertext: &[u8],
+    keyring: &Keyring,
+    now: Timestamp,
+    budget: &mut Budget,
+) -> Result<Opened, String> {
     let policy = policy(now);
     let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
@@ -142,12 +159,18 @@ pub(super) fn decrypt(
 /// Checks a detached signature.
 pub(super) fn verify_detached(signed: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Verdict {
     let policy = policy(now);
-    let checked = DetachedVerifierBuilder::from_bytes(signature)
-        .and_then(|builder| {
-            builder.with_policy(&policy, keyring::system_time(now), Helper::new(keyring, now))
-        })
-        .and_then(|mut verifier| verifier.verify_bytes(signed).map(|()| verifier.into_helper().verdict));
-    checked.unwrap_or_else(|error| Verdict::Bad { signer: None, why: cause(&error) })
+    let check = || {
+        let builder = DetachedVerifierBuilder::from_bytes(signature)?;
+        let helper = Helper::new(keyring, now);
+        let mut verifier = builder.with_policy(&policy, keyring::system_time(now), helper)?;
+        verifier.verify_bytes(signed)?;
+        Ok(verifier.into_helper().verdict)
+    };
+    let bad = |why| Verdict::Bad { signer: None, why };
+    match guarded(check) {
+        Some(checked) => checked.unwrap_or_else(|error: openpgp::anyhow::Error| bad(cause(&error))),
+        None => bad("damaged".to_owned()),
+    }
 }
 
 /// The text of a cleartext-signed message and what its signature is worth.

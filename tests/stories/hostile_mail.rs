@@ -57,7 +57,7 @@ Content-Type: text/html; charset=utf-8
     Subject:     Heap overflow
     Encryption:  none: the mail came in the clear
     Signature:   none
-    Lacks:       surface, other-projects
+    Lacks:       steps, surface, other-projects
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
