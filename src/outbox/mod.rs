@@ -3,29 +3,29 @@
 //! # Invariants
 //! * Makes no decision: sends the bytes the store has, reports what the server said. Retry times, giving up and holding are
 //!   the core's.
-//! * What the server said is recorded before the letter could be sent again.
+//! * What the server said is recorded before the letter could be sent again, and no letter is under way twice.
 //! * Level-triggered: looks for what is due whenever it is woken and whenever something becomes due; a lost wake-up costs
 //!   nothing but time.
 
 pub mod maildir;
 pub mod smtp;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
-use crate::domain::letter::{Outcome, Posting};
+use crate::domain::letter::{LetterId, Outcome, Posting};
 use crate::domain::message::Mailbox;
 use crate::inbox::stopped;
 use crate::pipeline::{Handle, Refused};
 
 /// Letters under way at the same time.
 const AT_ONCE: usize = 4;
-/// Letters looked for at a time.
-const MOST: usize = 64;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// When the store does not take an outcome, it is offered again after this.
@@ -72,35 +72,42 @@ pub async fn run(
         },
         Settings::Maildir(settings) => Carrier::Maildir(settings),
     };
+    let mut under_way = FuturesUnordered::new();
+    let mut names = BTreeSet::new();
     while !*stop.borrow() {
         let now = clock.now();
-        let (due, next) = match pipeline.reader().index.due(now, MOST) {
-            Ok(due) => due,
-            Err(error) => {
-                error!(%error, "outbox: the index cannot be read");
-                (Vec::new(), None)
+        // those under way are due, too, until their outcome is recorded
+        let most = AT_ONCE.saturating_add(names.len());
+        let (due, next) = pipeline.reader().index.due(now, most).unwrap_or_else(|error| {
+            error!(%error, "outbox: the index cannot be read");
+            (Vec::new(), None)
+        });
+        for posting in due {
+            if names.len() < AT_ONCE && names.insert(posting.id.clone()) {
+                under_way.push(deliver(&carrier, &desk, &pipeline, posting));
             }
-        };
-        if due.is_empty() {
-            let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
-            tokio::select! {
-                () = pipeline.stirred() => {}
-                () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => carrier.rest().await,
-                () = stopped(&mut stop) => break,
-            }
-            continue;
         }
-        let (carrier, desk, pipeline) = (&carrier, &desk, &pipeline);
-        let attempts = futures_util::stream::iter(due)
-            .map(|posting| async move {
-                let outcome = attempt(carrier, desk, pipeline, &posting).await;
-                record(pipeline, posting, outcome).await;
-            })
-            .buffer_unordered(AT_ONCE)
-            .take_while(|()| std::future::ready(true));
-        attempts.collect::<Vec<()>>().await;
+        let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        tokio::select! {
+            Some(done) = under_way.next() => { names.remove(&done); }
+            () = pipeline.stirred() => {}
+            () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {
+                if names.is_empty() {
+                    carrier.rest().await;
+                }
+            }
+            () = stopped(&mut stop) => {}
+        }
     }
+    while under_way.next().await.is_some() {}
     carrier.rest().await;
+}
+
+/// One attempt, and its outcome recorded.
+async fn deliver(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: Posting) -> LetterId {
+    let outcome = attempt(carrier, desk, pipeline, &posting).await;
+    record(pipeline, &posting, outcome).await;
+    posting.id
 }
 
 async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: &Posting) -> Outcome {
@@ -118,7 +125,7 @@ async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: 
 }
 
 /// Offers an outcome to the store until it is taken: sending the letter again instead would be worse.
-async fn record(pipeline: &Handle, posting: Posting, outcome: Outcome) {
+async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) {
     loop {
         match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
             Ok(()) => return,
