@@ -141,7 +141,7 @@ fn every_command_of_the_readme_works() {
     let desk = place.path().join("desk");
     let readme = read("README.md");
     let shell = readme.split("```sh\n").skip(1).flat_map(|block| block.split("```").next().unwrap().lines());
-    let commands: Vec<Vec<&str>> = shell.map(|line| line.split_whitespace().skip(1).collect()).collect();
+    let commands: Vec<Vec<&str>> = shell.map(|line| words(line).into_iter().skip(1).collect()).collect();
     assert!(commands.len() >= 12, "the README has lost its commands");
     let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
     fs::write(place.path().join("report.eml"), report).unwrap();
@@ -175,6 +175,14 @@ fn every_command_of_the_readme_works() {
     assert!(daemon.is_some(), "the README no longer lets it run");
 }
 
+/// The words of a shell's line, as far as the README goes: texts in double quotes are one word.
+fn words(line: &str) -> Vec<&str> {
+    let pieces = line.split('"').enumerate();
+    pieces
+        .flat_map(|(n, piece)| if n % 2 == 1 { vec![piece] } else { piece.split_whitespace().collect() })
+        .collect()
+}
+
 fn edit_as_the_readme_says(desk: &Path, dovecot: &Dovecot, postfix: &Postfix) {
     let config = desk.join("psirtd.toml");
     let text = fs::read_to_string(&config).unwrap();
@@ -201,6 +209,19 @@ fn init_overwrites_nothing() {
     assert_eq!(again.status.code(), Some(1));
     assert!(err(&again).contains("nothing is overwritten"), "{}", err(&again));
     assert_eq!(fs::read(dir.path().join("desk/desk.key.asc")).unwrap(), before);
+}
+
+#[test]
+fn init_makes_the_desk_of_that_name_and_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["init", "--dir", "desk", "--address", "psirt@example.com", "--name", "Other Project"];
+    assert!(psirtd(dir.path(), &arguments).status.success());
+    let text = fs::read_to_string(dir.path().join("desk/psirtd.toml")).unwrap();
+    assert!(text.contains("name        = \"Other Project\"\naddress     = \"psirt@example.com\""), "{text}");
+    let shown = out(&psirtd(dir.path(), &["--config", "desk/psirtd.toml", "key", "show"]));
+    assert!(shown.contains("psirt@example.com"), "{shown}");
+    let hostile = psirtd(dir.path(), &["init", "--dir", "other", "--name", "a\"\nkey = \"b"]);
+    assert_eq!(hostile.status.code(), Some(1));
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::daemon::{self, Daemon};
+use crate::domain::message::Mailbox;
 use crate::telemetry;
 
 /// The daemon in front of your security@ mailbox.
@@ -62,11 +63,19 @@ enum Command {
         dir: Option<PathBuf>,
     },
     /// Make a new desk: commented psirtd.toml, a fresh OpenPGP desk key, state directory
-    #[command(after_help = "Example:\n  psirtd init --dir /etc/psirtd")]
+    #[command(
+        after_help = "Example:\n  psirtd init --dir /etc/psirtd --address security@example.org --name \"Example Project Security\""
+    )]
     Init {
         /// Where; nothing in it is overwritten
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
+        /// The desk's address, for the configuration and the key
+        #[arg(long, default_value = "security@example.org")]
+        address: String,
+        /// The desk's name, for the configuration and the key
+        #[arg(long, default_value = "Example Project Security")]
+        name: String,
     },
     /// Check configuration, keys, expiry and calendars
     #[command(after_help = "Example:\n  psirtd check --online")]
@@ -191,7 +200,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let Global { json, .. } = cli.global;
     match cli.command {
         Command::Demo { dir } => demo::run(dir, clock).map_err(Failure::Failed),
-        Command::Init { dir } => setup::init(&dir, clock.now()),
+        Command::Init { dir, address, name } => {
+            setup::init(&dir, &Mailbox { name: Some(name), address }, clock.now())
+        }
         Command::Check { online } => setup::check(&cli.global, online, clock.now()),
         Command::Run => {
             let config = cli.global.load(&clock)?;

@@ -10,13 +10,19 @@ use serde_json::{Value, json};
 
 use crate::cli::{Failure, Global, print, runtime};
 use crate::config::Config;
+use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::{inbox, keyring, outbox};
 
 const EXAMPLE: &str = include_str!("../../config/psirtd.toml");
 
 /// Makes a new desk. Nothing is overwritten.
-pub(super) fn init(dir: &Path, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn init(dir: &Path, desk: &Mailbox, now: Timestamp) -> Result<(), Failure> {
+    let name = desk.name.as_deref().unwrap_or_default();
+    // both go into a TOML text and a user id as they are
+    if !is_address(&desk.address) || name.chars().any(|c| c.is_control() || "\"\\<>".contains(c)) {
+        return Err(Failure::Failed(format!("“{desk}” is no name and address for a desk")));
+    }
     let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     for folder in [dir.to_owned(), dir.join("people"), dir.join("state")] {
         std::fs::DirBuilder::new()
@@ -34,22 +40,25 @@ pub(super) fn init(dir: &Path, now: Timestamp) -> Result<(), Failure> {
             )));
         }
     }
-    let desk = Mailbox {
-        name: Some("Example Project Security".to_owned()),
-        address: "security@example.org".to_owned(),
-    };
-    let secret = keyring::generate(&desk, now, true).map_err(Failure::because)?;
+    let secret = keyring::generate(desk, now, true).map_err(Failure::because)?;
     private_file(&key, secret.as_bytes()).map_err(|error| failed(&key, error))?;
+    let quoted = |text: &str| format!("\"{text}\"");
     let text = EXAMPLE
+        .replace("\"Example Project Security\"", &quoted(name))
+        .replacen(
+            "address     = \"security@example.org\"",
+            &format!("address     = {}", quoted(&desk.address)),
+            1,
+        )
         .replace("state       = \"/var/lib/psirtd\"", "state       = \"state\"")
         .replace("{ credential = \"imap\" }", "{ file = \"imap.password\" }")
         .replace("{ credential = \"smtp\" }", "{ file = \"smtp.password\" }");
     private_file(&config, text.as_bytes()).map_err(|error| failed(&config, error))?;
     print(&format!(
-        "A new desk in {}:\n  psirtd.toml     edit name, address, servers, people\n  desk.key.asc    the desk's secret key, for \
-         {desk}: keep it safe, and make\n                  your own with gpg if your address is another\n  people/         your \
-         team's certificates go here\n  state/          everything psirtd will know\nPut the passwords into imap.password and \
-         smtp.password (mode 0600), then: psirtd --config {} check --online",
+        "A new desk in {}:\n  psirtd.toml     edit servers, time zone, people\n  desk.key.asc    the desk's secret key, for \
+         {desk}: keep a copy in a safe place\n  people/         your team's certificates go here\n  state/          \
+         everything psirtd will know\nPut the passwords into imap.password and smtp.password (mode 0600), then: psirtd \
+         --config {} check --online",
         dir.display(),
         config.display()
     ))
