@@ -16,20 +16,18 @@
 //! # Standards
 //! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
 
+mod connection;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
-use async_imap::error::Error as ImapError;
+use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
-use async_imap::{Client, Session};
 use futures_util::stream::FuturesOrdered;
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
@@ -39,15 +37,12 @@ use crate::clock::Clock;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::cursor::{Cursor, Oddity};
+use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
 use crate::store::index::Lookup;
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
 
-/// No answer of the server is waited for longer than this.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// A first sign of life has to come sooner.
-const CONNECT: Duration = Duration::from_secs(30);
 /// One FETCH asks for no more mails and bytes than this.
 const MAX_BATCH: usize = 100;
 const MAX_BATCH_BYTES: u64 = 16 << 20;
@@ -83,42 +78,6 @@ impl fmt::Debug for Settings {
         write!(f, "imap {}:{}", self.host, self.port)
     }
 }
-
-/// What went wrong, in words that say whose fault it is.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// The server cannot be reached, or does not answer.
-    #[error("{0}: {1}; is it up, are host and port right?")]
-    Unreachable(String, String),
-    /// No trust.
-    #[error("{0}: TLS failed: {1}")]
-    Tls(String, String),
-    /// Wrong user or password.
-    #[error("the server refused the login: {0}; check user and password")]
-    Login(String),
-    /// The server said NO or BAD to something it should have done.
-    #[error("the server refused {0}: {1}")]
-    Refused(&'static str, String),
-    /// The connection broke.
-    #[error("the connection broke: {0}")]
-    Broken(String),
-    /// A mail could not be recorded.
-    #[error("{0}")]
-    Unrecorded(#[from] Refused),
-}
-
-impl From<ImapError> for Trouble {
-    fn from(error: ImapError) -> Self {
-        match error {
-            ImapError::No(text) | ImapError::Bad(text) => Self::Refused("a command", text),
-            other => Self::Broken(other.to_string().chars().take(200).collect()),
-        }
-    }
-}
-
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug> Wire for T {}
-type Stream = Box<dyn Wire>;
 
 /// Takes mail in from every folder until `stop` turns true.
 pub(super) async fn run(
@@ -368,7 +327,7 @@ impl Folder {
         let query = if too_large { LARGE_MAIL } else { "(UID BODY.PEEK[])" };
         let mut fetched = BTreeMap::new();
         let mut stream = patiently(session.uid_fetch(uid_set(batch), query)).await?;
-        while let Some(fetch) = patiently(stream.try_next()).await? {
+        while let Some(fetch) = for_a_mail(stream.try_next()).await? {
             let bytes = if too_large { fetch.header() } else { fetch.body() };
             if let (Some(uid), Some(bytes)) = (fetch.uid, bytes) {
                 fetched.insert(uid, bytes.to_vec());
@@ -489,73 +448,6 @@ fn uid_set(mails: &[Listed]) -> String {
         if first == last { first.to_string() } else { format!("{first}:{last}") }
     };
     ranges.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// Connects, secures the connection, logs in.
-async fn connect(settings: &Settings) -> Result<(Session<Stream>, Capabilities), Trouble> {
-    let server = format!("{}:{}", settings.host, settings.port);
-    let unreachable = |why: String| Trouble::Unreachable(server.clone(), why);
-    let tcp = tokio::time::timeout(CONNECT, TcpStream::connect((settings.host.as_str(), settings.port)))
-        .await
-        .map_err(|_| unreachable("no answer".to_owned()))?
-        .map_err(|error| unreachable(error.to_string()))?;
-    tcp.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
-    let client = match settings.tls {
-        Tls::Implicit => greeted(Client::new(secured(settings, tcp, &server).await?)).await?,
-        Tls::None => greeted(Client::new(Box::new(tcp) as Stream)).await?,
-        Tls::StartTls => {
-            let mut plain = greeted(Client::new(tcp)).await?;
-            patiently(plain.run_command_and_check_ok("STARTTLS", None)).await.map_err(named("STARTTLS"))?;
-            // whatever was sent in the clear behind the answer is dropped with the old client
-            Client::new(secured(settings, plain.into_inner(), &server).await?)
-        }
-    };
-    let login = client.login(&settings.user, settings.password.as_str());
-    let mut session = match tokio::time::timeout(PATIENCE, login).await {
-        Ok(Ok(session)) => session,
-        Ok(Err((ImapError::No(text) | ImapError::Bad(text), _))) => return Err(Trouble::Login(text)),
-        Ok(Err((error, _))) => return Err(error.into()),
-        Err(_) => return Err(unreachable("no answer to the login".to_owned())),
-    };
-    let capabilities = patiently(session.capabilities()).await?;
-    Ok((session, capabilities))
-}
-
-async fn secured(settings: &Settings, tcp: TcpStream, server: &str) -> Result<Stream, Trouble> {
-    let failed = |why: String| Trouble::Tls(server.to_owned(), why);
-    let client = tls::client(&settings.authorities).map_err(failed)?;
-    let name = ServerName::try_from(settings.host.clone()).map_err(|error| failed(error.to_string()))?;
-    let handshake = tokio_rustls::TlsConnector::from(client).connect(name, tcp);
-    let stream = tokio::time::timeout(CONNECT, handshake)
-        .await
-        .map_err(|_| failed("no answer".to_owned()))?
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(Box::new(stream))
-}
-
-async fn greeted<T: Wire>(mut client: Client<T>) -> Result<Client<T>, Trouble> {
-    match tokio::time::timeout(CONNECT, client.read_response()).await {
-        Ok(Ok(Some(_))) => Ok(client),
-        Ok(Ok(None)) => Err(Trouble::Broken("the server closed it without a greeting".to_owned())),
-        Ok(Err(error)) => Err(Trouble::Broken(error.to_string())),
-        Err(_) => Err(Trouble::Broken("no greeting".to_owned())),
-    }
-}
-
-/// Waits for the server, but not for ever.
-async fn patiently<T, E: Into<Trouble>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, Trouble> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(Into::into),
-        Err(_) => Err(Trouble::Broken(format!("no answer for {} s", PATIENCE.as_secs()))),
-    }
-}
-
-/// Says what it was that the server refused.
-fn named(what: &'static str) -> impl Fn(Trouble) -> Trouble {
-    move |trouble| match trouble {
-        Trouble::Refused(_, text) => Trouble::Refused(what, text),
-        other => other,
-    }
 }
 
 #[cfg(test)]
