@@ -83,6 +83,7 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
         Kind::List
     } else if message.marks.precedence.as_deref().is_some_and(is_robot_precedence)
         || !message.marks.robots.is_empty()
+        || message.return_path == ReturnPath::Null
     {
         Kind::Automatic
     } else {
@@ -270,15 +271,18 @@ fn answers_a_mail(message: &Message) -> bool {
     let marks = &message.marks;
     let auto = marks.auto_submitted.as_deref().unwrap_or("no");
     let robot_null = message.return_path == ReturnPath::Null && (auto != "no" || !message.parents.is_empty());
-    let vacation =
-        marks.precedence.as_deref().is_some_and(|value| matches!(value, "bulk" | "junk" | "auto_reply"))
-            && marks.list.is_empty()
-            && (!message.parents.is_empty() || marks.precedence.as_deref() == Some("auto_reply"));
+    let precedence = marks.precedence.as_deref().unwrap_or_default();
+    let low = matches!(precedence, "bulk" | "junk" | "auto_reply") && marks.list.is_empty();
+    let vacation = low && (!message.parents.is_empty() || precedence == "auto_reply");
+    // two signs: a machine's mark, and the words of an answer
+    let marked = low || auto != "no" || message.return_path == ReturnPath::Null || marks.suppress.is_some();
+    let worded = marked && (reads_like_an_automatic_reply(message) || reads_like_a_bounce(message));
     is_bounce(message)
         || marks.report.is_some()
         || matches!(auto, "auto-replied" | "auto-notified")
         || robot_null
         || vacation
+        || worded
         || marks.robots.iter().any(|field| {
             matches!(
                 field.as_str(),
@@ -345,9 +349,29 @@ mod tests {
                 Some("multipart/report: disposition-notification"),
             ),
             (
+                "an absence note of an old program",
+                Message {
+                    subject: Some("Out of office: Heap overflow".to_owned()),
+                    ..marked(|marks| marks.precedence = Some("junk".to_owned()))
+                },
+                Kind::Automatic,
+                false,
+                Some("precedence: junk"),
+            ),
+            (
+                "words alone take the answer, never the case",
+                Message {
+                    subject: Some("Out of office replies leak the calendar".to_owned()),
+                    ..from("rita@example.net")
+                },
+                Kind::Automatic,
+                true,
+                Some("reads like an automatic reply"),
+            ),
+            (
                 "null return-path and nothing else",
                 Message { return_path: ReturnPath::Null, ..from("rita@example.net") },
-                Kind::Report,
+                Kind::Automatic,
                 true,
                 Some("null return-path"),
             ),
