@@ -167,6 +167,13 @@ impl Folder {
         self.prepare_processed(&mut session).await;
         let how = if capabilities.has_str("IDLE") { "IDLE" } else { "poll" };
         info!(folder = self.name, how, "inbox: connected");
+        let can_move = capabilities.has_str("MOVE") || capabilities.has_str("UIDPLUS");
+        if self.settings.processed.is_some() && !can_move {
+            warn!(
+                folder = self.name,
+                "inbox: the server can neither MOVE nor UID EXPUNGE; recorded mail is marked as seen"
+            );
+        }
         loop {
             while session.unsolicited_responses.try_recv().is_ok() {}
             let took = self.take_in(&mut session, &capabilities).await;

@@ -28,8 +28,9 @@ use crate::open::offered_certs;
 use crate::seal::mime::{Fields, HeaderProtection};
 use crate::seal::template::Templates;
 
-/// Larger relays are refused by many servers; what does not fit is named instead of enclosed.
-const MAX_ENCLOSED: usize = 18 * 1024 * 1024;
+/// What does not fit is named instead of enclosed. Base64 and armor make almost twice as much of it, and many servers refuse
+/// mails of more than 25 MB.
+const MAX_ENCLOSED: usize = 12 * 1024 * 1024;
 /// A larger desk key is named by its fingerprint only: an acknowledgement stays within a few kilobytes (RFC 3834 §2).
 const MAX_KEY_IN_TEXT: usize = 2 * 1024;
 
