@@ -17,6 +17,7 @@ pub mod header;
 pub mod mime;
 mod parts;
 mod pgp;
+mod veil;
 
 use jiff::Timestamp;
 use openpgp::parse::Parse;
@@ -107,13 +108,18 @@ impl Opening<'_> {
     }
 
     fn mail(&mut self, raw: &[u8], place: Place) {
-        let Some(parsed) = mime::parser().parse(raw) else {
+        let veiled = veil::drawn(raw);
+        let Some(parsed) = mime::parser().parse(veiled.as_ref()) else {
             self.message.problems.push("no header: all of it is taken for text".to_owned());
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
         };
-        header::read(&parsed, &mut self.message);
-        if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
+        let header = mime::header_section(raw);
+        if let Some(header) = mime::parser().parse_headers(header) {
+            header::read(&header, &mut self.message);
+        }
+        self.message.marks.report = header::report_type(&parsed);
+        if self.message.from.is_empty() && header.len() == raw.len() {
             self.message
                 .problems
                 .push("no header that a mail would have: all of it is taken for text".to_owned());
@@ -127,7 +133,8 @@ impl Opening<'_> {
     fn inner(&mut self, raw: &[u8], place: Place) {
         let limit = mime::beyond_limits(raw);
         let parse = limit.is_none() && mime::starts_with_header(raw);
-        let parsed = if parse { mime::parser().parse(raw) } else { None };
+        let veiled = veil::drawn(raw);
+        let parsed = if parse { mime::parser().parse(veiled.as_ref()) } else { None };
         let Some(parsed) = parsed else {
             self.message
                 .problems
@@ -149,7 +156,7 @@ impl Opening<'_> {
             && place.whole
             && let Some(subject) = header::subject(&parsed)
         {
-            self.message.subject = Some(subject);
+            self.message.subject = Some(veil::lifted(&subject));
             self.message.subject_is_secret = place.secret;
         }
         self.part(&parsed, 0, raw, place);

@@ -11,7 +11,7 @@ use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
-use crate::open::{Opening, Place, closed, mime, pgp};
+use crate::open::{Opening, Place, closed, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
@@ -224,7 +224,10 @@ impl Opening<'_> {
     fn leaf(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
         let bytes = mime::bytes_of(part, raw);
         let media_type = mime::media_type(part);
-        let named = part.attachment_name().map(clean_line).filter(|name| !name.is_empty());
+        let named = part
+            .attachment_name()
+            .map(|name| clean_line(&veil::lifted(name)))
+            .filter(|name| !name.is_empty());
         if let Some(said) = smime(&media_type) {
             self.message.problems.push(said.to_owned());
             if media_type.ends_with("-mime") {

@@ -266,3 +266,20 @@ fn rubbish_becomes_a_case() {
     desk.receives_bytes(b"");
     assert_eq!(desk.cases().len(), 2);
 }
+
+/// mail-parser takes mails in mails apart without a limit, and forgets them by recursion: the process died of it.
+#[test]
+fn a_hundred_thousand_mails_in_each_other() {
+    let desk = Desk::new();
+    let head = "From: rita@example.net\r\nMessage-ID: <deep@example.net>\r\n";
+    for (number, frame) in
+        ["Content-Type: message/rfc822\r\n\r\n", "content-type: MESSAGE / (c)\r\n\tGLOBAL\n\n"]
+            .iter()
+            .enumerate()
+    {
+        let mut mail = head.replace("deep", &format!("deep-{number}"));
+        mail += &frame.repeat(100_000);
+        desk.receives_bytes(mail.as_bytes());
+        assert_eq!(desk.cases().len(), number + 1);
+    }
+}
