@@ -43,8 +43,8 @@ use crate::{chance, telemetry};
 const WAITING: usize = 64;
 /// No more inputs than this are committed together.
 const MAX_BATCH: usize = 64;
-/// No more bytes of mail than this are worked on at once.
-const MAX_BATCH_BYTES: usize = 32 << 20;
+/// No more bytes than this are worked on at once: mails, and what they may unpack to.
+const MAX_BATCH_BYTES: u64 = 128 << 20;
 
 /// A mail as a door hands it over.
 #[derive(Debug, Clone)]
@@ -521,9 +521,12 @@ fn posted(
     (Event { at: now, case: Some(letter.case.clone()), what }, file)
 }
 
-fn size(work: &Work) -> usize {
+fn size(work: &Work) -> u64 {
     match work {
-        Work::Mail(arrival, _) => arrival.raw.len(),
+        Work::Mail(arrival, _) => {
+            let size = arrival.raw.len();
+            open::unpacks_to(size).saturating_add(u64::try_from(size).unwrap_or(u64::MAX))
+        }
         Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => 0,
     }
 }

@@ -31,9 +31,25 @@ use crate::open::header::{clean, clean_line};
 /// More text than this is shown as an attachment.
 const MAX_TEXT: usize = 256 * 1024;
 
+/// A mail may unpack to this, and to [`MAX_RATIO`] times its size, but never to more than [`MAX_UNPACKED`], all its OpenPGP
+/// messages together. Compression makes a thousand times as much of it for whoever wants to.
+const FREE_UNPACKED: u64 = 1024 * 1024;
+const MAX_RATIO: u64 = 30;
+const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
+/// No more OpenPGP messages of one mail are opened, and no more forwarded mails looked into, however they are nested.
+const MAX_OPENED: usize = 32;
+const MAX_FORWARDED: usize = 64;
+
+/// What a mail of this size may unpack to. Bytes.
+pub fn unpacks_to(size: usize) -> u64 {
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+    size.saturating_mul(MAX_RATIO).saturating_add(FREE_UNPACKED).min(MAX_UNPACKED)
+}
+
 /// Opens a mail as received.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new() };
+    let mut opening =
+        Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(raw.len()) };
     if raw.trim_ascii().is_empty() {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
@@ -50,7 +66,7 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 
 /// What is known of a mail whose body was not fetched, from its header.
 pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(header), body: Vec::new() };
+    let mut opening = Opening { keyring, now, message: closed(header), body: Vec::new(), room: Room::of(0) };
     opening.message.size = size;
     opening.message.not_fetched = true;
     opening.message.problem = Some(format!("not fetched: {size} bytes are more than the limit"));
@@ -79,6 +95,24 @@ struct Opening<'k> {
     message: Message,
     /// The pieces of readable text, in order.
     body: Vec<String>,
+    room: Room,
+}
+
+/// What may still be opened of a mail, in all its layers together.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Bytes that OpenPGP messages may unpack to.
+    bytes: u64,
+    /// OpenPGP messages.
+    messages: usize,
+    /// Forwarded mails.
+    mails: usize,
+}
+
+impl Room {
+    fn of(size: usize) -> Self {
+        Self { bytes: unpacks_to(size), messages: MAX_OPENED, mails: MAX_FORWARDED }
+    }
 }
 
 /// Where a part stands.
@@ -160,6 +194,20 @@ impl Opening<'_> {
             self.message.subject_is_secret = place.secret;
         }
         self.part(&parsed, 0, raw, place);
+    }
+
+    /// Decrypts within the room that is left.
+    fn decrypt(&mut self, ciphertext: &[u8]) -> Result<pgp::Opened, String> {
+        let Some(left) = self.room.messages.checked_sub(1) else {
+            return Err(format!("more than {MAX_OPENED} OpenPGP messages in one mail"));
+        };
+        self.room.messages = left;
+        let opened = pgp::decrypt(ciphertext, self.keyring, self.now, self.room.bytes);
+        if let Ok(opened) = &opened {
+            let size = u64::try_from(opened.plaintext.len()).unwrap_or(u64::MAX);
+            self.room.bytes = self.room.bytes.saturating_sub(size);
+        }
+        opened
     }
 
     fn attach(&mut self, name: Option<String>, media_type: &str, bytes: Vec<u8>) {

@@ -11,7 +11,7 @@ use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
-use crate::open::{Opening, Place, closed, mime, pgp, veil};
+use crate::open::{Opening, Place, Room, closed, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
@@ -146,7 +146,7 @@ impl Opening<'_> {
 
     /// An OpenPGP message as a MIME part.
     fn encrypted(&mut self, ciphertext: &[u8], place: Place) {
-        match pgp::decrypt(ciphertext, self.keyring, self.now) {
+        match self.decrypt(ciphertext) {
             Ok(opened) => self.opened_entity(opened, place),
             Err(problem) => {
                 self.note_encryption(place);
@@ -196,7 +196,7 @@ impl Opening<'_> {
     fn inline(&mut self, piece: Piece, place: Place) {
         match piece {
             Piece::Text(text) => self.body.push(text.trim_end().to_owned()),
-            Piece::Message(block) => match pgp::decrypt(block.as_bytes(), self.keyring, self.now) {
+            Piece::Message(block) => match self.decrypt(block.as_bytes()) {
                 Ok(opened) => {
                     self.note_opened(&opened, place);
                     self.signed(opened.verdict, place);
@@ -251,7 +251,7 @@ impl Opening<'_> {
     /// A file that is encrypted by itself. What comes out is a file again, or a whole entity when the frame around it was lost.
     fn encrypted_file(&mut self, named: Option<String>, media_type: &str, bytes: Vec<u8>, place: Place) {
         let place = place.inside(false);
-        match pgp::decrypt(&bytes, self.keyring, self.now) {
+        match self.decrypt(&bytes) {
             Ok(opened)
                 if opened.plaintext.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-")) =>
             {
@@ -281,9 +281,12 @@ impl Opening<'_> {
         if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
-        let mut opening =
-            Opening { keyring: self.keyring, now: self.now, message: closed(bytes), body: Vec::new() };
+        let Some(mails) = self.room.mails.checked_sub(1) else { return };
+        let room = Room { mails, ..self.room };
+        let (keyring, now) = (self.keyring, self.now);
+        let mut opening = Opening { keyring, now, message: closed(bytes), body: Vec::new(), room };
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
+        self.room = opening.room;
         let inner = opening.finish();
         self.message.problems.extend(inner.problem.iter().map(|why| format!("forwarded mail: {why}")));
         self.body.push(format!("[forwarded mail: {}]", about(&inner)));

@@ -7,7 +7,7 @@
 //! * No plaintext leaves before the integrity of the whole ciphertext is shown: everything is read to the end first, and an
 //!   error anywhere means nothing at all.
 //! * Passwords are never tried (a mail that wants one is not for the desk's key), encryption without integrity is refused.
-//! * The plaintext is bounded ([`MAX_PLAINTEXT`]), so is the number of recipients looked at ([`MAX_RECIPIENTS`]).
+//! * The plaintext is bounded by the caller, so is the number of recipients looked at ([`MAX_RECIPIENTS`]).
 //! * A signature is good only by a certificate held for the author's address. The *lack* of an error means nothing.
 //!
 //! # Standards
@@ -32,8 +32,6 @@ use sequoia_openpgp as openpgp;
 use crate::domain::message::{Mailbox, Signature, Verified};
 use crate::keyring::{self, Keyring};
 
-/// No more decrypted bytes than this are accepted of one message.
-const MAX_PLAINTEXT: u64 = 64 * 1024 * 1024;
 /// No more session-key packets than this are looked at.
 const MAX_RECIPIENTS: usize = 32;
 
@@ -95,17 +93,22 @@ impl Verdict {
 
 /// Opens an OpenPGP message with any secret key of the keyring. The error is one line for the team; it must never reach the
 /// sender, who could learn from it.
-pub(super) fn decrypt(ciphertext: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
+pub(super) fn decrypt(
+    ciphertext: &[u8],
+    keyring: &Keyring,
+    now: Timestamp,
+    most: u64,
+) -> Result<Opened, String> {
     let policy = policy(now);
     let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
         builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| problem(&error))?;
     let mut plaintext = Vec::new();
-    let mut limited = (&mut decryptor).take(MAX_PLAINTEXT.saturating_add(1));
+    let mut limited = (&mut decryptor).take(most.saturating_add(1));
     limited.read_to_end(&mut plaintext).map_err(|error| problem(&error.into()))?;
-    if u64::try_from(plaintext.len()).unwrap_or(u64::MAX) > MAX_PLAINTEXT {
-        return Err(format!("its plaintext is larger than {MAX_PLAINTEXT} bytes"));
+    if u64::try_from(plaintext.len()).unwrap_or(u64::MAX) > most {
+        return Err("it unpacks to more than its size allows".to_owned());
     }
     let helper = decryptor.into_helper();
     Ok(Opened { plaintext, encrypted: helper.opened, verdict: helper.verdict })
@@ -131,7 +134,7 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
         builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| cause(&error))?;
     let mut plaintext = Vec::new();
     (&mut verifier)
-        .take(MAX_PLAINTEXT)
+        .take(u64::try_from(text.len()).unwrap_or(u64::MAX))
         .read_to_end(&mut plaintext)
         .map_err(|error| brief(&error.to_string()))?;
     Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })

@@ -283,3 +283,31 @@ fn a_hundred_thousand_mails_in_each_other() {
         assert_eq!(desk.cases().len(), number + 1);
     }
 }
+
+/// A few kilobytes of zeros, packed, were unpacked as often as they stood in the mail, until the memory was full.
+#[test]
+fn a_mail_that_unpacks_to_gigabytes() {
+    let desk = Desk::new();
+    let bomb = compressed(&vec![0; 50 << 20]);
+    let mail =
+        "From: rita@example.net\r\nMessage-ID: <bomb@example.net>\r\n\r\n".to_owned() + &bomb.repeat(16);
+    desk.receives_bytes(mail.as_bytes());
+    let letters = desk.letters();
+    let relay = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();
+    assert!(relay.contains("Not opened:  it unpacks to more than its size allows"), "{relay}");
+}
+
+/// An OpenPGP message that is compressed only.
+fn compressed(text: &[u8]) -> String {
+    use sequoia_openpgp::serialize::stream::{Armorer, Compressor, LiteralWriter, Message};
+    use std::io::Write;
+    let mut sink = Vec::new();
+    let message =
+        Armorer::new(Message::new(&mut sink)).kind(sequoia_openpgp::armor::Kind::Message).build().unwrap();
+    let message =
+        Compressor::new(message).algo(sequoia_openpgp::types::CompressionAlgorithm::Zip).build().unwrap();
+    let mut message = LiteralWriter::new(message).build().unwrap();
+    message.write_all(text).unwrap();
+    message.finalize().unwrap();
+    String::from_utf8(sink).unwrap()
+}
