@@ -85,11 +85,14 @@ pub async fn run(
         let attempts = futures_util::stream::iter(due)
             .map(|posting| async move {
                 let outcome = attempt(carrier, desk, pipeline, &posting).await;
-                record(pipeline, posting, outcome).await;
+                record(pipeline, posting, outcome).await
             })
-            .buffer_unordered(AT_ONCE)
-            .take_while(|()| std::future::ready(true));
-        attempts.collect::<Vec<()>>().await;
+            .buffer_unordered(AT_ONCE);
+        let recorded = attempts.collect::<Vec<bool>>().await;
+        if recorded.contains(&false) {
+            // nothing can be recorded any more: the letter would be due, and sent, again and again
+            return stopped(&mut stop).await;
+        }
     }
 }
 
@@ -107,14 +110,15 @@ async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: 
     }
 }
 
-/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse.
-async fn record(pipeline: &Handle, posting: Posting, outcome: Outcome) {
+/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. False when the store
+/// is gone.
+async fn record(pipeline: &Handle, posting: Posting, outcome: Outcome) -> bool {
     loop {
         match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(Refused::Stopping) => {
                 info!(letter = %posting.id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
-                return;
+                return false;
             }
             Err(error) => {
                 warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");
