@@ -113,12 +113,13 @@ impl Opening<'_> {
             })
         });
         if let Some(plain) = plain {
-            self.part(parsed, *plain, raw, place.inside(true));
             let others = children.iter().filter(|id| *id != plain);
             let kept: Vec<u32> = others
                 .filter(|id| parsed.part(**id).is_some_and(|part| part.is_multipart() || !part.is_text()))
                 .copied()
                 .collect();
+            // what is kept beside it is not signed with it
+            self.part(parsed, *plain, raw, place.inside(kept.is_empty()));
             for id in kept {
                 self.attachments_of(parsed, id, raw, place.inside(false));
             }
