@@ -74,8 +74,16 @@ pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) 
     opening.finish()
 }
 
-/// What is known of a mail that could not be opened at all.
-pub fn unopened(raw: &[u8], why: &str) -> Message {
+/// What is known of a mail that could not be opened at all, from its header.
+pub fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
+    let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(0) };
+    opening.message.problem = Some(why.to_owned());
+    opening.header_only(raw);
+    opening.finish()
+}
+
+/// What is known of a mail when even its header could not be read.
+pub fn unread(raw: &[u8], why: &str) -> Message {
     Message { problem: Some(why.to_owned()), ..closed(raw) }
 }
 
