@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! * The socket lies in the state directory, which only its owner can enter, and is readable by its owner alone.
-//! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive.
+//! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive; the answer, to be read.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -152,7 +152,8 @@ async fn converse(stream: UnixStream, pipeline: &Handle, clock: &Clock) -> io::R
         Ok(answer) => json!({ "ok": answer }),
         Err(error) => json!({ "error": error }),
     };
-    write.write_all(format!("{answer}\n").as_bytes()).await?;
+    let answer = format!("{answer}\n");
+    tokio::time::timeout(PATIENCE, write.write_all(answer.as_bytes())).await??;
     write.shutdown().await
 }
 

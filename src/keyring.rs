@@ -64,6 +64,8 @@ pub struct Keyring {
 #[derive(Debug)]
 struct Held {
     cert: Cert,
+    /// The configuration says so of this address; the others are what the certificate says of itself.
+    named: Option<String>,
     addresses: Vec<String>,
 }
 
@@ -87,6 +89,7 @@ impl Keyring {
             }
             let unlocked = unlock(cert, passphrase)?;
             self.held.push(Held {
+                named: None,
                 addresses: user_addresses(&unlocked),
                 cert: unlocked.clone().strip_secret_key_material(),
             });
@@ -101,7 +104,7 @@ impl Keyring {
             let cert = cert.strip_secret_key_material();
             let mut addresses = user_addresses(&cert);
             addresses.extend(address.map(canonical));
-            self.held.push(Held { cert, addresses });
+            self.held.push(Held { cert, named: address.map(canonical), addresses });
         }
         Ok(())
     }
@@ -116,10 +119,16 @@ impl Keyring {
         &self.keys
     }
 
-    /// The certificates held for an address.
+    /// The certificates held for an address: those that the configuration names for it, or else those that say so of
+    /// themselves, as anybody's certificate can.
     pub fn held_for(&self, address: &str) -> impl Iterator<Item = &Cert> {
         let address = canonical(address);
-        self.held.iter().filter(move |held| held.addresses.contains(&address)).map(|held| &held.cert)
+        let is_named = self.held.iter().any(|held| held.named.as_ref() == Some(&address));
+        let held = self.held.iter().filter(move |held| match is_named {
+            true => held.named.as_ref() == Some(&address),
+            false => held.addresses.contains(&address),
+        });
+        held.map(|held| &held.cert)
     }
 
     /// The certificates that a signature's issuer may mean.
@@ -318,6 +327,18 @@ mod tests {
     use openpgp::cert::amalgamation::ValidAmalgamation;
 
     use super::*;
+
+    #[test]
+    fn a_certificate_that_calls_itself_ada_is_not_adas() {
+        let now = "2026-11-20T23:00:00Z".parse().unwrap();
+        let ada = Mailbox::bare("ada@example.org");
+        let [theirs, hers] = [(); 2].map(|()| generate(&ada, now, true).unwrap());
+        let mut keyring = Keyring::new();
+        keyring.add_certificates(theirs.as_bytes(), None).unwrap();
+        keyring.add_certificates(hers.as_bytes(), Some("Ada@example.org")).unwrap();
+        let held: Vec<_> = keyring.held_for("ada@example.org").map(Cert::fingerprint).collect();
+        assert_eq!(held, [certificates(hers.as_bytes()).unwrap()[0].fingerprint()]);
+    }
 
     #[test]
     fn what_is_encrypted_to_a_fresh_key_can_be_read_everywhere() {

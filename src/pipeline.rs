@@ -43,8 +43,8 @@ use crate::{chance, telemetry};
 const WAITING: usize = 64;
 /// No more inputs than this are committed together.
 const MAX_BATCH: usize = 64;
-/// No more bytes of mail than this are worked on at once.
-const MAX_BATCH_BYTES: usize = 32 << 20;
+/// No more bytes than this are worked on at once: mails, and what they may unpack to.
+const MAX_BATCH_BYTES: u64 = 128 << 20;
 
 /// A mail as a door hands it over.
 #[derive(Debug, Clone)]
@@ -272,7 +272,10 @@ impl Pipeline {
             None => open::open(raw, &self.keyring, now),
         });
         std::panic::catch_unwind(opening).unwrap_or_else(|_| {
-            let message = open::unopened(raw, "psirtd itself failed to open it; it is kept as received");
+            // some parser's bug: its author is answered all the same
+            const WHY: &str = "psirtd itself failed to open it; it is kept as received";
+            let header = AssertUnwindSafe(|| open::unopened(raw, WHY, &self.keyring, now));
+            let message = std::panic::catch_unwind(header).unwrap_or_else(|_| open::unread(raw, WHY));
             error!(mail = %message.digest, "opening panicked");
             message
         })
@@ -345,7 +348,7 @@ impl Pipeline {
         let ours = message.author().is_some_and(|author| self.policy.is_own(&author.address));
         let facts = Facts {
             case: self.case(draft, draft.thread(&message.parents)?)?,
-            own_letter: ours && draft.thread(&message.message_id)?.is_some(),
+            own_letter: ours && self.is_own_letter(draft, message.message_id.as_ref())?,
             next_number: draft.next_number(self.policy.year(now))?,
             jitter: 0.0,
         };
@@ -355,6 +358,13 @@ impl Pipeline {
             Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
             Ok(Recorded::New),
         ))
+    }
+
+    /// Is this the Message-ID of a letter? Those of reports are known, too, and to whoever wrote them.
+    fn is_own_letter(&self, draft: &Draft<'_>, message_id: Option<&String>) -> Result<bool, IndexError> {
+        let case = self.case(draft, draft.thread(message_id)?)?;
+        Ok(case
+            .is_some_and(|case| case.letters.iter().any(|letter| letter.message_id.as_ref() == message_id)))
     }
 
     fn case(
@@ -416,7 +426,11 @@ impl Pipeline {
         let letters: Vec<&Letter> = steps.iter().flat_map(|step| &step.letters).collect();
         let mut sealed = in_parallel(&letters, |letter| {
             let message_id = self.message_id();
-            let sealed = seal(letter, &message_id, &self.letterhead, &self.keyring, now);
+            let sealing =
+                AssertUnwindSafe(|| seal(letter, &message_id, &self.letterhead, &self.keyring, now));
+            // one letter must not stop the queue, at this start and at every other
+            let sealed = std::panic::catch_unwind(sealing)
+                .unwrap_or_else(|_| Err(Held("psirtd itself failed to write it".to_owned())));
             posted(letter, message_id, sealed, now)
         })
         .into_iter();
@@ -521,9 +535,12 @@ fn posted(
     (Event { at: now, case: Some(letter.case.clone()), what }, file)
 }
 
-fn size(work: &Work) -> usize {
+fn size(work: &Work) -> u64 {
     match work {
-        Work::Mail(arrival, _) => arrival.raw.len(),
+        Work::Mail(arrival, _) => {
+            let size = arrival.raw.len();
+            open::unpacks_to(size).saturating_add(u64::try_from(size).unwrap_or(u64::MAX))
+        }
         Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => 0,
     }
 }

@@ -65,7 +65,7 @@ pub struct Intake {
 
 /// Judges a mail. `in_thread`: its Message-ID chain leads to a case.
 pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
-    let answers_a_mail = answers_a_mail(message);
+    let answers_a_mail = answers_a_mail(message, in_thread);
     let mut why_no_answer = why_no_answer(message, policy);
     let kind = if is_bounce(message) || reads_like_a_bounce(message) {
         Kind::Bounce
@@ -266,14 +266,15 @@ fn reads_like_an_automatic_reply(message: &Message) -> bool {
     BEGINNINGS.iter().any(|words| subject.starts_with(words))
 }
 
-/// It exists only because somebody sent a mail: an automatic reply, a receipt, a complaint, a bounce.
-fn answers_a_mail(message: &Message) -> bool {
+/// It exists only because somebody sent a mail: an automatic reply, a receipt, a complaint, a bounce. What ticket systems
+/// write, too (`Precedence: bulk`, in somebody's thread, from nobody), proves it only in a thread of our own.
+fn answers_a_mail(message: &Message, in_thread: bool) -> bool {
     let marks = &message.marks;
     let auto = marks.auto_submitted.as_deref().unwrap_or("no");
-    let robot_null = message.return_path == ReturnPath::Null && (auto != "no" || !message.parents.is_empty());
+    let robot_null = message.return_path == ReturnPath::Null && in_thread;
     let precedence = marks.precedence.as_deref().unwrap_or_default();
     let low = matches!(precedence, "bulk" | "junk" | "auto_reply") && marks.list.is_empty();
-    let vacation = low && (!message.parents.is_empty() || precedence == "auto_reply");
+    let vacation = low && (in_thread || precedence == "auto_reply");
     // two signs: a machine's mark, and the words of an answer
     let marked = low || auto != "no" || message.return_path == ReturnPath::Null || marks.suppress.is_some();
     let worded = marked && (reads_like_an_automatic_reply(message) || reads_like_a_bounce(message));

@@ -64,12 +64,17 @@ enum Trouble {
 
 async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(), Trouble> {
     let tried = |error: io::Error| Trouble::Tried(format!("{}: {error}", settings.path.display()));
+    let mut unread = Ok(());
     for mail in waiting(&settings.path).map_err(tried)? {
         let arrival = match arrival(&mail, max_size) {
             Ok(arrival) => arrival,
             // somebody took it away meanwhile
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(tried(error)),
+            // one file that cannot be read must not keep the others out
+            Err(error) => {
+                unread = Err(tried(error));
+                continue;
+            }
         };
         if let Some(size) = arrival.too_large {
             error!(
@@ -83,7 +88,7 @@ async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(
             Err(refused) => return Err(Trouble::Tried(refused.to_string())),
         }
     }
-    Ok(())
+    unread
 }
 
 /// The mails in `new/`, oldest first.

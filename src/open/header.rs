@@ -13,6 +13,7 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
 
 use crate::domain::message::{Mailbox, Marks, Message, ReturnPath};
+use crate::open::mime;
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
@@ -159,7 +160,7 @@ fn marks(parsed: &mail_parser::Message<'_>) -> Marks {
 }
 
 /// `multipart/report`, or a report's part outside one (pre-RFC bounces of some servers).
-fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
+pub(super) fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
     let root = parsed.content_type()?;
     if root.ctype().eq_ignore_ascii_case("multipart")
         && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
@@ -173,15 +174,13 @@ fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
 /// What the parts report.
 fn reporting_part(parsed: &mail_parser::Message<'_>) -> Option<String> {
     parsed.parts.iter().take(20).find_map(|part| {
-        let content_type = part.content_type()?;
-        let subtype = content_type.subtype()?.to_ascii_lowercase();
-        let is_message = content_type.ctype().eq_ignore_ascii_case("message");
-        match subtype.as_str() {
-            "delivery-status" | "global-delivery-status" if is_message => Some("delivery-status".to_owned()),
-            "disposition-notification" if is_message => Some("disposition-notification".to_owned()),
-            "feedback-report" if is_message => Some("feedback-report".to_owned()),
-            _ => None,
-        }
+        let said = match mime::media_type(part).as_str() {
+            "message/delivery-status" | "message/global-delivery-status" => "delivery-status",
+            "message/disposition-notification" => "disposition-notification",
+            "message/feedback-report" => "feedback-report",
+            _ => return None,
+        };
+        Some(said.to_owned())
     })
 }
 

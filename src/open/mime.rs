@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::open::veil;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
@@ -26,6 +27,8 @@ pub(super) const MAX_HEADER: usize = 256 * 1024;
 const MAX_PARTS: usize = 500;
 /// More declared boundaries than this are an attack or a report about one.
 const MAX_BOUNDARIES: usize = 100;
+/// The headers of all parts together, for the time that parsing them takes grows with the square of their length.
+const MAX_PART_HEADERS: usize = 1024 * 1024;
 /// Parts nested deeper are not taken apart.
 pub(super) const MAX_DEPTH: usize = 16;
 
@@ -46,15 +49,26 @@ pub(super) fn beyond_limits(raw: &[u8]) -> Option<String> {
         return Some(format!("its header is {header} bytes long, the limit is {MAX_HEADER}"));
     }
     let boundaries = boundaries(raw);
-    if boundaries.len() > MAX_BOUNDARIES {
+    if boundaries.plain.len() > MAX_BOUNDARIES {
         return Some(format!("it declares more than {MAX_BOUNDARIES} boundaries"));
     }
-    let parts = raw
-        .split(|byte| *byte == b'\n')
-        .filter(|line| is_delimiter(line, &boundaries))
-        .take(MAX_PARTS + 1)
-        .count();
-    (parts > MAX_PARTS).then(|| format!("it has more than {MAX_PARTS} parts"))
+    let (mut parts, mut headers, mut in_header) = (0_usize, 0_usize, false);
+    for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        if boundaries.delimit(line) {
+            parts = parts.saturating_add(1);
+            in_header = true;
+        } else if in_header {
+            headers = headers.saturating_add(line.len());
+            in_header = !line.trim_ascii().is_empty();
+        }
+        if parts > MAX_PARTS {
+            return Some(format!("it has more than {MAX_PARTS} parts"));
+        }
+        if headers > MAX_PART_HEADERS {
+            return Some(format!("the headers of its parts are longer than {MAX_PART_HEADERS} bytes"));
+        }
+    }
+    None
 }
 
 /// The header with its empty line; the whole mail when there is none.
@@ -77,51 +91,6 @@ pub(super) fn with_lines(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
 }
 
-/// The types whose bodies mail-parser takes apart by itself, each as deep as it goes: twenty thousand mails in each other end
-/// the process. So they are given to it under another name of the same length; `forwarded` opens what is in them, so deep
-/// and no deeper. The last two bytes of each name become "zz".
-const RECURSIVE: [&str; 3] = ["rfc822", "global", "digest"];
-
-/// The mail with every recursive type in a `Content-Type` renamed.
-pub(super) fn calmed(raw: &[u8]) -> Cow<'_, [u8]> {
-    let mut calm = Cow::Borrowed(raw);
-    let mut start = 0_usize;
-    let mut inside = false;
-    for line in raw.split_inclusive(|byte| *byte == b'\n') {
-        let folded = inside && matches!(line.first(), Some(b' ' | b'\t'));
-        inside = folded || (line.contains(&b'-') && find_ignoring_case(line, b"content-type").is_some());
-        if inside {
-            for name in RECURSIVE {
-                rename(&mut calm, start, line, name.as_bytes());
-            }
-        }
-        start = start.saturating_add(line.len());
-    }
-    calm
-}
-
-fn rename(calm: &mut Cow<'_, [u8]>, start: usize, line: &[u8], name: &[u8]) {
-    let mut from = 0_usize;
-    while let Some(at) = line.get(from..).and_then(|rest| find_ignoring_case(rest, name)) {
-        from = from.saturating_add(at).saturating_add(name.len());
-        let end = start.saturating_add(from);
-        if let Some(last) = calm.to_mut().get_mut(end.saturating_sub(2)..end) {
-            last.fill(b'z');
-        }
-    }
-}
-
-/// Undoes what [`calmed`] did, in text that came out of the parser.
-fn restored(mut text: String) -> String {
-    for name in RECURSIVE.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
-        let renamed = format!("{}zz", name.get(..4).unwrap_or_default());
-        if text.contains(&renamed) {
-            text = text.replace(&renamed, &name);
-        }
-    }
-    text
-}
-
 /// Bytes that are an entity with a header of its own.
 pub(super) fn starts_with_mime_header(bytes: &[u8]) -> bool {
     [&b"content-"[..], b"mime-version:"]
@@ -129,39 +98,51 @@ pub(super) fn starts_with_mime_header(bytes: &[u8]) -> bool {
         .any(|name| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
-/// Everything that follows a `boundary=`, wherever it stands: a superset of the real boundaries.
-fn boundaries(raw: &[u8]) -> BTreeSet<Vec<u8>> {
+/// What may separate the parts of a mail: a superset of what does.
+#[derive(Default)]
+struct Boundaries {
+    plain: BTreeSet<Vec<u8>>,
+    /// One is written in a way that only a parser can read: every line with two dashes may be a delimiter.
+    obscure: bool,
+}
+
+impl Boundaries {
+    fn delimit(&self, line: &[u8]) -> bool {
+        let Some(rest) = line.strip_prefix(b"--") else { return false };
+        self.obscure || self.plain.iter().any(|boundary| rest.starts_with(boundary))
+    }
+}
+
+/// Everything that follows a `boundary=`, wherever it stands.
+fn boundaries(raw: &[u8]) -> Boundaries {
     const NAME: &[u8] = b"boundary";
-    let mut found = BTreeSet::new();
+    let mut found = Boundaries::default();
     let mut rest = raw;
     while let Some(at) = find_ignoring_case(rest, NAME) {
         rest = rest.get(at.saturating_add(NAME.len())..).unwrap_or_default();
-        let value = rest.get(..rest.len().min(200)).unwrap_or_default().trim_ascii_start();
-        // RFC 2231 writes boundary*= and boundary*0=
-        let Some(equals) = value.iter().take(6).position(|byte| *byte == b'=') else { continue };
-        let value = value.get(equals.saturating_add(1)..).unwrap_or_default().trim_ascii_start();
-        let value: Vec<u8> = match value.strip_prefix(b"\"") {
-            Some(quoted) => quoted.iter().copied().take_while(|byte| *byte != b'"').collect(),
-            None => value
-                .iter()
-                .copied()
-                .take_while(|byte| !byte.is_ascii_whitespace() && *byte != b';')
-                .collect(),
+        let value = match rest.trim_ascii_start() {
+            [b'=', value @ ..] => value.trim_ascii_start(),
+            // a comment, or the percent signs and pieces of RFC 2231
+            [b'(' | b'*', ..] => {
+                found.obscure = true;
+                continue;
+            }
+            _ => continue,
         };
-        if !value.is_empty() {
-            found.insert(value);
-        }
-        if found.len() > MAX_BOUNDARIES {
+        let (value, quoted) = value.strip_prefix(b"\"").map_or((value, false), |value| (value, true));
+        let end = |byte: &u8| match quoted {
+            true => *byte == b'"',
+            false => byte.is_ascii_whitespace() || *byte == b';',
+        };
+        let value: Vec<u8> = value.iter().copied().take(200).take_while(|byte| !end(byte)).collect();
+        let readable = |byte: &u8| !matches!(*byte, b'\\' | b'(' | b'\r' | b'\n');
+        found.obscure |= value.is_empty() || !value.iter().all(readable);
+        found.plain.insert(value);
+        if found.plain.len() > MAX_BOUNDARIES {
             break;
         }
     }
     found
-}
-
-fn is_delimiter(line: &[u8], boundaries: &BTreeSet<Vec<u8>>) -> bool {
-    let Some(rest) = line.strip_prefix(b"--") else { return false };
-    let rest = rest.trim_ascii_end();
-    boundaries.contains(rest) || boundaries.iter().any(|boundary| rest.starts_with(boundary))
 }
 
 fn find_ignoring_case(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -174,7 +155,7 @@ pub(super) fn media_type(part: &MessagePart<'_>) -> String {
         || "text/plain".to_owned(),
         |content_type| {
             let subtype = content_type.subtype().unwrap_or("plain");
-            restored(format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase())
+            veil::lifted(&format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase())
         },
     )
 }
@@ -192,30 +173,24 @@ pub(super) fn is_attachment(part: &MessagePart<'_>) -> bool {
 /// The readable text of a text part; of an HTML part, its text.
 pub(super) fn text_of(part: &MessagePart<'_>) -> Option<String> {
     match &part.body {
-        PartType::Text(text) => Some(restored(text.to_string())),
-        PartType::Html(html) => Some(restored(html_to_text(html))),
+        PartType::Text(text) => Some(veil::lifted(text)),
+        PartType::Html(html) => Some(html_to_text(&veil::lifted(html))),
         _ => None,
     }
 }
 
 /// The bytes of a leaf, transfer encoding undone, charset untouched.
 pub(super) fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
-    match &part.body {
-        PartType::Multipart(_) => Vec::new(),
-        PartType::Binary(bytes) | PartType::InlineBinary(bytes) if part.encoding == Encoding::Base64 => {
-            bytes.to_vec()
-        }
-        // from the mail as it came, not as it was calmed
-        _ => {
-            let body = body(part, raw);
-            let decoded = match part.encoding {
-                Encoding::None => None,
-                Encoding::QuotedPrintable => quoted_printable_decode(body),
-                Encoding::Base64 => base64_decode(body),
-            };
-            decoded.unwrap_or_else(|| body.to_vec())
-        }
+    if matches!(part.body, PartType::Multipart(_)) {
+        return Vec::new();
     }
+    let body = body(part, raw);
+    let decoded = match part.encoding {
+        Encoding::None => None,
+        Encoding::QuotedPrintable => quoted_printable_decode(body),
+        Encoding::Base64 => base64_decode(body),
+    };
+    decoded.unwrap_or_else(|| body.to_vec())
 }
 
 fn body<'r>(part: &MessagePart<'_>, raw: &'r [u8]) -> &'r [u8] {
@@ -275,6 +250,30 @@ mod tests {
         mail.extend(b"--b\r\n\r\nx\r\n".repeat(MAX_PARTS + 1));
         assert_eq!(beyond_limits(&mail).unwrap(), "it has more than 500 parts");
         assert_eq!(beyond_limits(&mail[..1000]), None);
+    }
+
+    #[test]
+    fn a_boundary_behind_a_comment_does_not_hide_parts() {
+        for hidden in [
+            "boundary(c)=b",
+            "boundary*=utf-8''%62",
+            "boundary=(c)b",
+            "boundary=\"\\b\"",
+            "boundary \r\n  = b",
+        ] {
+            let mut mail = format!("Content-Type: multipart/mixed; {hidden}\r\n\r\n").into_bytes();
+            mail.extend(b"--b\r\n\r\nx\r\n".repeat(MAX_PARTS + 1));
+            assert_eq!(beyond_limits(&mail).unwrap(), "it has more than 500 parts", "{hidden}");
+        }
+    }
+
+    #[test]
+    fn the_header_of_a_part_is_limited_too() {
+        let mut mail =
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain".to_vec();
+        mail.extend((0..100_000).flat_map(|n| format!(";\r\n a*{n}*=%41").into_bytes()));
+        mail.extend(b"\r\n\r\nbody\r\n--b--\r\n");
+        assert!(beyond_limits(&mail).unwrap().contains("headers of its parts"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod header;
 pub mod mime;
 mod parts;
 mod pgp;
+mod veil;
 
 use jiff::Timestamp;
 use openpgp::parse::Parse;
@@ -30,10 +31,25 @@ use crate::open::header::{clean, clean_line};
 /// More text than this is shown as an attachment.
 const MAX_TEXT: usize = 256 * 1024;
 
+/// A mail may unpack to this, and to [`MAX_RATIO`] times its size, but never to more than [`MAX_UNPACKED`], all its OpenPGP
+/// messages together. Compression makes a thousand times as much of it for whoever wants to.
+const FREE_UNPACKED: u64 = 1024 * 1024;
+const MAX_RATIO: u64 = 30;
+const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
+/// No more OpenPGP messages of one mail are opened, and no more forwarded mails looked into, however they are nested.
+const MAX_OPENED: usize = 32;
+const MAX_FORWARDED: usize = 64;
+
+/// What a mail of this size may unpack to. Bytes.
+pub fn unpacks_to(size: usize) -> u64 {
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+    size.saturating_mul(MAX_RATIO).saturating_add(FREE_UNPACKED).min(MAX_UNPACKED)
+}
+
 /// Opens a mail as received.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     let mut opening =
-        Opening { keyring, now, message: closed(raw), body: Vec::new(), budget: pgp::Budget::default() };
+        Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(raw.len()) };
     if raw.trim_ascii().is_empty() {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
@@ -50,8 +66,7 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 
 /// What is known of a mail whose body was not fetched, from its header.
 pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening =
-        Opening { keyring, now, message: closed(header), body: Vec::new(), budget: pgp::Budget::default() };
+    let mut opening = Opening { keyring, now, message: closed(header), body: Vec::new(), room: Room::of(0) };
     opening.message.size = size;
     opening.message.not_fetched = true;
     opening.message.problem = Some(format!("not fetched: {size} bytes are more than the limit"));
@@ -59,8 +74,16 @@ pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) 
     opening.finish()
 }
 
-/// What is known of a mail that could not be opened at all.
-pub fn unopened(raw: &[u8], why: &str) -> Message {
+/// What is known of a mail that could not be opened at all, from its header.
+pub fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
+    let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(0) };
+    opening.message.problem = Some(why.to_owned());
+    opening.header_only(raw);
+    opening.finish()
+}
+
+/// What is known of a mail when even its header could not be read.
+pub fn unread(raw: &[u8], why: &str) -> Message {
     Message { problem: Some(why.to_owned()), ..closed(raw) }
 }
 
@@ -80,7 +103,24 @@ struct Opening<'k> {
     message: Message,
     /// The pieces of readable text, in order.
     body: Vec<String>,
-    budget: pgp::Budget,
+    room: Room,
+}
+
+/// What may still be opened of a mail, in all its layers together.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Bytes that OpenPGP messages may unpack to.
+    bytes: u64,
+    /// OpenPGP messages.
+    messages: usize,
+    /// Forwarded mails.
+    mails: usize,
+}
+
+impl Room {
+    fn of(size: usize) -> Self {
+        Self { bytes: unpacks_to(size), messages: MAX_OPENED, mails: MAX_FORWARDED }
+    }
 }
 
 /// Where a part stands.
@@ -110,14 +150,18 @@ impl Opening<'_> {
     }
 
     fn mail(&mut self, raw: &[u8], place: Place) {
-        let calm = mime::calmed(raw);
-        let Some(parsed) = mime::parser().parse(&calm) else {
+        let veiled = veil::drawn(raw);
+        let Some(parsed) = mime::parser().parse(veiled.as_ref()) else {
             self.message.problems.push("no header: all of it is taken for text".to_owned());
             self.body.push(String::from_utf8_lossy(raw).into_owned());
             return;
         };
-        header::read(&parsed, &mut self.message);
-        if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
+        let header = mime::header_section(raw);
+        if let Some(header) = mime::parser().parse_headers(header) {
+            header::read(&header, &mut self.message);
+        }
+        self.message.marks.report = header::report_type(&parsed);
+        if self.message.from.is_empty() && header.len() == raw.len() {
             self.message
                 .problems
                 .push("no header that a mail would have: all of it is taken for text".to_owned());
@@ -130,8 +174,8 @@ impl Opening<'_> {
     /// An entity that came out of an OpenPGP layer. Some programs encrypt bare text, without a header.
     fn inner(&mut self, raw: &[u8], place: Place) {
         let limit = mime::beyond_limits(raw);
-        let calm = mime::calmed(raw);
-        let parsed = if limit.is_none() { mime::parser().parse(&calm) } else { None };
+        let veiled = veil::drawn(raw);
+        let parsed = if limit.is_none() { mime::parser().parse(veiled.as_ref()) } else { None };
         let Some(parsed) = parsed.filter(|parsed| header::is_entity(parsed, raw)) else {
             self.message
                 .problems
@@ -149,10 +193,19 @@ impl Opening<'_> {
             && place.whole
             && let Some(subject) = header::subject(&parsed)
         {
-            self.message.subject = Some(subject);
+            self.message.subject = Some(veil::lifted(&subject));
             self.message.subject_is_secret = place.secret;
         }
         self.part(&parsed, 0, raw, place);
+    }
+
+    /// Decrypts within the room that is left.
+    fn decrypt(&mut self, ciphertext: &[u8]) -> Result<pgp::Opened, String> {
+        let Some(left) = self.room.messages.checked_sub(1) else {
+            return Err(format!("more than {MAX_OPENED} OpenPGP messages in one mail"));
+        };
+        self.room.messages = left;
+        pgp::decrypt(ciphertext, self.keyring, self.now, &mut self.room.bytes)
     }
 
     fn attach(&mut self, name: Option<String>, media_type: &str, bytes: Vec<u8>) {

@@ -11,7 +11,7 @@ use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
-use crate::open::{Opening, Place, closed, mime, pgp};
+use crate::open::{Opening, Place, Room, closed, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
@@ -113,12 +113,13 @@ impl Opening<'_> {
             })
         });
         if let Some(plain) = plain {
-            self.part(parsed, *plain, raw, place.inside(true));
             let others = children.iter().filter(|id| *id != plain);
             let kept: Vec<u32> = others
                 .filter(|id| parsed.part(**id).is_some_and(|part| part.is_multipart() || !part.is_text()))
                 .copied()
                 .collect();
+            // what is kept beside it is not signed with it
+            self.part(parsed, *plain, raw, place.inside(kept.is_empty()));
             for id in kept {
                 self.attachments_of(parsed, id, raw, place.inside(false));
             }
@@ -146,7 +147,7 @@ impl Opening<'_> {
 
     /// An OpenPGP message as a MIME part.
     fn encrypted(&mut self, ciphertext: &[u8], place: Place) {
-        match pgp::decrypt(ciphertext, self.keyring, self.now, &mut self.budget) {
+        match self.decrypt(ciphertext) {
             Ok(opened) => self.opened_entity(opened, place),
             Err(problem) => {
                 self.note_encryption(place);
@@ -196,19 +197,17 @@ impl Opening<'_> {
     fn inline(&mut self, piece: Piece, place: Place) {
         match piece {
             Piece::Text(text) => self.body.push(text.trim_end().to_owned()),
-            Piece::Message(block) => {
-                match pgp::decrypt(block.as_bytes(), self.keyring, self.now, &mut self.budget) {
-                    Ok(opened) => {
-                        self.note_opened(&opened, place);
-                        self.signed(opened.verdict, place);
-                        self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
-                    }
-                    Err(problem) => {
-                        self.note_encryption(place);
-                        self.not_opened(problem, block.as_bytes());
-                    }
+            Piece::Message(block) => match self.decrypt(block.as_bytes()) {
+                Ok(opened) => {
+                    self.note_opened(&opened, place);
+                    self.signed(opened.verdict, place);
+                    self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
                 }
-            }
+                Err(problem) => {
+                    self.note_encryption(place);
+                    self.not_opened(problem, block.as_bytes());
+                }
+            },
             Piece::Signed(block) => match pgp::verify_cleartext(block.as_bytes(), self.keyring, self.now) {
                 Ok(opened) => {
                     self.signed(opened.verdict, place);
@@ -226,7 +225,10 @@ impl Opening<'_> {
     fn leaf(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
         let bytes = mime::bytes_of(part, raw);
         let media_type = mime::media_type(part);
-        let named = part.attachment_name().map(clean_line).filter(|name| !name.is_empty());
+        let named = part
+            .attachment_name()
+            .map(|name| clean_line(&veil::lifted(name)))
+            .filter(|name| !name.is_empty());
         if let Some(said) = smime(&media_type) {
             self.message.problems.push(said.to_owned());
             if media_type.ends_with("-mime") {
@@ -250,7 +252,7 @@ impl Opening<'_> {
     /// A file that is encrypted by itself. What comes out is a file again, or a whole entity when the frame around it was lost.
     fn encrypted_file(&mut self, named: Option<String>, media_type: &str, bytes: Vec<u8>, place: Place) {
         let place = place.inside(false);
-        match pgp::decrypt(&bytes, self.keyring, self.now, &mut self.budget) {
+        match self.decrypt(&bytes) {
             Ok(opened)
                 if opened.plaintext.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-")) =>
             {
@@ -282,15 +284,12 @@ impl Opening<'_> {
         if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
-        let mut opening = Opening {
-            keyring: self.keyring,
-            now: self.now,
-            message: closed(bytes),
-            body: Vec::new(),
-            budget: self.budget,
-        };
+        let Some(mails) = self.room.mails.checked_sub(1) else { return };
+        let room = Room { mails, ..self.room };
+        let (keyring, now) = (self.keyring, self.now);
+        let mut opening = Opening { keyring, now, message: closed(bytes), body: Vec::new(), room };
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
-        self.budget = opening.budget;
+        self.room = opening.room;
         let inner = opening.finish();
         if !meant && !inner.decrypted {
             return;

@@ -7,8 +7,7 @@
 //! * No plaintext leaves before the integrity of the whole ciphertext is shown: everything is read to the end first, and an
 //!   error anywhere means nothing at all.
 //! * Passwords are never tried (a mail that wants one is not for the desk's key), encryption without integrity is refused.
-//! * What one mail may cost is bounded: the plaintext ([`MAX_PLAINTEXT`]) and the number of OpenPGP messages
-//!   ([`MAX_MESSAGES`]) of all its parts together, and the recipients looked at in each ([`MAX_RECIPIENTS`]).
+//! * The plaintext is bounded by the caller, so is the number of recipients looked at ([`MAX_RECIPIENTS`]).
 //! * A signature is good only by a certificate held for the author's address. The *lack* of an error means nothing.
 //!
 //! # Standards
@@ -34,25 +33,8 @@ use sequoia_openpgp as openpgp;
 use crate::domain::message::{Mailbox, Signature, Verified};
 use crate::keyring::{self, Keyring};
 
-/// No more decrypted bytes than this are accepted of one mail.
-const MAX_PLAINTEXT: u64 = 64 * 1024 * 1024;
-/// No more OpenPGP messages of one mail are opened than this.
-const MAX_MESSAGES: usize = 64;
 /// No more session-key packets than this are looked at.
 const MAX_RECIPIENTS: usize = 32;
-
-/// What opening one mail may still cost.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    messages: usize,
-    bytes: u64,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { messages: MAX_MESSAGES, bytes: MAX_PLAINTEXT }
-    }
-}
 
 /// What was inside.
 pub(super) struct Opened {
@@ -110,19 +92,15 @@ impl Verdict {
     }
 }
 
-/// Opens an OpenPGP message with any secret key of the keyring. The error is one line for the team; it must never reach the
-/// sender, who could learn from it.
+/// Opens an OpenPGP message with any secret key of the keyring. `room` is what it may unpack to, in bytes, and becomes what is
+/// left of it. The error is one line for the team; it must never reach the sender, who could learn from it.
 pub(super) fn decrypt(
     ciphertext: &[u8],
     keyring: &Keyring,
     now: Timestamp,
-    budget: &mut Budget,
+    room: &mut u64,
 ) -> Result<Opened, String> {
-    budget.messages = budget
-        .messages
-        .checked_sub(1)
-        .ok_or_else(|| format!("one of more than {MAX_MESSAGES} OpenPGP messages in one mail"))?;
-    guarded(|| read_to_end(ciphertext, keyring, now, budget))
+    guarded(|| read_to_end(ciphertext, keyring, now, room))
         .unwrap_or_else(|| Err("damaged: it ends too early".to_owned()))
 }
 
@@ -136,7 +114,7 @@ fn read_to_end(
     ciphertext: &[u8],
     keyring: &Keyring,
     now: Timestamp,
-    budget: &mut Budget,
+    room: &mut u64,
 ) -> Result<Opened, String> {
     let policy = policy(now);
     let helper = Helper::new(keyring, now);
@@ -144,13 +122,14 @@ fn read_to_end(
     let mut decryptor =
         builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| problem(&error))?;
     let mut plaintext = Vec::new();
-    let mut limited = (&mut decryptor).take(budget.bytes.saturating_add(1));
+    let mut limited = (&mut decryptor).take(room.saturating_add(1));
     let read = limited.read_to_end(&mut plaintext);
-    let left = budget.bytes.checked_sub(u64::try_from(plaintext.len()).unwrap_or(u64::MAX));
-    budget.bytes = left.unwrap_or(0);
+    // what was unpacked in vain counts as well
+    let left = room.checked_sub(u64::try_from(plaintext.len()).unwrap_or(u64::MAX));
+    *room = left.unwrap_or(0);
     read.map_err(|error| problem(&error.into()))?;
     if left.is_none() {
-        return Err(format!("more than {MAX_PLAINTEXT} bytes of plaintext in one mail"));
+        return Err("it unpacks to more than its size allows".to_owned());
     }
     let helper = decryptor.into_helper();
     Ok(Opened { plaintext, encrypted: helper.opened, verdict: helper.verdict })
@@ -182,7 +161,7 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
         builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| cause(&error))?;
     let mut plaintext = Vec::new();
     (&mut verifier)
-        .take(MAX_PLAINTEXT)
+        .take(u64::try_from(text.len()).unwrap_or(u64::MAX))
         .read_to_end(&mut plaintext)
         .map_err(|error| brief(&error.to_string()))?;
     Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })

@@ -89,7 +89,13 @@ pub async fn run(
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         tokio::select! {
-            Some(done) = under_way.next() => { names.remove(&done); }
+            Some((done, recorded)) = under_way.next() => {
+                names.remove(&done);
+                if !recorded {
+                    // nothing can be recorded any more: the letter would be due, and sent, again and again
+                    return stopped(&mut stop).await;
+                }
+            }
             () = pipeline.stirred() => {}
             () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {
                 if names.is_empty() {
@@ -103,11 +109,11 @@ pub async fn run(
     carrier.rest().await;
 }
 
-/// One attempt, and its outcome recorded.
-async fn deliver(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: Posting) -> LetterId {
+/// One attempt; says whether its outcome is recorded.
+async fn deliver(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: Posting) -> (LetterId, bool) {
     let outcome = attempt(carrier, desk, pipeline, &posting).await;
-    record(pipeline, &posting, outcome).await;
-    posting.id
+    let recorded = record(pipeline, &posting, outcome).await;
+    (posting.id, recorded)
 }
 
 async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: &Posting) -> Outcome {
@@ -124,14 +130,15 @@ async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: 
     }
 }
 
-/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse.
-async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) {
+/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. False when the store
+/// is gone.
+async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) -> bool {
     loop {
         match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(Refused::Stopping) => {
                 info!(letter = %posting.id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
-                return;
+                return false;
             }
             Err(error) => {
                 warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");

@@ -215,7 +215,10 @@ impl<'i> Draft<'i> {
                 self.put(position_key(position), &())?;
             }
             self.put(key("mail", receipt.digest.as_str()), &())?;
-            self.put(key("twin", receipt.twin.as_str()), &())?;
+            // what became no case (a forwarder made it look like a machine's) must not swallow the mail itself
+            if record.events.iter().any(|event| event.case.is_some()) {
+                self.put(key("twin", receipt.twin.as_str()), &())?;
+            }
         }
         record.events.iter().try_for_each(|event| self.fold_event(event))
     }

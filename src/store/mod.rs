@@ -248,10 +248,14 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Creates a folder that only its owner can enter.
+/// Creates a folder that only its owner can enter, and shuts one that is there already.
 fn private_folder(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    if fs::metadata(dir)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }
 
 #[cfg(test)]
@@ -417,6 +421,15 @@ mod tests {
         let (knows, notices) = reopened(dir.path());
         assert_eq!((knows, notices.len()), (knew, 2));
         assert_eq!(reopened(dir.path()).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_state_directory_that_was_open_to_all_is_shut() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        drop(open(dir.path(), now()).unwrap());
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -290,6 +290,6 @@ fn only_so_many_messages_of_one_mail_are_opened() {
     let parts = format!("--f\nContent-Disposition: attachment; filename=a.asc\n\n{block}\n").repeat(100);
     let mail = format!("From: rita@example.net\nContent-Type: multipart/mixed; boundary=f\n\n{parts}--f--\n");
     let message = desk.open(&mail);
-    assert_eq!(message.attachments.iter().filter(|file| file.bytes == b"x").count(), 64);
+    assert_eq!(message.attachments.iter().filter(|file| file.bytes == b"x").count(), 32);
     assert_eq!(message.problem.as_deref(), Some("one of more than 64 OpenPGP messages in one mail"));
 }

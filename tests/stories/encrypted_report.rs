@@ -32,7 +32,7 @@ fn sam_is_answered_encrypted() {
     insta::assert_snapshot!(desk.snapshot(), @r#"
     ======== acknowledgement EX-2026-0001.1 to sam@example.com, encrypted and signed
     From: "Example Project Security" <security@example.org>
-    To: "Sam Secret" <sam@example.com>
+    To: <sam@example.com>
     Subject: [...]
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>
@@ -44,7 +44,7 @@ fn sam_is_answered_encrypted() {
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
     From: "Example Project Security" <security@example.org>
-    To: "Sam Secret" <sam@example.com>
+    To: <sam@example.com>
     Subject: Auto: [EX-2026-0001] we have your report
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>
@@ -52,7 +52,7 @@ fn sam_is_answered_encrypted() {
     References: <s-1@example.com>
     Auto-Submitted: auto-replied
     HP-Outer: From: "Example Project Security" <security@example.org>
-    HP-Outer: To: "Sam Secret" <sam@example.com>
+    HP-Outer: To: <sam@example.com>
     HP-Outer: Subject: [...]
     HP-Outer: Date: Fri, 20 Nov 2026 23:00:00 +0000
     HP-Outer: Message-ID: <letter-1>
@@ -147,7 +147,7 @@ fn nora_is_answered_in_the_clear() {
     insta::assert_snapshot!(desk.shown(&letters[0]), @r#"
     ======== acknowledgement EX-2026-0001.1 to nora@example.net, signed
     From: "Example Project Security" <security@example.org>
-    To: "Nora Newcomer" <nora@example.net>
+    To: <nora@example.net>
     Subject: Auto: [EX-2026-0001] we have your report
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>
@@ -159,7 +159,7 @@ fn nora_is_answered_in_the_clear() {
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
     From: "Example Project Security" <security@example.org>
-    To: "Nora Newcomer" <nora@example.net>
+    To: <nora@example.net>
     Subject: Auto: [EX-2026-0001] we have your report
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>

@@ -210,7 +210,7 @@ A heap overflow.
     );
     let letters = desk.letters();
     assert_eq!(letters[0].header("Bcc"), None);
-    insta::assert_snapshot!(letters[0].header("To").unwrap(), @r#""Rita Bcc: everybody@example.com" <rita@example.net>"#);
+    insta::assert_snapshot!(letters[0].header("To").unwrap(), @"<rita@example.net>");
 }
 
 /// Nothing that a mail reader would call a mail; Ada sees it all the same, without what would play with her terminal.
@@ -265,4 +265,118 @@ fn rubbish_becomes_a_case() {
     "#);
     desk.receives_bytes(b"");
     assert_eq!(desk.cases().len(), 2);
+}
+
+/// mail-parser takes mails in mails apart without a limit, and forgets them by recursion: the process died of it.
+#[test]
+fn a_hundred_thousand_mails_in_each_other() {
+    let desk = Desk::new();
+    let head = "From: rita@example.net\r\nMessage-ID: <deep@example.net>\r\n";
+    for (number, frame) in
+        ["Content-Type: message/rfc822\r\n\r\n", "content-type: MESSAGE / (c)\r\n\tGLOBAL\n\n"]
+            .iter()
+            .enumerate()
+    {
+        let mut mail = head.replace("deep", &format!("deep-{number}"));
+        mail += &frame.repeat(100_000);
+        desk.receives_bytes(mail.as_bytes());
+        assert_eq!(desk.cases().len(), number + 1);
+    }
+}
+
+/// A few kilobytes of zeros, packed, were unpacked as often as they stood in the mail, until the memory was full.
+#[test]
+fn a_mail_that_unpacks_to_gigabytes() {
+    let desk = Desk::new();
+    let bomb = compressed(&vec![0; 50 << 20]);
+    let mail =
+        "From: rita@example.net\r\nMessage-ID: <bomb@example.net>\r\n\r\n".to_owned() + &bomb.repeat(16);
+    desk.receives_bytes(mail.as_bytes());
+    let letters = desk.letters();
+    let relay = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();
+    assert!(relay.contains("Not opened:  it unpacks to more than its size allows"), "{relay}");
+}
+
+/// An OpenPGP message that is compressed only.
+fn compressed(text: &[u8]) -> String {
+    use sequoia_openpgp::serialize::stream::{Armorer, Compressor, LiteralWriter, Message};
+    use std::io::Write;
+    let mut sink = Vec::new();
+    let message =
+        Armorer::new(Message::new(&mut sink)).kind(sequoia_openpgp::armor::Kind::Message).build().unwrap();
+    let message =
+        Compressor::new(message).algo(sequoia_openpgp::types::CompressionAlgorithm::Zip).build().unwrap();
+    let mut message = LiteralWriter::new(message).build().unwrap();
+    message.write_all(text).unwrap();
+    message.finalize().unwrap();
+    String::from_utf8(sink).unwrap()
+}
+
+/// The acknowledgement asked for what a report lacks: whoever sent a ciphertext of somebody else learnt what it says.
+#[test]
+fn an_acknowledgement_tells_nothing_about_a_ciphertext() {
+    let desk = Desk::new();
+    let acknowledgement = |number: usize, text: &str| {
+        let outside =
+            format!("From: Nora <nora@example.net>\nSubject: ...\nMessage-ID: <n-{number}@example.net>");
+        let mail = desk.encrypted_mail(&outside, &format!("Content-Type: text/plain\n\n{text}\n"));
+        desk.receives(&mail);
+        let letters = desk.letters();
+        let letter = letters.iter().find(|letter| letter.kind == "acknowledgement").unwrap();
+        letter.text().replace(&format!("EX-2026-000{number}"), "CASE")
+    };
+    let nothing = acknowledgement(1, "Hello.");
+    let much = acknowledgement(
+        2,
+        "I am a researcher. Steps to reproduce: 1. A remote attacker can crash the library.",
+    );
+    assert_eq!(nothing, much);
+}
+
+#[test]
+fn an_acknowledgement_shows_no_name_that_its_reader_may_not_have_written() {
+    let desk = Desk::new();
+    let ids: String = (0..100).map(|n| format!(" <{n}@example.net>\n")).collect();
+    desk.receives(&format!(
+        "From: Buy now at evil.example <rita@example.net>\nReferences:{ids}Message-ID: <r@example.net>\n\nHello.\n"
+    ));
+    let letter = desk.letters().remove(0);
+    assert_eq!(letter.header("To"), Some("<rita@example.net>"));
+    assert!(!String::from_utf8_lossy(&letter.raw).contains("evil.example"));
+    assert_eq!(letter.header("References").unwrap().split_whitespace().count(), 20);
+}
+
+/// The form that is not shown brought an attachment along, under the signature of the one that is.
+#[test]
+fn a_signed_text_does_not_vouch_for_the_attachments_of_its_other_form() {
+    let desk = Desk::new();
+    let outside = "From: sam@example.com\nMessage-ID: <s@example.com>";
+    let mail = desk.encrypted_mail(outside, "A heap overflow.\n");
+    let (from, to) = (mail.find("-----BEGIN PGP").unwrap(), mail.find("-----END PGP").unwrap());
+    let signed = format!("{}-----END PGP MESSAGE-----\n", &mail[from..to]);
+    desk.receives(&format!(
+        "From: Sam <sam@example.com>\nMessage-ID: <s@example.com>\n\
+         Content-Type: multipart/alternative; boundary=a\n\n--a\n\n{signed}\n--a\n\
+         Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<p>x\n--r\n\
+         Content-Type: application/pdf; name=\"evil.pdf\"\nContent-Disposition: attachment\n\nevil\n--r--\n--a--\n"
+    ));
+    let letters = desk.letters();
+    let relay = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();
+    assert!(relay.contains("Signature:   over a part of the mail only"), "{relay}");
+}
+
+/// Sequoia panics when an encrypted packet ends too early.
+#[test]
+fn a_ciphertext_cut_short_is_acknowledged() {
+    let desk = Desk::new();
+    let outside = "From: rita@example.net\nSubject: cut\nMessage-ID: <cut@example.net>";
+    let whole = desk.encrypted_mail_to(outside, "Hello.\n", "security@example.org", "nora@example.net");
+    let (head, armor) = whole.split_once("MESSAGE-----\n").unwrap();
+    let lines: Vec<&str> = armor.lines().skip_while(|line| !line.is_empty()).skip(1).collect();
+    for kept in 1..lines.len() {
+        let mail = format!("{head}MESSAGE-----\n\n{}\n-----END PGP MESSAGE-----\n", lines[..kept].join("\n"));
+        desk.receives(&mail.replace("cut@", &format!("cut-{kept}@")));
+        let kinds: Vec<String> = desk.letters().into_iter().map(|letter| letter.kind).collect();
+        assert_eq!(kinds, ["acknowledgement", "relay"], "{kept} lines");
+    }
 }

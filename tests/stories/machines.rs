@@ -124,3 +124,50 @@ fn another_desk_like_this_one() {
     desk.receives_bytes(theirs.replace("psirtd.", "other.").as_bytes());
     insta::assert_snapshot!(desk.outgoing(), @"relay to ada@example.org (encrypted; <letter-1>; answers <letter-2>): [EX-2026-0001] Auto: [EX-2026-0001] we have your report");
 }
+
+/// RT, which many CERTs use, writes so; so does a forwarder with the null sender.
+#[test]
+fn a_ticket_system_reports() {
+    for marks in
+        ["Precedence: bulk\nReferences: <RT-Ticket-4711@cert.example>", "Return-Path: <>\nIn-Reply-To: <x@y>"]
+    {
+        let mail = format!(
+            "{marks}\nFrom: CERT <vulnerabilities@cert.example>\nSubject: [CERT #4711] overflow\n\
+             Message-ID: <rt-{}@cert.example>\n\nA heap overflow.\n",
+            marks.len()
+        );
+        assert!(told(&mail).starts_with("cases: 1; letters: [\"relay to ada@example.org"), "{marks}");
+    }
+}
+
+/// A server on the way gave the relay another Message-ID, and the coordinator's address led back to the desk.
+#[test]
+fn a_relay_that_comes_back_changed_causes_no_relay() {
+    let mail = "From: security@example.org\nMessage-ID: <ses-1@example.org>\nAuto-Submitted: auto-generated\n\nA relay.\n";
+    assert_eq!(told(mail), "cases: 1; letters: []");
+}
+
+#[test]
+fn a_coordinator_that_is_a_desk_gets_no_relay_of_its_relay() {
+    let mail = "From: ada@example.org\nMessage-ID: <ada-1@example.org>\nAuto-Submitted: auto-generated\n\nA relay.\n";
+    assert_eq!(told(mail), "cases: 1; letters: []");
+}
+
+#[test]
+fn the_desks_address_and_the_id_of_a_report_hide_no_mail() {
+    let desk = Desk::new();
+    desk.receives("From: rita@example.net\nMessage-ID: <r-1@example.net>\n\nA heap overflow.\n");
+    desk.receives("From: security@example.org\nMessage-ID: <r-1@example.net>\n\nAnother heap overflow.\n");
+    assert_eq!(desk.cases().len(), 2);
+}
+
+/// A mail reaches the desk twice, first on a way that makes it look like a machine's answer.
+#[test]
+fn a_copy_that_became_no_case_does_not_swallow_the_report() {
+    let desk = Desk::new();
+    let report = "From: rita@example.net\nMessage-ID: <r-1@example.net>\n\nA heap overflow.\n";
+    desk.receives(&format!("Auto-Submitted: auto-replied\n{report}"));
+    assert_eq!(desk.cases().len(), 0);
+    desk.receives(report);
+    assert_eq!(desk.cases().len(), 1);
+}

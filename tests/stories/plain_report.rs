@@ -30,7 +30,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     insta::assert_snapshot!(desk.shown(&letters[0]), @r#"
     ======== acknowledgement EX-2026-0001.1 to rita@example.net, signed
     From: "Example Project Security" <security@example.org>
-    To: "Rita Reporter" <rita@example.net>
+    To: <rita@example.net>
     Subject: Auto: [EX-2026-0001] we have your report
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>
@@ -42,7 +42,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
     From: "Example Project Security" <security@example.org>
-    To: "Rita Reporter" <rita@example.net>
+    To: <rita@example.net>
     Subject: Auto: [EX-2026-0001] we have your report
     Date: Fri, 20 Nov 2026 23:00:00 +0000
     Message-ID: <letter-1>

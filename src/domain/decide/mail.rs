@@ -10,9 +10,12 @@ use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{Intake, judge};
 use crate::domain::letter::{Acknowledgement, Body, Letter, LetterId, LetterKind, Protection, Relay};
-use crate::domain::message::{Mailbox, Message};
+use crate::domain::message::{Mailbox, Message, Signature};
 use crate::domain::policy::Policy;
 use crate::domain::report;
+
+/// An answer names no more ids of its thread than this.
+const MAX_REFERENCES: usize = 20;
 
 /// See [`super::decide`].
 pub(super) fn decide(
@@ -47,9 +50,11 @@ pub(super) fn decide(
     if intake.opens_case && intake.why_no_answer.is_none() {
         decision.letters.extend(desk.acknowledgement());
     }
-    let would_circle = intake.answers_a_mail && answers_a_relay(message, &case);
+    let would_circle =
+        (intake.answers_a_mail && answers_a_relay(message, &case)) || is_machine_of(message, &policy.desk);
     if !facts.own_letter && !would_circle {
-        decision.letters.extend(policy.coordinators().map(|person| desk.relay(&person.mailbox, received_at)));
+        let readers = policy.coordinators().filter(|person| !is_machine_of(message, &person.mailbox));
+        decision.letters.extend(readers.map(|person| desk.relay(&person.mailbox, received_at)));
     }
     decision
 }
@@ -58,6 +63,13 @@ pub(super) fn decide(
 fn answers_a_relay(message: &Message, case: &Case) -> bool {
     let mut relays = case.letters.iter().filter(|letter| letter.kind == LetterKind::Relay);
     relays.any(|relay| relay.message_id.as_ref().is_some_and(|id| message.parents.contains(id)))
+}
+
+/// Written by a machine under this address: a letter to it would cause the next one. (A server on the way gave our own letter
+/// another Message-ID; the coordinator is a desk like this one.)
+fn is_machine_of(message: &Message, mailbox: &Mailbox) -> bool {
+    message.marks.auto_submitted.as_deref().is_some_and(|value| value != "no")
+        && message.author().is_some_and(|author| author.canonical() == mailbox.canonical())
 }
 
 /// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes).
@@ -124,7 +136,13 @@ impl WritingDesk<'_> {
 
     /// To the From address, never to Reply-To (RFC 3834 §4). None when From is not one address.
     fn acknowledgement(&mut self) -> Option<Letter> {
-        let to = self.message.author()?.clone();
+        // without the name: the desk signs nothing that a stranger wrote
+        let to = Mailbox::bare(self.message.author()?.address.clone());
+        let encrypt = self.message.came_encrypted() && self.message.reporter_cert_known;
+        // what a report lacks tells what it says: of one that was encrypted, only its author may hear it, for a stranger may
+        // have sent somebody else's ciphertext
+        let tell = !self.message.came_encrypted()
+            || (encrypt && matches!(self.message.signature, Signature::Good(_)));
         let calendar = &self.policy.calendar;
         let due = |kind| {
             let deadline = self.case.deadlines.iter().find(|deadline: &&Deadline| deadline.kind == kind);
@@ -135,19 +153,21 @@ impl WritingDesk<'_> {
             plan: due(DeadlineKind::Plan),
             within: self.policy.first_response.to_string(),
             zone: calendar.zone.iana_name().unwrap_or("UTC").to_owned(),
-            missing: self.case.missing.clone(),
+            missing: if tell { self.case.missing.clone() } else { Vec::new() },
             unreadable: self.message.is_unreadable(),
             too_large: self.message.not_fetched,
             came_in_clear: !self.message.came_encrypted(),
             public_tracker: self.policy.public_tracker.clone(),
             process: self.policy.process.clone(),
         };
-        let encrypt = self.message.came_encrypted() && self.message.reporter_cert_known;
         let mut references = self.message.references.clone();
         if references.is_empty() {
             references.extend(self.message.parents.first().cloned());
         }
         references.extend(self.message.message_id.clone());
+        // the thread's beginning and its end: an answer is small, whatever it answers
+        let middle = references.len().saturating_sub(MAX_REFERENCES);
+        references.drain(1.min(middle)..middle.saturating_add(1.min(middle)));
         Some(Letter {
             id: self.next_id(),
             case: self.case.id.clone(),
