@@ -26,7 +26,7 @@ use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
 use futures_util::stream::FuturesOrdered;
 use futures_util::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -43,6 +43,8 @@ use crate::pipeline::{Arrival, Handle, Refused};
 use crate::store::index::Lookup;
 use crate::tls::Tls;
 
+/// Everything in the folder is looked at again this often.
+const FULL_SCAN: SignedDuration = SignedDuration::from_mins(15);
 /// One FETCH asks for no more mails and bytes than this.
 const MAX_BATCH: usize = 100;
 const MAX_BATCH_BYTES: u64 = 16 << 20;
@@ -96,6 +98,7 @@ pub(super) async fn run(
             pipeline: pipeline.clone(),
             clock: clock.clone(),
             cursor: Cursor::default(),
+            scanned: None,
             failures: 0,
         };
         folders.spawn(folder.watch(stop.clone()));
@@ -125,6 +128,8 @@ struct Folder {
     pipeline: Handle,
     clock: Clock,
     cursor: Cursor,
+    /// When everything was last looked at.
+    scanned: Option<Timestamp>,
     failures: u32,
 }
 
@@ -176,6 +181,7 @@ impl Folder {
         }
         loop {
             while session.unsolicited_responses.try_recv().is_ok() {}
+            self.rescan_now_and_then();
             let took = self.take_in(&mut session, &capabilities).await;
             if took.is_err() {
                 self.cursor.rescan();
@@ -183,6 +189,15 @@ impl Folder {
             took?;
             self.failures = 0;
             session = self.await_news(session, &capabilities).await?;
+        }
+    }
+
+    /// A UID that a server shows late, below one that is taken, is seen by the next full scan; the store knows the others.
+    fn rescan_now_and_then(&mut self) {
+        let now = self.clock.now();
+        if self.scanned.is_none_or(|scanned| now.duration_since(scanned).abs() > FULL_SCAN) {
+            self.scanned = Some(now);
+            self.cursor.rescan();
         }
     }
 

@@ -9,6 +9,8 @@
 
 use mail_parser::decoders::html::html_to_text;
 
+/// How every block begins.
+pub(super) const FRAME: &str = "-----BEGIN PGP ";
 const MESSAGE: &str = "-----BEGIN PGP MESSAGE-----";
 const MESSAGE_END: &str = "-----END PGP MESSAGE-----";
 const SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";

@@ -234,16 +234,21 @@ impl Opening<'_> {
         }
     }
 
+    /// Shows the beginning of a text that is too long to be read in a mail, and keeps all of it as a file.
+    fn long_text(&mut self, text: &str, bytes: Vec<u8>) {
+        let size = bytes.len();
+        self.message
+            .problems
+            .push(format!("text of {size} bytes: its beginning is shown, all of it is in body.txt"));
+        self.attach(Some("body.txt".to_owned()), "application/octet-stream", bytes);
+        self.body.push(text.chars().take(MAX_TEXT / 4).collect());
+    }
+
     fn finish(mut self) -> Message {
-        let text = clean(&self.body.join("\n"));
+        let text = clean(&std::mem::take(&mut self.body).join("\n"));
         if text.len() > MAX_TEXT {
-            let shown: String = text.chars().take(MAX_TEXT / 4).collect();
-            self.message.problems.push(format!(
-                "text of {} bytes: its beginning is shown, all of it is in body.txt",
-                text.len()
-            ));
-            self.attach(Some("body.txt".to_owned()), "application/octet-stream", text.into_bytes());
-            self.message.text = shown;
+            self.long_text(&text, text.clone().into_bytes());
+            self.message.text = self.body.concat();
         } else {
             self.message.text = text;
         }

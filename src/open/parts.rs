@@ -11,7 +11,7 @@ use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
-use crate::open::{Opening, Place, Room, closed, mime, pgp, veil};
+use crate::open::{MAX_TEXT, Opening, Place, Room, closed, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
@@ -168,6 +168,10 @@ impl Opening<'_> {
 
     fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
         let Some(text) = mime::text_of(part) else { return };
+        if text.len() > MAX_TEXT && !text.contains(armor::FRAME) {
+            self.long_text(&text, mime::bytes_of(part, raw));
+            return;
+        }
         let mut pieces = armor::pieces(&text);
         if let PartType::Html(html) = &part.body {
             self.attach(Some("body.html".to_owned()), "application/octet-stream", mime::bytes_of(part, raw));

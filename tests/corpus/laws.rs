@@ -291,5 +291,5 @@ fn only_so_many_messages_of_one_mail_are_opened() {
     let mail = format!("From: rita@example.net\nContent-Type: multipart/mixed; boundary=f\n\n{parts}--f--\n");
     let message = desk.open(&mail);
     assert_eq!(message.attachments.iter().filter(|file| file.bytes == b"x").count(), 32);
-    assert_eq!(message.problem.as_deref(), Some("one of more than 64 OpenPGP messages in one mail"));
+    assert_eq!(message.problem.as_deref(), Some("more than 32 OpenPGP messages in one mail"));
 }
