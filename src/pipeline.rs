@@ -257,7 +257,7 @@ impl Pipeline {
         JournalError::Closed(error.to_string())
     }
 
-    /// Opens the mails of a batch that are not known yet, on all threads.
+    /// Opens the mails of a batch on all threads: whether a mail is known shows only in what it says.
     fn open_all(&self, batch: &[Work], now: Timestamp) -> Vec<Option<Arc<Message>>> {
         in_parallel(batch, |work| match work {
             Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
@@ -267,28 +267,24 @@ impl Pipeline {
     }
 
     fn open_one(&self, raw: &[u8], too_large: Option<u64>, now: Timestamp) -> Message {
-        let opening = AssertUnwindSafe(|| match too_large {
+        match too_large {
             Some(size) => open::open_header(raw, size, &self.keyring, now),
             None => open::open(raw, &self.keyring, now),
-        });
-        std::panic::catch_unwind(opening).unwrap_or_else(|_| {
-            // some parser's bug: its author is answered all the same
-            const WHY: &str = "psirtd itself failed to open it; it is kept as received";
-            let header = AssertUnwindSafe(|| open::unopened(raw, WHY, &self.keyring, now));
-            let message = std::panic::catch_unwind(header).unwrap_or_else(|_| open::unread(raw, WHY));
-            error!(mail = %message.digest, "opening panicked");
-            message
-        })
+        }
     }
 
-    /// The mail that an unsealed letter is about, opened again.
+    /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
     fn about(&self, id: &LetterId, now: Timestamp) -> Option<Arc<Message>> {
-        let posting = self.reader.index.posting(id).ok().flatten()?;
+        let index = &self.reader.index;
+        let posting = index.posting(id).ok().flatten()?;
         if posting.bytes.is_some() {
             return None;
         }
         let raw = self.reader.mails.read(&posting.about).ok()?;
-        Some(Arc::new(self.open_one(&raw, None, now)))
+        let case = index.case(&posting.case).ok().flatten()?;
+        let size = case.mails.iter().find(|mail| mail.mail == posting.about).map(|mail| mail.size);
+        let kept = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+        Some(Arc::new(self.open_one(&raw, size.filter(|size| *size > kept), now)))
     }
 
     /// Decides, one input after the other, each seeing what the ones before it did.
@@ -472,9 +468,17 @@ impl From<Decision> for Step {
 }
 
 impl Step {
-    /// As the draft of a batch sees it: without letters, which decide nothing for the next input.
+    /// As the draft of a batch sees it. The letters are not sealed yet, but they are there: the next mail of the same case counts
+    /// its own letters from them.
     fn record(&self, now: Timestamp) -> Record {
-        Record { seq: 0, at: now, receipt: self.receipt.clone(), events: self.events.clone() }
+        let unsealed = self.letters.iter().map(|letter| {
+            let (letter_id, kind, to) = (letter.id.clone(), letter.kind(), letter.to.clone());
+            let (reason, mail) = ("not sealed yet".to_owned(), letter.about.digest.clone());
+            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail };
+            Event { at: now, case: Some(letter.case.clone()), what }
+        });
+        let events = self.events.iter().cloned().chain(unsealed).collect();
+        Record { seq: 0, at: now, receipt: self.receipt.clone(), events }
     }
 }
 

@@ -103,6 +103,9 @@ pub struct CaseMail {
     pub from: Option<Mailbox>,
     /// Its Message-ID.
     pub message_id: Option<String>,
+    /// Its size in bytes; that of the file is smaller when it was too large to be fetched.
+    #[serde(default)]
+    pub size: u64,
     /// Why it could not be opened.
     pub problem: Option<String>,
 }
@@ -164,7 +167,7 @@ impl Case {
     pub fn apply(&mut self, event: &Event) {
         match &event.what {
             What::CaseOpened { .. } => {}
-            What::MailRecorded { mail, kind, from, message_id, problem, why_no_answer, .. } => {
+            What::MailRecorded { mail, kind, from, message_id, size, problem, why_no_answer, .. } => {
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone();
                 }
@@ -174,6 +177,7 @@ impl Case {
                     kind: *kind,
                     from: from.clone(),
                     message_id: message_id.clone(),
+                    size: *size,
                     problem: problem.clone(),
                 });
             }
@@ -208,12 +212,7 @@ impl Case {
         }
     }
 
-    /// The next promise to keep.
-    pub fn next_deadline(&self) -> Option<&Deadline> {
-        self.deadlines.iter().min_by_key(|deadline| deadline.due)
-    }
-
-    /// Is this id the Message-ID of one of this case's mails or letters? (For threading a letter to its reader.)
+    /// The letters of a kind to an address, in order of writing: what the next one threads with.
     pub fn letters_to<'a>(
         &'a self,
         address: &'a Mailbox,

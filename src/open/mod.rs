@@ -19,6 +19,8 @@ mod parts;
 mod pgp;
 mod veil;
 
+use std::panic::AssertUnwindSafe;
+
 use jiff::Timestamp;
 use openpgp::parse::Parse;
 use sequoia_openpgp as openpgp;
@@ -46,8 +48,17 @@ pub fn unpacks_to(size: usize) -> u64 {
     size.saturating_mul(MAX_RATIO).saturating_add(FREE_UNPACKED).min(MAX_UNPACKED)
 }
 
-/// Opens a mail as received.
+/// Opens a mail as received. A parser that panics is a bug, and a fact of the mail: what its header says is still known.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
+    const WHY: &str = "psirtd itself failed to open it; it is kept as received";
+    let unread = || Message { problem: Some(WHY.to_owned()), ..closed(raw) };
+    let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
+    guarded(&|| open_unguarded(raw, keyring, now))
+        .or_else(|| guarded(&|| unopened(raw, WHY, keyring, now)))
+        .unwrap_or_else(unread)
+}
+
+fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     let mut opening =
         Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(raw.len()) };
     if raw.trim_ascii().is_empty() {
@@ -75,16 +86,11 @@ pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) 
 }
 
 /// What is known of a mail that could not be opened at all, from its header.
-pub fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
+fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
     let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(0) };
     opening.message.problem = Some(why.to_owned());
     opening.header_only(raw);
     opening.finish()
-}
-
-/// What is known of a mail when even its header could not be read.
-pub fn unread(raw: &[u8], why: &str) -> Message {
-    Message { problem: Some(why.to_owned()), ..closed(raw) }
 }
 
 /// SHA-256 of the bytes as received.

@@ -34,6 +34,9 @@ pub enum IndexError {
     /// An entry is not what it should be.
     #[error("index: an entry cannot be read: {0}")]
     Entry(#[from] serde_json::Error),
+    /// It belongs to another journal.
+    #[error("index: it has seen record {0} of another history")]
+    OtherHistory(u64),
     /// sled gave up.
     #[error("index: the database panicked: {0}")]
     Panicked(String),

@@ -12,8 +12,9 @@
 //! chained to the one before it; the first one's previous digest is that of the file's first line.
 //!
 //! # Invariants
-//! * A frame that ends the file incomplete or wrong was never acknowledged to anybody: it is cut off at start, kept aside as
-//!   `journal.torn-SECONDS`, and said so.
+//! * A frame that ends the file incomplete or wrong was never acknowledged to anybody, unless the index has seen it: it is cut
+//!   off at start, kept aside as `journal.torn-SECONDS`, and said so. If the index has seen it, nothing is cut, and psirtd does
+//!   not start.
 //! * A wrong frame with a right one behind it is damage: it is named by its number, nothing is skipped, psirtd does not start.
 //! * After a failed write the file is cut back to what was good; when even that fails, or an fsync fails, nothing more is
 //!   accepted until a restart.
@@ -93,6 +94,19 @@ pub enum JournalError {
         /// Where the damage begins.
         offset: u64,
     },
+    /// It has lost what was committed.
+    #[error(
+        "journal {path}: it ends at record {last}, but record {seen} was committed: something cut or replaced it; restore the \
+         state directory from a backup"
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// Its last record.
+        last: u64,
+        /// The last record that the index has seen.
+        seen: u64,
+    },
     /// An earlier write failed in a way that leaves the file's state unknown.
     #[error("journal: closed after an earlier error, restart psirtd: {0}")]
     Closed(String),
@@ -119,19 +133,27 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the journal; `replay` sees every batch: its records, and the digest of the chain after it.
+    /// Opens or creates the journal; `replay` sees every batch: its records, and the digest of the chain after it. `seen` is a
+    /// record that is known to have been committed: a journal that ends before it is refused as it is.
     pub fn open(
         path: &Path,
         now: Timestamp,
+        seen: u64,
         mut replay: impl FnMut(Vec<Record>, [u8; 32]),
     ) -> Result<(Self, Found), JournalError> {
         let io = |error| JournalError::Io { path: path.to_owned(), error };
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).open(path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < length(FIRST_LINE) {
+            if seen > 0 {
+                return Err(JournalError::Lost { path: path.to_owned(), last: 0, seen });
+            }
             begin(path, &mut file).map_err(io)?;
         }
         let read = read(path, &mut replay)?;
+        if read.last < seen {
+            return Err(JournalError::Lost { path: path.to_owned(), last: read.last, seen });
+        }
         if read.torn > 0 {
             keep_aside(path, read.end, now).map_err(io)?;
             file.set_len(read.end).map_err(io)?;
@@ -330,6 +352,9 @@ fn frame(first: u64, records: usize, previous: &[u8; 32], payload: &[u8]) -> io:
     let too_large = |_| io::Error::new(io::ErrorKind::InvalidInput, "the batch is too large");
     let records = u32::try_from(records).map_err(too_large)?;
     let size = u32::try_from(payload.len()).map_err(too_large)?;
+    if size > MAX_PAYLOAD {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the batch is too large"));
+    }
     let digest = digest(first, records, previous, payload);
     let mut frame = Vec::with_capacity(HEAD.saturating_add(payload.len()));
     frame.extend_from_slice(MAGIC);
@@ -375,7 +400,7 @@ mod tests {
     fn written(batches: &[usize]) -> (tempfile::TempDir, PathBuf, Vec<u64>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let (mut journal, _) = Journal::open(&path, Timestamp::UNIX_EPOCH, |_, _| {}).unwrap();
+        let (mut journal, _) = Journal::open(&path, Timestamp::UNIX_EPOCH, 0, |_, _| {}).unwrap();
         let ends = batches
             .iter()
             .map(|records| {
@@ -388,7 +413,7 @@ mod tests {
 
     fn reopened(path: &Path) -> Result<(Vec<u64>, Found), JournalError> {
         let mut seen = Vec::new();
-        let found = Journal::open(path, Timestamp::UNIX_EPOCH, |records, _| {
+        let found = Journal::open(path, Timestamp::UNIX_EPOCH, 0, |records, _| {
             seen.extend(records.iter().map(|r| r.seq))
         })?
         .1;
@@ -414,7 +439,7 @@ mod tests {
             assert_eq!(found.torn, cut as u64 - ends[0]);
         }
         assert!(dir.path().join("journal.torn-0").exists());
-        let (mut journal, _) = Journal::open(&path, Timestamp::UNIX_EPOCH, |_, _| {}).unwrap();
+        let (mut journal, _) = Journal::open(&path, Timestamp::UNIX_EPOCH, 0, |_, _| {}).unwrap();
         journal.append(&mut [record()]).unwrap();
         assert_eq!(reopened(&path).unwrap().0, [1, 2]);
     }

@@ -45,7 +45,7 @@ pub enum StoreError {
     Index(#[from] IndexError),
 }
 
-/// Why a commit did not happen. Nothing of it is kept; it may be tried again.
+/// Why a commit did not happen. Nothing of it is kept, and it may be tried again; but for the index, see there.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Mails or letters could not be written.
@@ -177,7 +177,7 @@ fn open_index(dir: &Path, now: Timestamp, notices: &mut Vec<String>) -> Result<(
     let mut error = None;
     let mut same_history = seen.seq == 0;
     let mut behind = 0_u64;
-    let (journal, found) = Journal::open(&journal_file(dir), now, |records, digest| {
+    let (journal, found) = Journal::open(&journal_file(dir), now, seen.seq, |records, digest| {
         let last = records.last().map_or(0, |record| record.seq);
         if last == seen.seq {
             same_history = digest.as_slice() == seen.digest;
@@ -410,6 +410,19 @@ mod tests {
         let (knows, notices) = reopened(other.path());
         assert!(notices[0].contains("another history"), "{notices:?}");
         assert!(knows.contains("EX-2026-0004") && knows.len() > knew.len());
+    }
+
+    #[test]
+    fn a_journal_that_lost_what_was_committed_is_refused_as_it_is() {
+        let (dir, _) = closed();
+        let journal = journal_file(dir.path());
+        let whole = fs::read(&journal).unwrap();
+        for rest in [0, 5, whole.len() - 1] {
+            fs::write(&journal, &whole[..rest]).unwrap();
+            let refused = open(dir.path(), now()).unwrap_err().to_string();
+            assert!(refused.contains("record 3 was committed"), "{refused}");
+            assert_eq!(fs::read(&journal).unwrap(), whole[..rest], "nothing is cut");
+        }
     }
 
     #[test]

@@ -156,3 +156,38 @@ Tell me more.
     );
     assert_eq!(desk.cases().len(), 2);
 }
+
+/// A report and two additions arrive in one batch: each mail has letters of its own, and nobody gets another's.
+#[test]
+fn a_report_and_its_follow_ups_at_once() {
+    let desk = Desk::new();
+    let follow_up = |number: u32| {
+        format!(
+            "From: rita@example.net\nMessage-ID: <r-{number}@example.net>\nIn-Reply-To: <r-1@example.net>\n\nAddition {number}.\n"
+        )
+    };
+    desk.receives_together(&[
+        "From: rita@example.net\nMessage-ID: <r-1@example.net>\n\nA heap overflow.\n",
+        &follow_up(2),
+        &follow_up(3),
+    ]);
+    let letters = desk.letters();
+    let mut sent: Vec<String> = letters
+        .iter()
+        .filter(|letter| letter.id.starts_with("EX-2026-0002"))
+        .map(|letter| format!("{} {} to {}", letter.id, letter.kind, letter.to))
+        .collect();
+    sent.sort();
+    assert_eq!(
+        sent,
+        [
+            "EX-2026-0002.1 acknowledgement to rita@example.net",
+            "EX-2026-0002.2 relay to ada@example.org",
+            "EX-2026-0002.3 relay to ada@example.org",
+            "EX-2026-0002.4 relay to ada@example.org",
+        ]
+    );
+    let told =
+        |text: &str| letters.iter().filter(|letter| letter.encrypted && letter.text().contains(text)).count();
+    assert_eq!((told("A heap overflow."), told("Addition 2."), told("Addition 3.")), (1, 1, 1));
+}

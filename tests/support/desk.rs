@@ -297,6 +297,31 @@ impl Desk {
         recorded
     }
 
+    /// Hands mails over at the same time, behind one that keeps the pipeline busy: they are decided and committed together.
+    pub fn receives_together(&self, mails: &[&str]) {
+        let busy = format!(
+            "From: busy@example.net\nMessage-ID: <busy@example.net>\n\n{}",
+            "x y z\n".repeat(500_000)
+        );
+        let arrivals = std::iter::once(busy.as_str()).chain(mails.iter().copied()).map(|mail| {
+            self.arrivals.set(self.arrivals.get() + 1);
+            Arrival {
+                raw: mail.replace('\n', "\r\n").into_bytes(),
+                position: Some(Position(format!("INBOX;1;{}", self.arrivals.get()))),
+                received_at: self.clock.now(),
+                too_large: None,
+            }
+        });
+        let arrivals: Vec<Arrival> = arrivals.collect();
+        self.with(|house| {
+            let pipeline = house.daemon.pipeline();
+            let submitted = arrivals.into_iter().map(|arrival| pipeline.submit(arrival));
+            let recorded = self.runtime.block_on(futures_util::future::join_all(submitted));
+            assert!(recorded.iter().all(Result::is_ok));
+        });
+        self.settle();
+    }
+
     /// Turns the clock, and sends what became due.
     pub fn clock_to(&self, at: &str) {
         self.set_clock(at.parse().unwrap());
