@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{debug, error};
 
 use crate::clock::Clock;
@@ -36,6 +37,11 @@ use crate::store::index::{IndexError, Lookup};
 const MAX_QUESTION: u64 = 1 << 20;
 /// A question that does not arrive is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A system that gives no more connections is asked again after this.
+const BREATH: Duration = Duration::from_millis(200);
+/// An answer of the daemon is waited for so long.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,21 +113,27 @@ pub async fn serve(state: PathBuf, pipeline: Handle, clock: Clock, mut stop: wat
             return;
         }
     };
+    // they end with the door: none of them keeps the pipeline from ending
+    let mut conversations = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            Some(_) = conversations.join_next() => continue,
             () = stopped(&mut stop) => break,
         };
         match accepted {
             Ok((stream, _)) => {
                 let (pipeline, clock) = (pipeline.clone(), clock.clone());
-                tokio::spawn(async move {
+                conversations.spawn(async move {
                     if let Err(error) = converse(stream, &pipeline, &clock).await {
                         debug!(%error, "control: a conversation broke off");
                     }
                 });
             }
-            Err(error) => debug!(%error, "control: not accepted"),
+            Err(error) => {
+                debug!(%error, "control: not accepted");
+                tokio::time::sleep(BREATH).await;
+            }
         }
     }
     // a socket that stays is found dead by the next client, and removed by the next daemon
@@ -159,14 +171,20 @@ async fn converse(stream: UnixStream, pipeline: &Handle, clock: &Clock) -> io::R
 
 /// Asks the running daemon; `None` when none runs.
 pub fn ask(state: &Path, question: &Question) -> Option<Result<Value, String>> {
-    let stream = BlockingStream::connect(socket(state)).ok()?;
-    Some(
-        exchange(&stream, question)
-            .unwrap_or_else(|error| Err(format!("the daemon did not answer: {error}"))),
-    )
+    let path = socket(state);
+    let failed = |error: io::Error| Err(format!("{}: the daemon cannot be asked: {error}", path.display()));
+    match BlockingStream::connect(&path) {
+        Ok(stream) => Some(exchange(&stream, question).unwrap_or_else(failed)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            None
+        }
+        Err(error) => Some(failed(error)),
+    }
 }
 
 fn exchange(mut stream: &BlockingStream, question: &Question) -> io::Result<Result<Value, String>> {
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
     let question = serde_json::to_string(question)?;
     stream.write_all(format!("{question}\n").as_bytes())?;
     let mut line = String::new();

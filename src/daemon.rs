@@ -5,8 +5,8 @@
 //! [`Daemon::serve`] stays until it is told to stop. The demo and the tests use the same three.
 //!
 //! # Invariants
-//! * On SIGTERM or SIGINT no more mail is taken in, letters under way are finished, what was handed over is recorded: within
-//!   `DRAIN`. SIGKILL is always safe.
+//! * On SIGTERM or SIGINT no more mail is taken in, letters under way are finished, what was handed over is recorded: within ten
+//!   seconds. SIGKILL is always safe.
 //! * systemd hears READY when the doors are open, and a sign of life only when the pipeline answers.
 //!
 //! # Fatal
@@ -27,8 +27,10 @@ use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
 use crate::{control, inbox, outbox};
 
-/// The time that locking up may take.
-const DRAIN: Duration = Duration::from_secs(10);
+/// The time that letters under way have to be finished.
+const DRAIN: Duration = Duration::from_secs(8);
+/// And then, for what was handed over to be recorded: ten seconds in all.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -119,24 +121,30 @@ impl Daemon {
     }
 
     /// Locks up: doors, then pipeline.
-    pub async fn close(mut self) -> Result<(), DaemonError> {
+    pub async fn close(self) -> Result<(), DaemonError> {
+        let Self { pipeline, mut ended, mut doors, stop, .. } = self;
         // without doors nobody hears it
-        let _unheard = self.stop.send(true);
-        let locking_up = async { while self.doors.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN, locking_up).await.is_err() {
-            warn!("letters under way were cut off; they are sent again at the next start");
-            self.doors.shutdown().await;
-        }
-        drop(self.pipeline);
-        match tokio::time::timeout(DRAIN, self.ended).await {
-            Ok(Ok(Ok(()))) => {
+        let _unheard = stop.send(true);
+        drop(pipeline);
+        let orderly = async {
+            while doors.join_next().await.is_some() {}
+            (&mut ended).await
+        };
+        let end = match tokio::time::timeout(DRAIN, orderly).await {
+            Ok(end) => Some(end),
+            Err(_) => {
+                warn!("letters under way were cut off; they are sent again at the next start");
+                doors.shutdown().await;
+                tokio::time::timeout(LAST_COMMIT, ended).await.ok()
+            }
+        };
+        match end {
+            Some(Ok(Ok(()))) => {
                 info!("psirtd is down");
                 Ok(())
             }
-            Ok(ended) => Err(DaemonError::Ended(why(ended))),
-            Err(_) => {
-                Err(DaemonError::Ended(format!("the pipeline did not end within {} s", DRAIN.as_secs())))
-            }
+            Some(end) => Err(DaemonError::Ended(why(end))),
+            None => Err(DaemonError::Ended("the pipeline did not end in time".to_owned())),
         }
     }
 }

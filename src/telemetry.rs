@@ -2,7 +2,7 @@
 //!
 //! # The rule
 //! At info and above a line holds case ids, letter ids, kinds, digests, sizes, folders and servers: never a subject, a text, an
-//! address or a secret. Debug may say what a server said. Nothing ever logs decrypted text. What libraries log through the
+//! address or a secret. What a server answered to a command is passed on [`without_addresses`]. Nothing ever logs decrypted text. What libraries log through the
 //! `log` crate is not collected at all.
 //!
 //! Under systemd the lines carry no time and no colours: the journal has both.
@@ -38,6 +38,11 @@ pub fn set_up(verbosity: u8, quiet: bool) {
         let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         error!(place, "a bug in psirtd: please report it");
     }));
+}
+
+/// A server's words without the accounts that they name.
+pub fn without_addresses(text: &str) -> String {
+    text.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// One line a fact: case ids and kinds, never subjects, texts or addresses.

@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // each door owns its settings, the configuration composes them
     ("config", &["domain", "inbox", "keyring", "outbox", "seal::Letterhead", "seal::template", "tls"]),
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store::index"]),
-    ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup", "tls"]),
+    ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup"]),
+    ("inbox", &["telemetry::without_addresses", "tls"]),
     ("outbox", &["clock", "domain", "inbox::stopped", "pipeline", "tls"]),
     ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),
     ("telemetry", &["domain"]),

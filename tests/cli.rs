@@ -221,7 +221,7 @@ fn init_makes_the_desk_of_that_name_and_address() {
     let shown = out(&psirtd(dir.path(), &["--config", "desk/psirtd.toml", "key", "show"]));
     assert!(shown.contains("psirt@example.com"), "{shown}");
     let hostile = psirtd(dir.path(), &["init", "--dir", "other", "--name", "a\"\nkey = \"b"]);
-    assert_eq!(hostile.status.code(), Some(1));
+    assert_eq!(hostile.status.code(), Some(2));
 }
 
 #[test]

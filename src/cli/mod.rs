@@ -13,7 +13,7 @@ mod explain;
 mod setup;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -95,7 +95,7 @@ enum Command {
     /// List the cases
     #[command(after_help = "Example:\n  psirtd cases\n  psirtd cases --json | jq '.[].id'")]
     Cases {
-        /// Closed ones, too
+        /// Closed ones, too (nothing closes a case yet)
         #[arg(long)]
         all: bool,
     },
@@ -239,6 +239,7 @@ impl Global {
         if let Some(answer) = control::ask(&state, &question) {
             return answer.map_err(Failure::Failed);
         }
+        own_state(&state)?;
         let config = self.load(&clock)?;
         let now = clock.now();
         runtime()?.block_on(async {
@@ -247,6 +248,20 @@ impl Global {
             daemon.close().await.map_err(Failure::because)?;
             answer.map_err(Failure::Failed)
         })
+    }
+}
+
+/// Files that root leaves in the state directory of another user keep the daemon from starting.
+fn own_state(state: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
+    // whoever owns this process' folder in /proc is who runs it
+    match (owner(state), owner(Path::new("/proc/self"))) {
+        (Some(theirs), Some(ours)) if theirs != ours => Err(Failure::Failed(format!(
+            "no daemon runs, and {} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
+            state.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

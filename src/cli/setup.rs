@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::{Failure, Global, print, runtime};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::{inbox, keyring, outbox};
@@ -21,7 +21,7 @@ pub(super) fn init(dir: &Path, desk: &Mailbox, now: Timestamp) -> Result<(), Fai
     let name = desk.name.as_deref().unwrap_or_default();
     // both go into a TOML text and a user id as they are
     if !is_address(&desk.address) || name.chars().any(|c| c.is_control() || "\"\\<>".contains(c)) {
-        return Err(Failure::Failed(format!("“{desk}” is no name and address for a desk")));
+        return Err(ConfigError(vec![format!("“{desk}” is no name and address for a desk")]).into());
     }
     let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     for folder in [dir.to_owned(), dir.join("people"), dir.join("state")] {

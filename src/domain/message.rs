@@ -25,8 +25,6 @@ pub struct Message {
     pub size: u64,
     /// The mailboxes of From. Anything but exactly one is suspicious.
     pub from: Vec<Mailbox>,
-    /// The mailboxes of To and Cc.
-    pub recipients: Vec<Mailbox>,
     /// The subject; the protected one when the mail carried it inside the encryption or the signature.
     pub subject: Option<String>,
     /// The subject came out of an encrypted part.
@@ -55,7 +53,7 @@ pub struct Message {
     pub text: String,
     /// Everything that is not the readable text.
     pub attachments: Vec<Attachment>,
-    /// Certificates the mail itself offers for its From address (Autocrypt, attached key), as binary OpenPGP.
+    /// Certificates the mail itself offers (Autocrypt, attached keys), as they came; whose they are is not checked yet.
     pub offered_certs: Vec<Vec<u8>>,
     /// The desk holds, or the mail offers, a certificate for the From address that can be encrypted to.
     pub reporter_cert_known: bool,

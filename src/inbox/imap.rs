@@ -18,7 +18,7 @@
 
 mod connection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
 use crate::store::index::Lookup;
+use crate::telemetry::without_addresses;
 use crate::tls::Tls;
 
 /// Everything in the folder is looked at again this often.
@@ -99,6 +100,7 @@ pub(super) async fn run(
             clock: clock.clone(),
             cursor: Cursor::default(),
             scanned: None,
+            done: BTreeSet::new(),
             failures: 0,
         };
         folders.spawn(folder.watch(stop.clone()));
@@ -130,6 +132,8 @@ struct Folder {
     cursor: Cursor,
     /// When everything was last looked at.
     scanned: Option<Timestamp>,
+    /// UIDs that were marked or moved by this process.
+    done: BTreeSet<u32>,
     failures: u32,
 }
 
@@ -157,7 +161,8 @@ impl Folder {
             }
             self.failures = self.failures.saturating_add(1);
             let wait = CONNECTIONS.wait(self.failures, chance::fraction());
-            warn!(folder = self.name, error = %trouble, failures = self.failures, again_in = ?wait, "inbox: not connected");
+            let error = without_addresses(&trouble.to_string());
+            warn!(folder = self.name, error, failures = self.failures, again_in = ?wait, "inbox: not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => return,
@@ -206,7 +211,11 @@ impl Folder {
             Trouble::Refused(_, text) => Trouble::Refused("to select the folder", text),
             other => other,
         })?;
-        match self.cursor.selected(mailbox.uid_validity, mailbox.uid_next) {
+        let oddity = self.cursor.selected(mailbox.uid_validity, mailbox.uid_next);
+        if oddity.is_some() {
+            self.done.clear();
+        }
+        match oddity {
             Some(Oddity::ValidityChanged) => {
                 warn!(folder = self.name, "inbox: UIDVALIDITY changed, the folder is read anew")
             }
@@ -238,7 +247,12 @@ impl Folder {
         let mut unmarked = Vec::new();
         let mut unknown = Vec::new();
         for mail in listed {
-            if self.is_known(&mail) { unmarked.push(mail) } else { unknown.push(mail) }
+            match (self.is_known(&mail), self.done.contains(&mail.uid)) {
+                (true, false) => unmarked.push(mail),
+                // what a person did to a mail that was marked is the person's business
+                (true, true) => self.cursor.taken(mail.uid),
+                (false, _) => unknown.push(mail),
+            }
         }
         let mut complete = self.marked(session, capabilities, &unmarked).await?;
         if unknown.len() > MAX_BATCH {
@@ -262,7 +276,7 @@ impl Folder {
 
     /// Marks or moves recorded mails; says whether the server did it. A refusal must not keep other mail from being taken in.
     async fn marked(
-        &self,
+        &mut self,
         session: &mut Session<Stream>,
         capabilities: &Capabilities,
         recorded: &[Listed],
@@ -270,10 +284,15 @@ impl Folder {
         match self.mark(session, capabilities, recorded).await {
             Err(refused @ Trouble::Refused(..)) => {
                 let mails = recorded.len();
-                warn!(folder = self.name, mails, error = %refused, "inbox: recorded, but not marked; tried again later");
+                let error = without_addresses(&refused.to_string());
+                warn!(folder = self.name, mails, error, "inbox: recorded, but not marked; tried again later");
                 Ok(false)
             }
-            other => other.map(|()| true),
+            other => {
+                other?;
+                self.done.extend(recorded.iter().map(|mail| mail.uid));
+                Ok(true)
+            }
         }
     }
 

@@ -64,15 +64,15 @@ enum Trouble {
 
 async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(), Trouble> {
     let tried = |error: io::Error| Trouble::Tried(format!("{}: {error}", settings.path.display()));
-    let mut unread = Ok(());
+    // one file that cannot be read or moved must not keep the others out
+    let mut left = Ok(());
     for mail in waiting(&settings.path).map_err(tried)? {
         let arrival = match arrival(&mail, max_size) {
             Ok(arrival) => arrival,
             // somebody took it away meanwhile
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // one file that cannot be read must not keep the others out
             Err(error) => {
-                unread = Err(tried(error));
+                left = Err(tried(error));
                 continue;
             }
         };
@@ -83,12 +83,12 @@ async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(
             );
         }
         match pipeline.submit(arrival).await {
-            Ok(_) => seen(&settings.path, &mail).map_err(tried)?,
+            Ok(_) => left = left.and(seen(&settings.path, &mail).map_err(tried)),
             Err(Refused::Stopping) => return Err(Trouble::Stopping),
             Err(refused) => return Err(Trouble::Tried(refused.to_string())),
         }
     }
-    unread
+    left
 }
 
 /// The mails in `new/`, oldest first.
@@ -99,8 +99,11 @@ fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut mails = Vec::new();
     for entry in std::fs::read_dir(path.join("new"))? {
         let entry = entry?;
-        if entry.file_type()?.is_file() {
-            mails.push((entry.metadata()?.modified()?, entry.path()));
+        // what was taken away meanwhile has no metadata
+        if let Ok(metadata) = entry.metadata()
+            && metadata.is_file()
+        {
+            mails.push((metadata.modified()?, entry.path()));
         }
     }
     mails.sort();

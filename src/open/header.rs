@@ -25,9 +25,6 @@ const MAX_AUTOCRYPT: usize = 10 * 1024;
 /// Reads the header into the message.
 pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.from = mailboxes(parsed.header_values(HeaderName::From));
-    message.recipients = mailboxes(parsed.header_values(HeaderName::To));
-    message.recipients.extend(mailboxes(parsed.header_values(HeaderName::Cc)));
-    message.recipients.truncate(MAX_MAILBOXES);
     message.subject = subject(parsed);
     message.message_id = parsed.message_id().map(clean_id).filter(|id| !id.is_empty());
     message.references = ids(parsed.references());

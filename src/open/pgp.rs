@@ -155,16 +155,19 @@ pub(super) fn verify_detached(signed: &[u8], signature: &[u8], keyring: &Keyring
 /// The text of a cleartext-signed message and what its signature is worth.
 pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
     let policy = policy(now);
-    let builder = VerifierBuilder::from_bytes(text).map_err(|error| cause(&error))?;
-    let helper = Helper::new(keyring, now);
-    let mut verifier =
-        builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| cause(&error))?;
-    let mut plaintext = Vec::new();
-    (&mut verifier)
-        .take(u64::try_from(text.len()).unwrap_or(u64::MAX))
-        .read_to_end(&mut plaintext)
-        .map_err(|error| brief(&error.to_string()))?;
-    Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })
+    let check = || {
+        let builder = VerifierBuilder::from_bytes(text)?;
+        let helper = Helper::new(keyring, now);
+        let mut verifier = builder.with_policy(&policy, keyring::system_time(now), helper)?;
+        // the text is no longer than what it was made of
+        let mut plaintext = Vec::new();
+        (&mut verifier).take(u64::try_from(text.len()).unwrap_or(u64::MAX)).read_to_end(&mut plaintext)?;
+        Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })
+    };
+    match guarded(check) {
+        Some(checked) => checked.map_err(|error: openpgp::anyhow::Error| cause(&error)),
+        None => Err("damaged".to_owned()),
+    }
 }
 
 /// The standard policy, but self-signatures of certificates may be over SHA-1, as those of most keys made before 2015 are.

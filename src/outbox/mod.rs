@@ -11,6 +11,7 @@ pub mod maildir;
 pub mod smtp;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -122,7 +123,11 @@ async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: 
     };
     let bytes = match pipeline.reader().letters.read(digest) {
         Ok(bytes) => bytes,
-        Err(error) => return Outcome::Permanent(format!("the letter's file cannot be read: {error}")),
+        Err(error) => {
+            let why = format!("the letter's file cannot be read: {error}");
+            let gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData);
+            return if gone { Outcome::Permanent(why) } else { Outcome::Transient(why) };
+        }
     };
     match carrier {
         Carrier::Smtp(submission) => submission.send(desk, &posting.to, &bytes).await,

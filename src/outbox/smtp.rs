@@ -46,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// Authentication required, too weak, wrong, encryption needed for it.
+const LOGIN_CODES: [u16; 4] = [530, 534, 535, 538];
+
 /// How to reach the submission server.
 #[derive(Clone)]
 pub struct Settings {
@@ -108,6 +111,10 @@ impl Submission {
             Ok(response) => {
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
+            }
+            // RFC 4954 §6: it is about the login, and so about every letter
+            Err(error) if error.status().is_some_and(|code| LOGIN_CODES.contains(&u16::from(code))) => {
+                Outcome::Transient(format!("the server takes no letters: {}", words(&error)))
             }
             Err(error) if error.is_permanent() => Outcome::Permanent(words(&error)),
             Err(error) => Outcome::Transient(words(&error)),
