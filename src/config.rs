@@ -68,8 +68,13 @@ pub struct ConfigError(pub Vec<String>);
 impl Config {
     /// Reads a configuration and everything it names. `now` decides whether keys are valid.
     pub fn load(path: &Path, now: Timestamp) -> Result<Self, ConfigError> {
-        let text = text_of(path)?;
-        Self::parse(&text, path, now)
+        reading(path, now, |mut reading, root| reading.root(root))
+    }
+
+    /// Reads the policy and the keys, not the doors: `explain` needs no password of a server.
+    pub fn without_doors(path: &Path, now: Timestamp) -> Result<(Policy, Keyring), ConfigError> {
+        let house = reading(path, now, |mut reading, root| reading.house(&root))?;
+        Ok((house.policy, house.keyring))
     }
 
     /// Reads as much as it takes to find the running daemon and the desk's public key: no secret is needed for that, and an
@@ -99,26 +104,25 @@ impl Config {
             .map(|(state, key)| Glance { state, key })
             .ok_or(ConfigError(errors))
     }
+}
 
-    fn parse(text: &str, path: &Path, now: Timestamp) -> Result<Self, ConfigError> {
-        let problems = Problems::new(path, text);
-        let (table, errors) = toml::de::DeTable::parse_recoverable(text);
-        for error in &errors {
-            problems.at(error.span().map_or(0, |span| span.start), "", error.message());
-        }
-        let read = if errors.is_empty() {
-            let reading =
-                Reading { folder: path.parent().unwrap_or(Path::new("")), now, warnings: Vec::new() };
-            reading.root(Section::root(&table, &problems))
-        } else {
-            None
-        };
-        let errors = problems.into_lines();
-        match read {
-            Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(ConfigError(errors)),
-        }
+/// Parses a file and reads it; the result, or every error.
+fn reading<T>(
+    path: &Path,
+    now: Timestamp,
+    read: impl FnOnce(Reading<'_>, Section<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let text = text_of(path)?;
+    let problems = Problems::new(path, &text);
+    let (table, errors) = toml::de::DeTable::parse_recoverable(&text);
+    for error in &errors {
+        problems.at(error.span().map_or(0, |span| span.start), "", error.message());
     }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let reading = Reading { folder, now, warnings: Vec::new() };
+    let found = if errors.is_empty() { read(reading, Section::root(&table, &problems)) } else { None };
+    let errors = problems.into_lines();
+    found.filter(|_| errors.is_empty()).ok_or(ConfigError(errors))
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
@@ -135,6 +139,14 @@ struct Reading<'p> {
     warnings: Vec<String>,
 }
 
+/// Everything but the doors.
+struct House {
+    policy: Policy,
+    keyring: Keyring,
+    letterhead: Letterhead,
+    state: PathBuf,
+}
+
 /// What the `[desk]` section gives.
 struct Desk {
     mailbox: Option<Mailbox>,
@@ -145,7 +157,18 @@ struct Desk {
 }
 
 impl Reading<'_> {
-    fn root(mut self, root: Section<'_>) -> Option<Config> {
+    fn root(&mut self, root: Section<'_>) -> Option<Config> {
+        let house = self.house(&root);
+        let inbox = self.inbox(&root);
+        let outbox = self.outbox(&root);
+        root.finish();
+        let House { policy, keyring, letterhead, state } = house?;
+        let warnings = std::mem::take(&mut self.warnings);
+        Some(Config { policy, keyring, letterhead, state, inbox: inbox?, outbox: outbox?, warnings })
+    }
+
+    /// Everything but the doors.
+    fn house(&mut self, root: &Section<'_>) -> Option<House> {
         let mut keyring = Keyring::new();
         let desk = match root.section("desk") {
             Some(section) => Some(self.desk(section, &mut keyring)),
@@ -162,8 +185,6 @@ impl Reading<'_> {
         if !people.iter().any(|person| person.roles.contains(&Role::Coordinator)) {
             self.warnings.push("no [[person]] is a coordinator: reports reach nobody".to_owned());
         }
-        let inbox = self.inbox(&root);
-        let outbox = self.outbox(&root);
         let policy_section = root.section("policy");
         let distributors = root.section("distributors").and_then(|section| {
             let address = self.address(&section, "address", true);
@@ -178,16 +199,8 @@ impl Reading<'_> {
             }
         }
         let policy = self.policy(policy_section, &desk, people, distributors);
-        root.finish();
-        Some(Config {
-            letterhead: Letterhead { desk: desk.mailbox?, templates: desk.templates? },
-            policy: policy?,
-            keyring,
-            state: desk.state?,
-            inbox: inbox?,
-            outbox: outbox?,
-            warnings: self.warnings,
-        })
+        let letterhead = Letterhead { desk: desk.mailbox?, templates: desk.templates? };
+        Some(House { policy: policy?, keyring, letterhead, state: desk.state? })
     }
 
     fn desk(&mut self, desk: Section<'_>, keyring: &mut Keyring) -> Desk {

@@ -68,8 +68,7 @@ impl Explain {
 fn desk(global: &Global, now: Timestamp) -> Result<(Policy, Keyring), Failure> {
     let asked_for = global.config != Path::new("/etc/psirtd/psirtd.toml") || global.config.exists();
     if asked_for {
-        let config = Config::load(&global.config, now)?;
-        return Ok((config.policy, config.keyring));
+        return Ok(Config::without_doors(&global.config, now)?);
     }
     let policy = Policy::new(Mailbox::bare("security@localhost"));
     Ok((policy, Keyring::new()))
