@@ -19,6 +19,6 @@ pub fn bytes() -> [u8; 16] {
 
 /// A random number in 0..=1.
 pub fn fraction() -> f64 {
-    let byte = |index: usize| bytes().get(index).copied().map_or(0.0, f64::from);
-    (byte(0) * 256.0 + byte(1)) / 65535.0
+    let [high, low, ..] = bytes();
+    f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
 }

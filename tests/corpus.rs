@@ -19,8 +19,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use psirtd::domain::calendar::{Calendar, Term};
 use psirtd::domain::intake::{Intake, judge};
 use psirtd::domain::message::{Mailbox, Message, Signature};
 use psirtd::domain::policy::Policy;
@@ -344,17 +342,5 @@ fn now() -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy {
-        desk: Mailbox::bare("security@desk.invalid"),
-        case_prefix: "SEC".to_owned(),
-        calendar: Calendar { zone: TimeZone::UTC, holidays: Vec::new() },
-        first_response: Term::BusinessDays(3),
-        plan: Term::BusinessDays(3),
-        disclosure: Term::BusinessDays(14),
-        supported: Vec::new(),
-        public_tracker: None,
-        process: None,
-        people: Vec::new(),
-        distributors: None,
-    }
+    Policy::new(Mailbox::bare("security@desk.invalid"))
 }
