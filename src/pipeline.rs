@@ -342,8 +342,10 @@ impl Pipeline {
             return Ok((step, Ok(Recorded::Known)));
         }
         let ours = message.author().is_some_and(|author| self.policy.is_own(&author.address));
+        let answered_today = message.author().map_or(Ok(0), |author| draft.answered_on(author, now))?;
         let facts = Facts {
             case: self.case(draft, draft.thread(&message.parents)?)?,
+            answered_today,
             own_letter: ours && self.is_own_letter(draft, message.message_id.as_ref())?,
             next_number: draft.next_number(self.policy.year(now))?,
             jitter: 0.0,

@@ -19,8 +19,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{LetterId, Posting};
-use crate::domain::message::{Digest, Position};
+use crate::domain::letter::{LetterId, LetterKind, Posting};
+use crate::domain::message::{Digest, Mailbox, Position};
 use crate::store::journal::{Receipt, Record};
 
 const SEEN: &[u8] = b"meta/seen";
@@ -87,6 +87,11 @@ pub trait Lookup {
     /// The number the next case of a year gets, counted from 1.
     fn next_number(&self, year: i16) -> Result<u32, IndexError> {
         Ok(self.entry::<u32>(&key("number", &year.to_string()))?.unwrap_or(0).saturating_add(1))
+    }
+
+    /// How many acknowledgements were written to an address on the day (UTC) of a time.
+    fn answered_on(&self, address: &Mailbox, at: Timestamp) -> Result<u32, IndexError> {
+        Ok(self.entry(&answered_key(address, at))?.unwrap_or(0))
     }
 
     /// Has the mail at this place been taken in?
@@ -249,6 +254,12 @@ impl<'i> Draft<'i> {
             }
             _ => {}
         }
+        if let What::LetterQueued { kind: LetterKind::Acknowledgement, to, .. }
+        | What::LetterHeld { kind: LetterKind::Acknowledgement, to, .. } = &event.what
+        {
+            let answered = self.answered_on(to, event.at)?.saturating_add(1);
+            self.put(answered_key(to, event.at), &answered)?;
+        }
         self.fold_letter(event)
     }
 
@@ -290,6 +301,11 @@ fn key(room: &str, name: &str) -> Vec<u8> {
 
 fn thread_key(message_id: &str) -> Vec<u8> {
     key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
+}
+
+fn answered_key(address: &Mailbox, at: Timestamp) -> Vec<u8> {
+    let address = Digest::from_bytes(&Sha256::digest(address.canonical()));
+    key("answered", &format!("{}/{address}", at.strftime("%Y-%m-%d")))
 }
 
 fn position_key(position: &Position) -> Vec<u8> {

@@ -17,6 +17,10 @@ use crate::domain::report;
 /// An answer names no more ids of its thread than this.
 const MAX_REFERENCES: usize = 20;
 
+/// An address that got so many acknowledgements in a day is taken for a machine that answers each with a new mail, and bears no
+/// mark of one. Its mails become cases all the same.
+const MAX_ANSWERS_A_DAY: u32 = 200;
+
 /// See [`super::decide`].
 pub(super) fn decide(
     facts: &Facts,
@@ -30,6 +34,10 @@ pub(super) fn decide(
         // an alias, a list, somebody's forwarding brought it back
         intake.opens_case = false;
         intake.why_no_answer = Some("a letter of our own".to_owned());
+    }
+    if intake.why_no_answer.is_none() && facts.answered_today >= MAX_ANSWERS_A_DAY {
+        intake.why_no_answer =
+            Some(format!("{MAX_ANSWERS_A_DAY} acknowledgements to this address today: a loop?"));
     }
     let mut decision = Decision::default();
     let mut case = facts.case.clone();

@@ -26,6 +26,8 @@ pub struct Facts {
     pub case: Option<Case>,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
+    /// Acknowledgements written to the mail's author today.
+    pub answered_today: u32,
     /// The number the next case of this year would get, counted from 1.
     pub next_number: u32,
     /// A random number in 0..=1, drawn by the caller.
