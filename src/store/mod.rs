@@ -446,6 +446,18 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgements_are_counted_by_address_and_day() {
+        let (dir, _) = closed();
+        let (_writer, reader, _) = open(dir.path(), now()).unwrap();
+        let answered = |address: &str, at: &str| {
+            reader.index.answered_on(&Mailbox::bare(address), at.parse().unwrap()).unwrap()
+        };
+        assert_eq!(answered("Rita@example.net", "2026-11-20T01:00:00Z"), 3);
+        assert_eq!(answered("rita@example.net", "2026-11-21T01:00:00Z"), 0);
+        assert_eq!(answered("sam@example.com", "2026-11-20T01:00:00Z"), 0);
+    }
+
+    #[test]
     fn the_second_process_is_told_who_the_first_is() {
         let dir = tempfile::tempdir().unwrap();
         let first = open(dir.path(), now()).unwrap();

@@ -171,22 +171,3 @@ fn a_copy_that_became_no_case_does_not_swallow_the_report() {
     desk.receives(report);
     assert_eq!(desk.cases().len(), 1);
 }
-
-/// A responder without any mark of a machine answers every acknowledgement with a new mail: it ends, and the cases say why.
-#[test]
-fn a_responder_that_nothing_gives_away() {
-    let desk = Desk::new();
-    for number in 0..=200 {
-        desk.receives(&format!(
-            "From: rita@example.net\nMessage-ID: <{number}@example.net>\n\nThank you, ticket {number}.\n"
-        ));
-    }
-    let cases = desk.cases();
-    let told = |case: &serde_json::Value| case["not_acknowledged"].as_str().map(str::to_owned);
-    let silent: Vec<String> = cases.iter().filter_map(told).collect();
-    assert_eq!(cases.len(), 201);
-    assert_eq!(silent, ["200 acknowledgements to this address today: a loop?"]);
-    desk.clock_to("2026-11-22T12:00:00Z");
-    desk.receives("From: rita@example.net\nMessage-ID: <next-day@example.net>\n\nA report.\n");
-    assert_eq!(desk.cases().last().and_then(told), None, "another day, another count");
-}

@@ -19,7 +19,7 @@ const MAX_REFERENCES: usize = 20;
 
 /// An address that got so many acknowledgements in a day is taken for a machine that answers each with a new mail, and bears no
 /// mark of one. Its mails become cases all the same.
-const MAX_ANSWERS_A_DAY: u32 = 200;
+const MAX_ANSWERS_A_DAY: u32 = 1000;
 
 /// See [`super::decide`].
 pub(super) fn decide(
@@ -337,6 +337,21 @@ mod tests {
         assert!(about_relay.events[0].case.is_some(), "it is on the case");
         let about_ack = decided(&facts, vacation_about("ack"));
         assert_eq!(kinds(&about_ack), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
+    }
+
+    /// A responder without any mark of a machine answers every acknowledgement with a new mail.
+    #[test]
+    fn a_loop_that_nothing_gives_away_ends() {
+        let answered = |answered_today| Facts { answered_today, next_number: 1, ..Facts::default() };
+        assert_eq!(decided(&answered(MAX_ANSWERS_A_DAY - 1), report()).letters.len(), 2);
+        let ended = decided(&answered(MAX_ANSWERS_A_DAY), report());
+        assert_eq!(kinds(&ended), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
+        let mut case = Case::open(&ended.events[0]).unwrap();
+        ended.events.iter().for_each(|event| case.apply(event));
+        assert_eq!(
+            case.not_acknowledged.as_deref(),
+            Some("1000 acknowledgements to this address today: a loop?")
+        );
     }
 
     #[test]
