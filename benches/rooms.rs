@@ -25,8 +25,9 @@ use psirtd::domain::policy::{Person, Policy, Role};
 use psirtd::keyring::Keyring;
 use psirtd::open::{digest, open};
 use psirtd::pipeline::{Arrival, Pipeline};
+use psirtd::seal::pgp::sign_and_encrypt;
 use psirtd::seal::template::Templates;
-use psirtd::seal::{Letterhead, seal, sign_and_encrypt};
+use psirtd::seal::{Letterhead, seal};
 use psirtd::store::{self, Commit};
 use sequoia_openpgp as openpgp;
 

@@ -80,47 +80,41 @@ impl Config {
     /// Reads as much as it takes to find the running daemon and the desk's public key: no secret is needed for that, and an
     /// operator's shell has none of systemd's credentials.
     pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
-        let text = text_of(path)?;
-        let problems = Problems::new(path, &text);
-        let (table, errors) = toml::de::DeTable::parse_recoverable(&text);
-        for error in &errors {
-            problems.at(error.span().map_or(0, |span| span.start), "", error.message());
-        }
-        let root = Section::root(&table, &problems);
-        let desk = root.section("desk");
-        let here = path.parent().unwrap_or(Path::new(""));
-        let named =
-            |key: &str| desk.as_ref().and_then(|desk| desk.text(key)).map(|found| here.join(found.value));
-        let (state, key) = (named("state"), named("key"));
-        for (key, found) in [("state", &state), ("key", &key)] {
-            if found.is_none() {
-                root.missing(&format!("desk.{key}"), &format!("{key} = \"…\" under [desk]"));
+        parsed(path, |root| {
+            let desk = root.section("desk");
+            let here = path.parent().unwrap_or(Path::new(""));
+            let named =
+                |key: &str| desk.as_ref().and_then(|desk| desk.text(key)).map(|found| here.join(found.value));
+            let (state, key) = (named("state"), named("key"));
+            for (key, found) in [("state", &state), ("key", &key)] {
+                if found.is_none() {
+                    root.missing(&format!("desk.{key}"), &format!("{key} = \"…\" under [desk]"));
+                }
             }
-        }
-        let errors = problems.into_lines();
-        state
-            .zip(key)
-            .filter(|_| errors.is_empty())
-            .map(|(state, key)| Glance { state, key })
-            .ok_or(ConfigError(errors))
+            Some(Glance { state: state?, key: key? })
+        })
     }
 }
 
-/// Parses a file and reads it; the result, or every error.
+/// Parses a file and everything it names; the result, or every error.
 fn reading<T>(
     path: &Path,
     now: Timestamp,
     read: impl FnOnce(Reading<'_>, Section<'_>) -> Option<T>,
 ) -> Result<T, ConfigError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parsed(path, |root| read(Reading { folder, now, warnings: Vec::new() }, root))
+}
+
+/// Parses a file and lets `read` take it apart; the result, or every error.
+fn parsed<T>(path: &Path, read: impl FnOnce(Section<'_>) -> Option<T>) -> Result<T, ConfigError> {
     let text = text_of(path)?;
     let problems = Problems::new(path, &text);
     let (table, errors) = toml::de::DeTable::parse_recoverable(&text);
     for error in &errors {
         problems.at(error.span().map_or(0, |span| span.start), "", error.message());
     }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let reading = Reading { folder, now, warnings: Vec::new() };
-    let found = if errors.is_empty() { read(reading, Section::root(&table, &problems)) } else { None };
+    let found = if errors.is_empty() { read(Section::root(&table, &problems)) } else { None };
     let errors = problems.into_lines();
     found.filter(|_| errors.is_empty()).ok_or(ConfigError(errors))
 }

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["clock", "config", "control", "daemon", "domain", "inbox", "keyring", "open", "outbox"]),
     // the demo among them plays its reporters, too
-    ("cli", &["pipeline", "seal::sign_and_encrypt", "store", "telemetry"]),
+    ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     ("daemon", &["clock", "config", "control", "domain", "inbox", "outbox", "pipeline", "store"]),
     // each door owns its settings, the configuration composes them
     ("config", &["domain", "inbox", "keyring", "outbox", "seal::Letterhead", "seal::template", "tls"]),

@@ -209,7 +209,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
         Command::Explain(explain) => explain.run(&cli.global, clock.now()),
-        Command::Cases { all } => show::cases(&cli.global.ask(Question::Cases, clock)?, all, json),
+        // nothing closes a case yet: --all shows the same
+        Command::Cases { all: _ } => show::cases(&cli.global.ask(Question::Cases, clock)?, json),
         Command::Case { id } => show::case(&cli.global.ask(Question::Case(id), clock)?, json),
         Command::Outbox { command } => match command.unwrap_or(OutboxCommand::List) {
             OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),

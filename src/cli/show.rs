@@ -16,9 +16,7 @@ use crate::store::journal::{self, Record};
 use crate::store::mail::MailFiles;
 
 /// `psirtd cases`
-pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure> {
-    // nothing closes a case yet: --all shows the same
-    let _everything = all;
+pub(super) fn cases(cases: &Value, json: bool) -> Result<(), Failure> {
     if json {
         return print(&pretty(cases));
     }

@@ -207,10 +207,7 @@ impl Folder {
     }
 
     async fn select(&mut self, session: &mut Session<Stream>) -> Result<(), Trouble> {
-        let mailbox = patiently(session.select(&self.name)).await.map_err(|trouble| match trouble {
-            Trouble::Refused(_, text) => Trouble::Refused("to select the folder", text),
-            other => other,
-        })?;
+        let mailbox = patiently(session.select(&self.name)).await.map_err(named("to select the folder"))?;
         let oddity = self.cursor.selected(mailbox.uid_validity, mailbox.uid_next);
         if oddity.is_some() {
             self.done.clear();

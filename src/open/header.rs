@@ -17,7 +17,7 @@ use crate::open::mime;
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
-/// No more mailboxes of From, To and Cc are looked at than this.
+/// No more mailboxes of From are looked at than this.
 const MAX_MAILBOXES: usize = 100;
 /// Autocrypt level 1: a larger header is no Autocrypt header.
 const MAX_AUTOCRYPT: usize = 10 * 1024;

@@ -59,8 +59,7 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 }
 
 fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening =
-        Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(raw.len()) };
+    let mut opening = Opening::of(raw, keyring, now, Room::of(raw.len()));
     if raw.trim_ascii().is_empty() {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
@@ -77,17 +76,13 @@ fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 
 /// What is known of a mail whose body was not fetched, from its header.
 pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(header), body: Vec::new(), room: Room::of(0) };
-    opening.message.size = size;
-    opening.message.not_fetched = true;
-    opening.message.problem = Some(format!("not fetched: {size} bytes are more than the limit"));
-    opening.header_only(header);
-    opening.finish()
+    let why = format!("not fetched: {size} bytes are more than the limit");
+    Message { size, not_fetched: true, ..unopened(header, &why, keyring, now) }
 }
 
-/// What is known of a mail that could not be opened at all, from its header.
+/// What is known of a mail that could not be opened, from its header.
 fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening { keyring, now, message: closed(raw), body: Vec::new(), room: Room::of(0) };
+    let mut opening = Opening::of(raw, keyring, now, Room::of(0));
     opening.message.problem = Some(why.to_owned());
     opening.header_only(raw);
     opening.finish()
@@ -146,7 +141,11 @@ impl Place {
     }
 }
 
-impl Opening<'_> {
+impl<'k> Opening<'k> {
+    fn of(raw: &[u8], keyring: &'k Keyring, now: Timestamp, room: Room) -> Self {
+        Self { keyring, now, message: closed(raw), body: Vec::new(), room }
+    }
+
     fn header_only(&mut self, raw: &[u8]) {
         let header = mime::header_section(raw);
         let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
@@ -158,23 +157,21 @@ impl Opening<'_> {
     fn mail(&mut self, raw: &[u8], place: Place) {
         let veiled = veil::drawn(raw);
         let Some(parsed) = mime::parser().parse(veiled.as_ref()) else {
-            self.message.problems.push("no header: all of it is taken for text".to_owned());
-            self.body.push(String::from_utf8_lossy(raw).into_owned());
+            self.taken_for_text("no header", raw);
             return;
         };
-        let header = mime::header_section(raw);
-        if let Some(header) = mime::parser().parse_headers(header) {
-            header::read(&header, &mut self.message);
-        }
+        self.header_only(raw);
         self.message.marks.report = header::report_type(&parsed);
-        if self.message.from.is_empty() && header.len() == raw.len() {
-            self.message
-                .problems
-                .push("no header that a mail would have: all of it is taken for text".to_owned());
-            self.body.push(String::from_utf8_lossy(raw).into_owned());
+        if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
+            self.taken_for_text("no header that a mail would have", raw);
             return;
         }
         self.part(&parsed, 0, raw, place);
+    }
+
+    fn taken_for_text(&mut self, why: &str, raw: &[u8]) {
+        self.message.problems.push(format!("{why}: all of it is taken for text"));
+        self.body.push(String::from_utf8_lossy(raw).into_owned());
     }
 
     /// An entity that came out of an OpenPGP layer. Some programs encrypt bare text, without a header.

@@ -11,7 +11,7 @@ use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
-use crate::open::{MAX_TEXT, Opening, Place, Room, closed, mime, pgp, veil};
+use crate::open::{MAX_TEXT, Opening, Place, Room, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
@@ -291,7 +291,7 @@ impl Opening<'_> {
         let Some(mails) = self.room.mails.checked_sub(1) else { return };
         let room = Room { mails, ..self.room };
         let (keyring, now) = (self.keyring, self.now);
-        let mut opening = Opening { keyring, now, message: closed(bytes), body: Vec::new(), room };
+        let mut opening = Opening::of(bytes, keyring, now, room);
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
         self.room = opening.room;
         let inner = opening.finish();

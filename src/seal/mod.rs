@@ -13,7 +13,7 @@
 //! RFC 3156, 3834 §§3–5, 5322, 9788.
 
 mod mime;
-mod pgp;
+pub mod pgp;
 pub mod template;
 
 use jiff::Timestamp;
@@ -98,17 +98,6 @@ pub fn seal(
         }
     };
     Ok(Sealed { bytes })
-}
-
-/// A payload signed and encrypted to one certificate, armored: for mails that are no letters of the desk (the demo's
-/// reporter).
-pub fn sign_and_encrypt(
-    payload: &[u8],
-    signer: sequoia_openpgp::crypto::KeyPair,
-    to: &sequoia_openpgp::Cert,
-    now: Timestamp,
-) -> Result<Vec<u8>, String> {
-    pgp::sign_and_encrypt(payload, signer, to, now)
 }
 
 /// What the template may speak of.

@@ -33,8 +33,8 @@ pub(super) fn detached(entity: &[u8], signer: KeyPair, now: Timestamp) -> Result
     sign().map_err(|error| format!("it could not be signed: {error}"))
 }
 
-/// Signs and encrypts to the valid encryption keys of one certificate; armored.
-pub(super) fn sign_and_encrypt(
+/// Signs and encrypts to the valid encryption keys of one certificate; armored. (The demo's reporter writes with it, too.)
+pub fn sign_and_encrypt(
     entity: &[u8],
     signer: KeyPair,
     to: &Cert,

@@ -25,7 +25,7 @@ use crate::domain::letter::Posting;
 use crate::domain::message::{Encryption, Mailbox};
 use crate::keyring::{self, Keyring};
 use crate::pipeline::Handle;
-use crate::seal::sign_and_encrypt;
+use crate::seal::pgp::sign_and_encrypt;
 
 /// A demo that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
