@@ -15,12 +15,13 @@ mod section;
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::config::section::{Problems, Section};
 use crate::domain::calendar::{Calendar, Term};
+use crate::domain::concern::of_certificate;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy, Role};
@@ -28,9 +29,6 @@ use crate::keyring::{self, Keyring};
 use crate::seal::Letterhead;
 use crate::seal::template::Templates;
 use crate::{inbox, outbox};
-
-/// Certificates and the desk's key are warned of when they expire within this.
-const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// A desk, ready to be opened.
 #[derive(Debug)]
@@ -60,6 +58,21 @@ pub struct Glance {
     pub key: PathBuf,
 }
 
+/// What it takes to replace the desk's key.
+#[derive(Debug)]
+pub struct DeskKey {
+    /// Its file.
+    pub file: PathBuf,
+    /// The folder of the keys before it.
+    pub old_keys: PathBuf,
+    /// What protects it.
+    pub passphrase: Option<Zeroizing<String>>,
+    /// Whose it is.
+    pub mailbox: Mailbox,
+    /// All keys.
+    pub keyring: Keyring,
+}
+
 /// Why there is no desk: one line an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -75,6 +88,13 @@ impl Config {
     pub fn without_doors(path: &Path, now: Timestamp) -> Result<(Policy, Keyring), ConfigError> {
         let house = reading(path, now, |mut reading, root| reading.house(&root))?;
         Ok((house.policy, house.keyring))
+    }
+
+    /// Reads what it takes to replace the desk's key.
+    pub fn desk_key(path: &Path, now: Timestamp) -> Result<DeskKey, ConfigError> {
+        let House { keyring, letterhead, key, old_keys, passphrase, .. } =
+            reading(path, now, |mut reading, root| reading.house(&root))?;
+        Ok(DeskKey { file: key, old_keys, passphrase, mailbox: letterhead.desk, keyring })
     }
 
     /// Reads as much as it takes to find the running daemon and the desk's public key: no secret is needed for that, and an
@@ -139,6 +159,9 @@ struct House {
     keyring: Keyring,
     letterhead: Letterhead,
     state: PathBuf,
+    key: PathBuf,
+    old_keys: PathBuf,
+    passphrase: Option<Zeroizing<String>>,
 }
 
 /// What the `[desk]` section gives.
@@ -147,6 +170,9 @@ struct Desk {
     case_prefix: Option<String>,
     zone: Option<TimeZone>,
     state: Option<PathBuf>,
+    key: Option<PathBuf>,
+    old_keys: PathBuf,
+    passphrase: Option<Zeroizing<String>>,
     templates: Option<Templates>,
 }
 
@@ -156,7 +182,7 @@ impl Reading<'_> {
         let inbox = self.inbox(&root);
         let outbox = self.outbox(&root);
         root.finish();
-        let House { policy, keyring, letterhead, state } = house?;
+        let House { policy, keyring, letterhead, state, .. } = house?;
         let warnings = std::mem::take(&mut self.warnings);
         Some(Config { policy, keyring, letterhead, state, inbox: inbox?, outbox: outbox?, warnings })
     }
@@ -179,6 +205,12 @@ impl Reading<'_> {
         if !people.iter().any(|person| person.roles.contains(&Role::Coordinator)) {
             self.warnings.push("no [[person]] is a coordinator: reports reach nobody".to_owned());
         }
+        let mailboxes = people.iter().map(|person| &person.mailbox);
+        for validity in keyring::validities(&keyring, mailboxes, self.now) {
+            // what cannot be used was said where it is named
+            let usable = validity.unusable.is_none();
+            self.warnings.extend(of_certificate(&validity, self.now).filter(|_| usable).map(|it| it.text));
+        }
         let policy_section = root.section("policy");
         let distributors = root.section("distributors").and_then(|section| {
             let address = self.address(&section, "address", true);
@@ -194,7 +226,8 @@ impl Reading<'_> {
         }
         let policy = self.policy(policy_section, &desk, people, distributors);
         let letterhead = Letterhead { desk: desk.mailbox?, templates: desk.templates? };
-        Some(House { policy: policy?, keyring, letterhead, state: desk.state? })
+        let Desk { state, key, old_keys, passphrase, .. } = desk;
+        Some(House { policy: policy?, keyring, letterhead, state: state?, key: key?, old_keys, passphrase })
     }
 
     fn desk(&mut self, desk: Section<'_>, keyring: &mut Keyring) -> Desk {
@@ -213,16 +246,13 @@ impl Reading<'_> {
             None => Some(TimeZone::UTC),
         };
         let passphrase = self.secret(&desk, "passphrase");
+        let mut file = None;
         match desk.text("key") {
             Some(key) => {
                 let (place, name) = (key.place, key.key.clone());
-                let added = key.and_then(problems, |file| {
-                    let path = self.path(&file);
-                    let bytes = Zeroizing::new(read(&path)?);
-                    keyring
-                        .add_secret_keys(&bytes, passphrase.as_ref())
-                        .map_err(|error| format!("{}: {error}", path.display()))
-                });
+                file = Some(self.path(&key.value));
+                let added = key
+                    .and_then(problems, |file| secret_keys(&self.path(&file), passphrase.as_ref(), keyring));
                 if added.is_some() {
                     self.desk_key(keyring, address.as_deref(), &mut |message| {
                         problems.at(place, &name, message)
@@ -231,6 +261,7 @@ impl Reading<'_> {
             }
             None => desk.missing("key", "key = \"desk.key.asc\""),
         }
+        let old_keys = self.old_keys(&desk, passphrase.as_ref(), keyring);
         if let Some(certs) = desk.text("certs") {
             certs.and_then(problems, |folder| self.certificates(&self.path(&folder), keyring));
         }
@@ -241,7 +272,27 @@ impl Reading<'_> {
         }
         desk.finish();
         let mailbox = address.map(|address| Mailbox { name, address });
-        Desk { mailbox, case_prefix, zone, state, templates }
+        Desk { mailbox, case_prefix, zone, state, key: file, old_keys, passphrase, templates }
+    }
+
+    /// The keys before the desk's: they open what was encrypted to them. The folder need not be there.
+    fn old_keys(
+        &self,
+        desk: &Section<'_>,
+        passphrase: Option<&Zeroizing<String>>,
+        keyring: &mut Keyring,
+    ) -> PathBuf {
+        let named = desk.text("old_keys");
+        let (place, key) = named.as_ref().map_or((0, desk.key("old_keys")), |it| (it.place, it.key.clone()));
+        let folder = self.path(named.as_ref().map_or("old-keys", |it| it.value.as_str()));
+        if named.is_some() || folder.exists() {
+            let read = files(&folder)
+                .and_then(|files| files.iter().try_for_each(|file| secret_keys(file, passphrase, keyring)));
+            if let Err(error) = read {
+                desk.problems().at(place, &key, error);
+            }
+        }
+        folder
     }
 
     /// The desk's key must sign and open now; it should carry the desk's address, and live for a while.
@@ -261,19 +312,17 @@ impl Reading<'_> {
                 "the desk's key has no user id with {address}: mail programs will not find it"
             ));
         }
-        if let Some(expiry) = keyring.desk_expires(self.now)
-            && expiry.duration_since(self.now) < EXPIRY_WARNING
-        {
-            self.warnings.push(format!("the desk's key expires on {}", expiry.strftime("%Y-%m-%d")));
+        if keyring::advertises_more_than_seipdv1(desk, self.now) {
+            self.warnings.push(
+                "the desk's key asks for a newer encryption than every program can write; GnuPG 2.4 then writes a form of \
+                 its own that psirtd cannot open (gpg --edit-key: setpref AES256 SHA512 ZLIB)"
+                    .to_owned(),
+            );
         }
     }
 
     fn certificates(&self, folder: &Path, keyring: &mut Keyring) -> Result<(), String> {
-        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let mut files: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
-        files.sort();
-        files.iter().try_for_each(|file| {
+        files(folder)?.iter().try_for_each(|file| {
             keyring
                 .add_certificates(&read(file)?, None)
                 .map_err(|error| format!("{}: {error}", file.display()))
@@ -323,7 +372,7 @@ impl Reading<'_> {
         }
         section.finish();
         let mailbox = Mailbox { name, address: address? };
-        match keyring::encryptable(keyring, &[], &mailbox, self.now) {
+        match keyring::encryptable(keyring, &mailbox, self.now) {
             Err(error) => self.warnings.push(format!("{error}: letters to {} are held", mailbox.address)),
             Ok(_) if !has_cert => self
                 .warnings
@@ -413,6 +462,24 @@ fn case_prefix(prefix: String) -> Result<String, String> {
     } else {
         Err(format!("“{prefix}”: up to 20 of A-Z, 0-9 and -, beginning with a letter"))
     }
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn secret_keys(
+    path: &Path,
+    passphrase: Option<&Zeroizing<String>>,
+    keyring: &mut Keyring,
+) -> Result<(), String> {
+    let bytes = Zeroizing::new(read(path)?);
+    keyring.add_secret_keys(&bytes, passphrase).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

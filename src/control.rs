@@ -29,8 +29,9 @@ use tracing::{debug, error};
 use crate::clock::Clock;
 use crate::domain::case::{Case, CaseId};
 use crate::domain::letter::{LetterId, Posting};
+use crate::domain::signature::{Certificate, Standing};
 use crate::inbox::stopped;
-use crate::pipeline::{Handle, OutboxCommand};
+use crate::pipeline::{Accept, Handle, OutboxCommand};
 use crate::store::index::{IndexError, Lookup};
 
 /// No question is longer. Bytes.
@@ -59,6 +60,15 @@ pub enum Question {
     Hold(String),
     /// Let a letter go, or try it now.
     Release(String),
+    /// The certificates that the desk remembers for an address.
+    Seen(String),
+    /// Use another one of them.
+    Accept {
+        /// Whose.
+        address: String,
+        /// Which.
+        fingerprint: String,
+    },
 }
 
 /// Answers a question.
@@ -86,6 +96,14 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
                 fields.insert("mail".to_owned(), String::from_utf8_lossy(&bytes).into());
             }
             Ok(shown)
+        }
+        Question::Seen(address) => {
+            let seen = index.certificates(address).map_err(unread)?;
+            Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())
+        }
+        Question::Accept { address, fingerprint } => {
+            let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
+            pipeline.accept(accept).await.map(Value::from).map_err(|error| error.to_string())
         }
         Question::Hold(id) => command(pipeline, OutboxCommand::Hold(LetterId::typed(id))).await,
         Question::Release(id) => command(pipeline, OutboxCommand::Release(LetterId::typed(id))).await,
@@ -227,7 +245,9 @@ fn whole_case_json(case: &Case, now: Timestamp) -> Value {
             let from = mail.from.as_ref().map(|from| &from.address);
             let message_id = bracketed(mail.message_id.as_deref());
             json!({ "mail": mail.mail, "at": mail.at, "kind": mail.kind.word(), "from": from,
-                    "message_id": message_id, "problem": mail.problem })
+                    "message_id": message_id, "problem": mail.problem, "encrypted": mail.encryption,
+                    "signature": mail.signature, "verdict": mail.verdict, "signer": mail.signer,
+                    "standing": mail.standing.map(Standing::word) })
         })
         .collect();
     let letters: Vec<Value> = case
@@ -244,6 +264,15 @@ fn whole_case_json(case: &Case, now: Timestamp) -> Value {
         fields.insert("letters".to_owned(), letters.into());
     }
     whole
+}
+
+fn certificate_json(certificate: &Certificate, in_use: bool) -> Value {
+    json!({
+        "fingerprint": certificate.fingerprint,
+        "source": certificate.source.told(),
+        "in_use": in_use,
+        "certificate": certificate.armored,
+    })
 }
 
 fn posting_json(posting: &Posting) -> Value {

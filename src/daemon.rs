@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::domain::message::Mailbox;
 use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
-use crate::{control, inbox, outbox};
+use crate::{control, inbox, outbox, scheduler};
 
 /// The time that letters under way have to be finished.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -96,6 +96,7 @@ impl Daemon {
             clock.clone(),
             stop(),
         ));
+        self.doors.spawn(scheduler::run(pipeline.clone(), stop()));
         self.doors.spawn(control::serve(self.state.clone(), pipeline.clone(), clock.clone(), stop()));
     }
 

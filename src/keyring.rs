@@ -5,30 +5,38 @@
 //!
 //! # Invariants
 //! * The first secret key signs; every secret key opens.
-//! * A certificate is *held for* addresses: those the configuration names, or those of its user ids. Nothing that arrives by
-//!   mail is added here.
+//! * A certificate is *held for* addresses: those the configuration names, or those of its user ids. What arrives by mail is
+//!   never added here; what the desk remembers of an author is laid beside it for one mail ([`Keyring::beside`]), and counts
+//!   only where the configuration says nothing of the address.
 //! * Whether a certificate may be used is asked anew, with the time, at every use: expired, revoked or weak ones are refused
 //!   with the reason.
 //!
 //! # Standards
 //! RFC 9580, by Sequoia and its standard policy at the time given.
 
+mod reporter;
+
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::cert::amalgamation::key::{PrimaryKey, ValidErasedKeyAmalgamation};
-use openpgp::cert::{CertParser, CipherSuite};
+use openpgp::cert::{CertParser, CipherSuite, Preferences};
 use openpgp::crypto::{KeyPair, Password};
 use openpgp::packet::key::PublicParts;
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::{Serialize, SerializeInto};
-use openpgp::types::{Features, RevocationStatus};
+use openpgp::types::{Features, RevocationStatus, SignatureType};
 use openpgp::{Cert, KeyHandle, armor};
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
 
+use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
+use crate::domain::signature::{Certificate, Standing};
+pub use crate::keyring::reporter::{Choice, choose, minimal};
 
 /// The validity of a fresh desk key.
 const VALIDITY: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
@@ -53,17 +61,20 @@ pub enum KeyError {
     None(String),
 }
 
-/// All keys of the desk.
-#[derive(Debug, Default)]
+/// All keys of the desk. A clone shares them.
+#[derive(Debug, Clone, Default)]
 pub struct Keyring {
-    keys: Vec<Cert>,
-    held: Vec<Held>,
+    keys: Arc<Vec<Cert>>,
+    held: Arc<Vec<Held>>,
+    /// What is known of the author of the mail at hand.
+    beside: Vec<Held>,
 }
 
 /// A certificate and whom it is held for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     cert: Cert,
+    standing: Standing,
     /// The configuration says so of this address; the others are what the certificate says of itself.
     named: Option<String>,
     addresses: Vec<String>,
@@ -88,12 +99,13 @@ impl Keyring {
                 return Err(KeyError::NoSecret(fingerprint));
             }
             let unlocked = unlock(cert, passphrase)?;
-            self.held.push(Held {
+            Arc::make_mut(&mut self.held).push(Held {
+                standing: Standing::Pinned,
                 named: None,
                 addresses: user_addresses(&unlocked),
                 cert: unlocked.clone().strip_secret_key_material(),
             });
-            self.keys.push(unlocked);
+            Arc::make_mut(&mut self.keys).push(unlocked);
         }
         Ok(())
     }
@@ -104,9 +116,29 @@ impl Keyring {
             let cert = cert.strip_secret_key_material();
             let mut addresses = user_addresses(&cert);
             addresses.extend(address.map(canonical));
-            self.held.push(Held { cert, named: address.map(canonical), addresses });
+            let standing = Standing::Pinned;
+            Arc::make_mut(&mut self.held).push(Held {
+                cert,
+                standing,
+                named: address.map(canonical),
+                addresses,
+            });
         }
         Ok(())
+    }
+
+    /// The same keys, and beside them certificates that are not pinned, each held for one address. What cannot be read is
+    /// left out.
+    pub fn beside<'a>(
+        &self,
+        address: &str,
+        certificates: impl IntoIterator<Item = (Standing, &'a Certificate)>,
+    ) -> Self {
+        let held = certificates.into_iter().filter_map(|(standing, certificate)| {
+            let cert = Cert::from_bytes(certificate.armored.as_bytes()).ok()?;
+            Some(Held { cert, standing, named: None, addresses: vec![canonical(address)] })
+        });
+        Self { beside: held.collect(), ..self.clone() }
     }
 
     /// The desk's key.
@@ -119,22 +151,27 @@ impl Keyring {
         &self.keys
     }
 
-    /// The certificates held for an address: those that the configuration names for it, or else those that say so of
-    /// themselves, as anybody's certificate can.
-    pub fn held_for(&self, address: &str) -> impl Iterator<Item = &Cert> {
+    /// The certificates held for an address, and how the desk came to them: those that the configuration names for it; or else
+    /// those it holds that say so of themselves, as anybody's certificate can; or else what the desk remembers.
+    pub fn held_for(&self, address: &str) -> Vec<(Standing, &Cert)> {
         let address = canonical(address);
-        let is_named = self.held.iter().any(|held| held.named.as_ref() == Some(&address));
-        let held = self.held.iter().filter(move |held| match is_named {
-            true => held.named.as_ref() == Some(&address),
-            false => held.addresses.contains(&address),
-        });
-        held.map(|held| &held.cert)
+        let named = |held: &&Held| held.named.as_ref() == Some(&address);
+        let said = |held: &&Held| held.named.is_none() && held.addresses.contains(&address);
+        let mut found: Vec<&Held> = self.held.iter().filter(named).collect();
+        if found.is_empty() {
+            found.extend(self.held.iter().filter(said));
+        }
+        if found.is_empty() {
+            found.extend(self.beside.iter().filter(said));
+        }
+        found.into_iter().map(|held| (held.standing, &held.cert)).collect()
     }
 
     /// The certificates that a signature's issuer may mean.
     pub fn by_handle(&self, handle: &KeyHandle) -> impl Iterator<Item = &Cert> {
         self.held
             .iter()
+            .chain(&self.beside)
             .map(|held| &held.cert)
             .filter(move |cert| cert.keys().any(|key| key.key().key_handle().aliases(handle)))
     }
@@ -163,6 +200,14 @@ impl Keyring {
         expires(self.desk()?, now)
     }
 
+    /// The desk's public key as an Autocrypt field carries it: with the user ids of one address only. None when there is
+    /// none, or when it is too large for such a field (level 1: 10 KiB in base64).
+    pub fn desk_autocrypt(&self, address: &str) -> Option<Vec<u8>> {
+        const MOST: usize = 7 * 1024;
+        let bytes = self.desk()?.clone().strip_secret_key_material().to_vec().ok()?;
+        minimal(&bytes, address)?.to_vec().ok().filter(|bytes| bytes.len() <= MOST)
+    }
+
     /// The desk's public key, armored.
     pub fn desk_armored(&self) -> Result<String, KeyError> {
         let desk = self.desk().ok_or_else(|| KeyError::None("the desk".to_owned()))?;
@@ -170,16 +215,10 @@ impl Keyring {
     }
 }
 
-/// A usable certificate for an address: one the keyring holds, or else one of `offered`. The error says why there is none.
-pub fn encryptable<'a>(
-    keyring: &'a Keyring,
-    offered: &'a [Cert],
-    to: &Mailbox,
-    now: Timestamp,
-) -> Result<&'a Cert, KeyError> {
+/// A usable certificate held for an address. The error says why there is none.
+pub fn encryptable<'a>(keyring: &'a Keyring, to: &Mailbox, now: Timestamp) -> Result<&'a Cert, KeyError> {
     let mut reason = KeyError::None(to.address.clone());
-    let offered = offered.iter().filter(|cert| user_addresses(cert).contains(&to.canonical()));
-    for cert in keyring.held_for(&to.address).chain(offered) {
+    for (_, cert) in keyring.held_for(&to.address) {
         match encryption_keys(cert, &policy(now), now) {
             Ok(_) => return Ok(cert),
             Err(why) => {
@@ -204,11 +243,46 @@ pub fn encryption_keys<'a>(
     if keys.is_empty() { Err("it has no valid encryption key".to_owned()) } else { Ok(keys) }
 }
 
-/// When a certificate expires, if it does.
+/// How long the desk's key and the certificates of these people are good for. Of a person only the certificate is named that
+/// letters are encrypted to, or else the first one held.
+pub fn validities<'a>(
+    keyring: &Keyring,
+    people: impl Iterator<Item = &'a Mailbox>,
+    now: Timestamp,
+) -> Vec<Validity> {
+    let of = |whose: &str, cert: &Cert| Validity {
+        whose: whose.to_owned(),
+        fingerprint: cert.fingerprint().to_hex(),
+        expires: expires(cert, now),
+        unusable: encryption_keys(cert, &policy(now), now).err(),
+    };
+    let mut found: Vec<Validity> = keyring.desk().map(|desk| of("the desk", desk)).into_iter().collect();
+    found.extend(people.map(|mailbox| {
+        let held = keyring.held_for(&mailbox.address);
+        let used = encryptable(keyring, mailbox, now).ok().or(held.first().map(|(_, cert)| *cert));
+        used.map_or_else(
+            || Validity {
+                whose: mailbox.address.clone(),
+                fingerprint: String::new(),
+                expires: None,
+                unusable: Some("there is none".to_owned()),
+            },
+            |cert| of(&mailbox.address, cert),
+        )
+    }));
+    found
+}
+
+/// When a certificate expires, if it does: its primary key, or the last of its keys that mail is encrypted to.
 pub fn expires(cert: &Cert, now: Timestamp) -> Option<Timestamp> {
     let policy = policy(now);
     let valid = cert.with_policy(&policy, system_time(now)).ok()?;
-    valid.primary_key().key_expiration_time().and_then(timestamp)
+    let primary = valid.primary_key().key_expiration_time().and_then(timestamp);
+    let keys = encryption_keys(cert, &policy, now).unwrap_or_default();
+    // a key without an expiry outlives all others
+    let ends: Option<Vec<Timestamp>> =
+        keys.iter().map(|key| key.key_expiration_time().and_then(timestamp)).collect();
+    primary.into_iter().chain(ends.and_then(|ends| ends.into_iter().max())).min()
 }
 
 /// Sequoia's standard policy as of a time.
@@ -231,9 +305,15 @@ pub fn armored(cert: &Cert) -> Result<String, KeyError> {
     write().map_err(|error| KeyError::Unusable(cert.fingerprint().to_hex(), error.to_string()))
 }
 
-/// The addresses of a certificate's user ids.
+/// The addresses of a certificate's user ids: those that it signed itself and has not revoked since.
 pub fn user_addresses(cert: &Cert) -> Vec<String> {
-    cert.userids().filter_map(|user| user.userid().email().ok().flatten().map(canonical)).collect()
+    let at = |signature: &openpgp::packet::Signature| signature.signature_creation_time();
+    cert.userids()
+        .filter(|user| {
+            user.self_signatures().filter_map(at).max() > user.self_revocations().filter_map(at).max()
+        })
+        .filter_map(|user| user.userid().email().ok().flatten().map(canonical))
+        .collect()
 }
 
 /// Reads one or many certificates.
@@ -245,6 +325,11 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Cert>, KeyError> {
         Ok(certs) if certs.is_empty() => Err(KeyError::NotACertificate("it is empty".to_owned())),
         other => other,
     }
+}
+
+/// Reads one certificate.
+pub fn certificate(bytes: &[u8]) -> Result<Cert, KeyError> {
+    Cert::from_bytes(bytes).map_err(|error| KeyError::NotACertificate(first_line(&error.to_string())))
 }
 
 /// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises SEIPDv1 alone, so that every implementation
@@ -263,6 +348,63 @@ pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zero
         .map_err(broken)?;
     let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| broken(error.into()))
+}
+
+/// It says that it can read more than every program writes. GnuPG takes one of these marks for a wish to get its own form.
+pub fn advertises_more_than_seipdv1(cert: &Cert, now: Timestamp) -> bool {
+    let policy = policy(now);
+    encryption_keys(cert, &policy, now).is_ok_and(|keys| {
+        keys.iter()
+            .any(|key| key.valid_cert().features().is_some_and(|it| it != Features::empty().set_seipdv1()))
+    })
+}
+
+/// A fresh key that takes the place of the desk's: protected with the same passphrase, and certified by the key before it, so
+/// that whoever trusts that one can trust this one. The secret key, armored, and its fingerprint.
+pub fn successor(
+    keyring: &Keyring,
+    mailbox: &Mailbox,
+    passphrase: Option<&Zeroizing<String>>,
+    now: Timestamp,
+) -> Result<(Zeroizing<String>, String), KeyError> {
+    let broken =
+        |error: openpgp::anyhow::Error| KeyError::Unusable("the new key".to_owned(), error.to_string());
+    let secret = generate(mailbox, now, true)?;
+    let mut cert = certificate(secret.as_bytes())?;
+    if let Some(desk) = keyring.desk()
+        && let Ok(primary) = desk.primary_key().key().clone().parts_into_secret()
+    {
+        let mut old = primary.into_keypair().map_err(broken)?;
+        let certify = |user: openpgp::packet::UserID| {
+            openpgp::packet::signature::SignatureBuilder::new(SignatureType::GenericCertification)
+                .set_signature_creation_time(system_time(now))?
+                .sign_userid_binding(&mut old, &cert.primary_key().key().clone(), &user)
+        };
+        let user = cert.userids().next().map(|user| user.userid().clone());
+        if let Some(certified) = user.map(certify) {
+            cert = cert.insert_packets(certified.map_err(broken)?).map_err(broken)?.0;
+        }
+    }
+    if let Some(passphrase) = passphrase {
+        cert = locked(cert, passphrase).map_err(broken)?;
+    }
+    let fingerprint = cert.fingerprint().to_hex();
+    let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
+    let armored = String::from_utf8(bytes).map_err(|error| broken(error.into()))?;
+    Ok((Zeroizing::new(armored), fingerprint))
+}
+
+fn locked(cert: Cert, passphrase: &Zeroizing<String>) -> openpgp::Result<Cert> {
+    let password = Password::from(passphrase.as_str());
+    let mut packets = Vec::new();
+    for key in cert.keys().secret() {
+        let locked = key.key().clone().encrypt_secret(&password)?;
+        packets.push(match key.primary() {
+            true => openpgp::Packet::from(locked.role_into_primary()),
+            false => openpgp::Packet::from(locked.role_into_subordinate()),
+        });
+    }
+    Ok(cert.insert_packets(packets)?.0)
 }
 
 fn valid<'a>(
@@ -323,9 +465,6 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use openpgp::cert::Preferences;
-    use openpgp::cert::amalgamation::ValidAmalgamation;
-
     use super::*;
 
     #[test]
@@ -336,7 +475,8 @@ mod tests {
         let mut keyring = Keyring::new();
         keyring.add_certificates(theirs.as_bytes(), None).unwrap();
         keyring.add_certificates(hers.as_bytes(), Some("Ada@example.org")).unwrap();
-        let held: Vec<_> = keyring.held_for("ada@example.org").map(Cert::fingerprint).collect();
+        let held: Vec<_> =
+            keyring.held_for("ada@example.org").into_iter().map(|(_, cert)| cert.fingerprint()).collect();
         assert_eq!(held, [certificates(hers.as_bytes()).unwrap()[0].fingerprint()]);
     }
 

@@ -70,6 +70,7 @@ pub mod keyring;
 pub mod open;
 pub mod outbox;
 pub mod pipeline;
+pub mod scheduler;
 pub mod seal;
 pub mod store;
 pub mod telemetry;

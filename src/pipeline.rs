@@ -14,6 +14,8 @@
 //! # Fatal
 //! An fsync that failed. Nobody knows then what is on the disk; psirtd stops, and finds out at the next start.
 
+mod facts;
+mod step;
 mod workers;
 
 use std::panic::AssertUnwindSafe;
@@ -24,7 +26,6 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::clock::Clock;
-use crate::domain::case::CaseId;
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, Outcome};
@@ -32,10 +33,11 @@ use crate::domain::message::{Message, Position};
 use crate::domain::policy::Policy;
 use crate::keyring::Keyring;
 use crate::open;
+use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
-use crate::seal::{Held, Letterhead, Sealed, seal};
+use crate::seal::{Held, Letterhead, seal};
 use crate::store::index::{Draft, IndexError, Lookup};
-use crate::store::journal::{JournalError, Receipt, Record};
+use crate::store::journal::{JournalError, Receipt};
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, telemetry};
 
@@ -77,6 +79,15 @@ pub enum OutboxCommand {
     Release(LetterId),
 }
 
+/// A person's word about a certificate: use this one for the address from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accept {
+    /// The address it is held for.
+    pub address: String,
+    /// The certificate's fingerprint, in hexadecimal.
+    pub fingerprint: String,
+}
+
 /// Why an input was not taken. It may be handed over again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -100,6 +111,8 @@ enum Work {
     Mail(Box<Arrival>, Answer<Recorded>),
     Delivery(LetterId, Outcome, Answer<()>),
     Command(OutboxCommand, Answer<String>),
+    Accept(Accept, Answer<String>),
+    Look(Option<Answer<()>>),
     Ping(Answer<()>),
 }
 
@@ -126,6 +139,16 @@ impl Handle {
     /// Carries out a person's word about a letter; returns what was done.
     pub async fn command(&self, command: OutboxCommand) -> Result<String, Refused> {
         self.ask(|answer| Work::Command(command, answer)).await
+    }
+
+    /// Lets a certificate that was seen for an address be used from now on; returns what was done.
+    pub async fn accept(&self, accept: Accept) -> Result<String, Refused> {
+        self.ask(|answer| Work::Accept(accept, answer)).await
+    }
+
+    /// Looks whether the coordinators must be told something of the desk itself, and tells them.
+    pub async fn look(&self) -> Result<(), Refused> {
+        self.ask(|answer| Work::Look(Some(answer))).await
     }
 
     /// Returns when everything handed over before has been worked off: the sign of life for the watchdog.
@@ -207,7 +230,10 @@ impl Pipeline {
                 bytes = bytes.saturating_add(size(&next));
                 batch.push(next);
             }
-            let events = self.batch(batch)?;
+            let mut events = self.batch(batch)?;
+            if events.iter().any(|event| matches!(event.what, What::LetterHeld { .. })) {
+                events.extend(self.batch(vec![Work::Look(None)])?);
+            }
             if !events.is_empty() {
                 stirred.notify_one();
                 // nobody may be watching
@@ -262,14 +288,21 @@ impl Pipeline {
         in_parallel(batch, |work| match work {
             Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
-            Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => None,
+            Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => None,
         })
     }
 
+    /// Opens a mail with the desk's keys and what the desk remembers of its author.
     fn open_one(&self, raw: &[u8], too_large: Option<u64>, now: Timestamp) -> Message {
+        let remembered = open::author(raw).and_then(|author| {
+            let certificates = self.reader.index.certificates(&author.address).ok()?;
+            let in_use = certificates.first().map(|certificate| (certificate.source.standing(), certificate));
+            Some(self.keyring.beside(&author.address, in_use))
+        });
+        let keyring = remembered.as_ref().unwrap_or(&self.keyring);
         match too_large {
-            Some(size) => open::open_header(raw, size, &self.keyring, now),
-            None => open::open(raw, &self.keyring, now),
+            Some(size) => open::open_header(raw, size, keyring, now),
+            None => open::open(raw, keyring, now),
         }
     }
 
@@ -280,9 +313,10 @@ impl Pipeline {
         if posting.bytes.is_some() {
             return None;
         }
-        let raw = self.reader.mails.read(&posting.about).ok()?;
-        let case = index.case(&posting.case).ok().flatten()?;
-        let size = case.mails.iter().find(|mail| mail.mail == posting.about).map(|mail| mail.size);
+        let mail = posting.about?;
+        let raw = self.reader.mails.read(&mail).ok()?;
+        let case = index.case(&posting.case?).ok().flatten()?;
+        let size = case.mails.iter().find(|known| known.mail == mail).map(|mail| mail.size);
         let kept = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         Some(Arc::new(self.open_one(&raw, size.filter(|size| *size > kept), now)))
     }
@@ -311,6 +345,11 @@ impl Pipeline {
                     let (step, done) = self.command(&draft, &command, about, now)?;
                     (step, Reply::Text(answer, id.clone(), done))
                 }
+                (Work::Accept(accept, answer), _) => {
+                    let (step, done) = self.accept(&draft, accept, now)?;
+                    (step, Reply::Word(answer, done))
+                }
+                (Work::Look(answer), _) => (self.look(&draft, now)?, answer.map_or(Reply::None, Reply::Unit)),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
             };
@@ -341,36 +380,13 @@ impl Pipeline {
             let step = new_place.then(|| Step { receipt: Some(receipt), ..Step::default() });
             return Ok((step, Ok(Recorded::Known)));
         }
-        let ours = message.author().is_some_and(|author| self.policy.is_own(&author.address));
-        let answered_today = message.author().map_or(Ok(0), |author| draft.answered_on(author, now))?;
-        let facts = Facts {
-            case: self.case(draft, draft.thread(&message.parents)?)?,
-            answered_today,
-            own_letter: ours && self.is_own_letter(draft, message.message_id.as_ref())?,
-            next_number: draft.next_number(self.policy.year(now))?,
-            jitter: 0.0,
-        };
+        let facts = self.facts_of_mail(draft, &message, now)?;
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
         Ok((
             Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
             Ok(Recorded::New),
         ))
-    }
-
-    /// Is this the Message-ID of a letter? Those of reports are known, too, and to whoever wrote them.
-    fn is_own_letter(&self, draft: &Draft<'_>, message_id: Option<&String>) -> Result<bool, IndexError> {
-        let case = self.case(draft, draft.thread(message_id)?)?;
-        Ok(case
-            .is_some_and(|case| case.letters.iter().any(|letter| letter.message_id.as_ref() == message_id)))
-    }
-
-    fn case(
-        &self,
-        draft: &Draft<'_>,
-        id: Option<CaseId>,
-    ) -> Result<Option<crate::domain::case::Case>, IndexError> {
-        id.map_or(Ok(None), |id| draft.case(&id))
     }
 
     fn delivery(
@@ -396,7 +412,7 @@ impl Pipeline {
         let (OutboxCommand::Hold(id) | OutboxCommand::Release(id)) = command;
         let impossible = |why: String| Ok((None, Err(Refused::Impossible(why))));
         let Some(posting) = draft.posting(id)? else { return impossible(format!("there is no letter {id}")) };
-        let facts = Facts { case: self.case(draft, Some(posting.case.clone()))?, ..Facts::default() };
+        let facts = self.facts_of_letter(draft, &posting, about.as_deref())?;
         let (state, sealed) = (posting.state.word(), posting.bytes.is_some());
         let (input, done) = match command {
             OutboxCommand::Hold(_) => {
@@ -417,6 +433,31 @@ impl Pipeline {
             return impossible(format!("nothing to do for letter {id}: {why}"));
         }
         Ok((Some(decision.into()), Ok(done)))
+    }
+
+    fn accept(
+        &self,
+        draft: &Draft<'_>,
+        accept: Accept,
+        now: Timestamp,
+    ) -> Result<(Option<Step>, Result<String, Refused>), IndexError> {
+        let Accept { address, fingerprint } = accept;
+        let known = draft.certificates(&address)?;
+        let wanted: String =
+            fingerprint.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
+        if !known.iter().any(|certificate| certificate.fingerprint == wanted) {
+            let why =
+                format!("no certificate {wanted} was seen for {address}; see “psirtd key seen {address}”");
+            return Ok((None, Err(Refused::Impossible(why))));
+        }
+        let done = format!("letters to {address} are encrypted to {wanted} from now on");
+        let input = Input::Accept { address, fingerprint: wanted };
+        Ok((Some(decide(&Facts::default(), &input, &self.policy, now).into()), Ok(done)))
+    }
+
+    fn look(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
+        let decision = decide(&self.facts_of_desk(draft, now)?, &Input::Look, &self.policy, now);
+        Ok((decision != Decision::default()).then(|| decision.into()))
     }
 
     /// Seals every letter of a batch on all threads, and makes the commits.
@@ -454,99 +495,12 @@ impl Pipeline {
     }
 }
 
-/// What follows from one input, before it is sealed.
-#[derive(Debug, Default)]
-struct Step {
-    receipt: Option<Receipt>,
-    mail: Option<Vec<u8>>,
-    events: Vec<Event>,
-    letters: Vec<Letter>,
-}
-
-impl From<Decision> for Step {
-    fn from(decision: Decision) -> Self {
-        Self { events: decision.events, letters: decision.letters, ..Self::default() }
-    }
-}
-
-impl Step {
-    /// As the draft of a batch sees it. The letters are not sealed yet, but they are there: the next mail of the same case counts
-    /// its own letters from them.
-    fn record(&self, now: Timestamp) -> Record {
-        let unsealed = self.letters.iter().map(|letter| {
-            let (letter_id, kind, to) = (letter.id.clone(), letter.kind(), letter.to.clone());
-            let (reason, mail) = ("not sealed yet".to_owned(), letter.about.digest.clone());
-            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail };
-            Event { at: now, case: Some(letter.case.clone()), what }
-        });
-        let events = self.events.iter().cloned().chain(unsealed).collect();
-        Record { seq: 0, at: now, receipt: self.receipt.clone(), events }
-    }
-}
-
-/// Whom to tell that it is durable.
-enum Reply {
-    Mail(Answer<Recorded>, Result<Recorded, Refused>),
-    Unit(Answer<()>),
-    Text(Answer<String>, LetterId, Result<String, Refused>),
-}
-
-impl Reply {
-    // whoever asked may have gone meanwhile: then nobody wants to hear it
-    fn durable(self, events: &[Event]) {
-        match self {
-            Self::Mail(answer, recorded) => drop(answer.send(recorded)),
-            Self::Unit(answer) => drop(answer.send(Ok(()))),
-            Self::Text(answer, id, done) => {
-                // a letter that was to be written anew may have been held again
-                let held = events.iter().find_map(|event| match &event.what {
-                    What::LetterHeld { letter, reason, .. } if *letter == id => Some(reason),
-                    _ => None,
-                });
-                let done = held.map_or(done, |why| {
-                    Err(Refused::Impossible(format!("letter {id} is still held: {why}")))
-                });
-                drop(answer.send(done));
-            }
-        }
-    }
-
-    fn refused(self, why: &str) {
-        let refused = Refused::Unrecorded(why.to_owned());
-        match self {
-            Self::Mail(answer, _) => drop(answer.send(Err(refused))),
-            Self::Unit(answer) => drop(answer.send(Err(refused))),
-            Self::Text(answer, ..) => drop(answer.send(Err(refused))),
-        }
-    }
-}
-
-/// What is journaled of a letter, and its file.
-fn posted(
-    letter: &Letter,
-    message_id: String,
-    sealed: Result<Sealed, Held>,
-    now: Timestamp,
-) -> (Event, Option<(crate::domain::message::Digest, Vec<u8>)>) {
-    let (id, kind, to, mail) =
-        (letter.id.clone(), letter.kind(), letter.to.clone(), letter.about.digest.clone());
-    let (what, file) = match sealed {
-        Ok(Sealed { bytes }) => {
-            let digest = open::digest(&bytes);
-            let what = What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail };
-            (what, Some((digest, bytes)))
-        }
-        Err(Held(reason)) => (What::LetterHeld { letter: id, kind, to, reason, mail }, None),
-    };
-    (Event { at: now, case: Some(letter.case.clone()), what }, file)
-}
-
 fn size(work: &Work) -> u64 {
     match work {
         Work::Mail(arrival, _) => {
             let size = arrival.raw.len();
             open::unpacks_to(size).saturating_add(u64::try_from(size).unwrap_or(u64::MAX))
         }
-        Work::Delivery(..) | Work::Command(..) | Work::Ping(_) => 0,
+        Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => 0,
     }
 }

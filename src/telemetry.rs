@@ -54,6 +54,11 @@ pub fn tell(event: &Event) {
             let why_no_answer = why_no_answer.as_deref();
             info!(case, kind = kind.word(), %mail, size, opened = problem.is_none(), why_no_answer, "mail recorded");
         }
+        What::CertificateSeen { certificate, in_use, .. } => {
+            info!(case, fingerprint = %certificate.fingerprint, in_use, "certificate seen");
+        }
+        What::CertificateAccepted { fingerprint, .. } => info!(%fingerprint, "certificate accepted"),
+        What::Told { concerns } => info!(concerns = concerns.len(), "coordinators warned"),
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
         What::LetterHeld { letter, kind, .. } => {
             warn!(case, %letter, kind = kind.word(), "letter held: it could not be sealed; see “psirtd outbox”");

@@ -15,7 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["clock", "config", "control", "daemon", "domain", "inbox", "keyring", "open", "outbox"]),
     // the demo among them plays its reporters, too
     ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
-    ("daemon", &["clock", "config", "control", "domain", "inbox", "outbox", "pipeline", "store"]),
+    (
+        "daemon",
+        &["clock", "config", "control", "domain", "inbox", "outbox", "pipeline", "scheduler", "store"],
+    ),
+    ("scheduler", &["inbox::stopped", "pipeline"]),
     // each door owns its settings, the configuration composes them
     ("config", &["domain", "inbox", "keyring", "outbox", "seal::Letterhead", "seal::template", "tls"]),
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store::index"]),
@@ -24,10 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outbox", &["clock", "domain", "inbox::stopped", "pipeline", "tls"]),
     ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),
     ("telemetry", &["domain"]),
-    (
-        "seal",
-        &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf", "open::offered_certs"],
-    ),
+    ("seal", &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf"]),
     ("open", &["domain", "keyring"]),
     ("keyring", &["domain"]),
     ("store", &["domain"]),

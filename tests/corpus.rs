@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use psirtd::domain::intake::{Intake, judge};
-use psirtd::domain::message::{Mailbox, Message, Signature};
+use psirtd::domain::message::{Mailbox, Message};
 use psirtd::domain::policy::Policy;
 use psirtd::domain::report;
+use psirtd::domain::signature::Signature;
 use psirtd::keyring::Keyring;
 use psirtd::open::open;
 use zeroize::Zeroizing;

@@ -19,6 +19,7 @@ use crate::domain::letter::Protection;
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::report::missing;
+use crate::domain::signature::Standing;
 use crate::keyring::Keyring;
 use crate::open::open;
 
@@ -141,7 +142,11 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
         "decrypted": message.decrypted,
         "problem": message.problem,
         "signature": message.signature.word(),
+        "verdict": message.signature.verdict(),
         "signer": message.signature.signer(),
+        "standing": message.signature.standing().map(Standing::word),
+        "certificate": message.reporter_cert.as_ref().map(|(_, certificate)| &certificate.fingerprint),
+        "certificate_standing": message.reporter_cert.as_ref().map(|(standing, _)| standing.word()),
         "text": message.text,
         "attachments": attachments,
         "missing": missing(&message),

@@ -10,6 +10,7 @@
 
 mod demo;
 mod explain;
+mod rotate;
 mod setup;
 mod show;
 
@@ -117,8 +118,10 @@ enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
-    /// The desk's public key: fingerprint and expiry, or the key itself
-    #[command(after_help = "Example:\n  psirtd key show\n  psirtd key export > security.asc")]
+    /// Keys: the desk's own, and what is remembered of others'
+    #[command(
+        after_help = "Example:\n  psirtd key show\n  psirtd key export > security.asc\n  psirtd key seen rita@example.net"
+    )]
     Key {
         #[command(subcommand)]
         command: KeyCommand,
@@ -159,12 +162,26 @@ enum JournalCommand {
     Export,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum KeyCommand {
     /// Fingerprint, user ids and expiry
     Show,
     /// The public key, armored
     Export,
+    /// A new key takes the place of the desk's; the old one still opens what was encrypted to it
+    Rotate,
+    /// The certificates that came by mail for an address: the first is used
+    Seen {
+        /// The address
+        address: String,
+    },
+    /// Use another one of them from now on: compare its fingerprint with its owner first
+    Accept {
+        /// The address
+        address: String,
+        /// The fingerprint
+        fingerprint: String,
+    },
 }
 
 /// Why a command failed, and with which exit code.
@@ -223,8 +240,19 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Journal { command } => {
             show::journal(&Config::glance(&cli.global.config)?.state, command, json)
         }
-        Command::Key { command } => {
-            show::key(&Config::glance(&cli.global.config)?.key, command, json, clock.now())
+        Command::Key { command } => key(&cli.global, command, clock),
+    }
+}
+
+fn key(global: &Global, command: KeyCommand, clock: Clock) -> Result<(), Failure> {
+    let file = || Ok::<_, Failure>(Config::glance(&global.config)?.key);
+    match command {
+        KeyCommand::Show => show::key(&file()?, global.json, clock.now()),
+        KeyCommand::Export => show::exported(&file()?, global.json),
+        KeyCommand::Rotate => rotate::rotate(&global.config, global.json, clock.now()),
+        KeyCommand::Seen { address } => show::seen(&global.ask(Question::Seen(address), clock)?, global.json),
+        KeyCommand::Accept { address, fingerprint } => {
+            show::done(&global.ask(Question::Accept { address, fingerprint }, clock)?, global.json)
         }
     }
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
+use sequoia_openpgp::Cert;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::{Failure, JournalCommand, KeyCommand, print};
+use crate::cli::{Failure, JournalCommand, print};
 use crate::domain::event::What;
 use crate::keyring;
 use crate::store;
@@ -79,7 +80,7 @@ pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
             text(deadline, "state").to_owned(),
         ]);
     }
-    let mut mails = table(&["MAIL", "RECORDED", "KIND", "FROM", "PROBLEM"]);
+    let mut mails = table(&["MAIL", "RECORDED", "KIND", "FROM", "ENCRYPTED", "SIGNATURE", "PROBLEM"]);
     for mail in items(&case["mail_list"]) {
         let digest: String = text(mail, "mail").chars().take(12).collect();
         mails.add_row([
@@ -87,6 +88,8 @@ pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
             minute(text(mail, "at")),
             text(mail, "kind").to_owned(),
             or_dash(text(mail, "from")),
+            text(mail, "encrypted").to_owned(),
+            [text(mail, "verdict"), text(mail, "standing")].join(" ").trim().to_owned(),
             or_dash(text(mail, "problem")),
         ]);
     }
@@ -220,35 +223,46 @@ fn unreadable(record: &Record, mails: &MailFiles, letters: &MailFiles) -> Vec<St
     errors
 }
 
-/// `psirtd key show|export`: the public part, which needs no passphrase.
-pub(super) fn key(file: &Path, command: KeyCommand, json: bool, now: Timestamp) -> Result<(), Failure> {
+/// `psirtd key seen ADDRESS`
+pub(super) fn seen(certificates: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return print(&pretty(certificates));
+    }
+    let mut table = table(&["FINGERPRINT", "FROM", "USED"]);
+    for certificate in items(certificates) {
+        let used = if certificate["in_use"] == true { "yes" } else { "no" };
+        table.add_row([text(certificate, "fingerprint"), text(certificate, "source"), used]);
+    }
+    print(&if table.is_empty() { "no certificate was seen".to_owned() } else { table.to_string() })
+}
+
+/// `psirtd key export`: the public part, which needs no passphrase.
+pub(super) fn exported(file: &Path, json: bool) -> Result<(), Failure> {
+    let armored = keyring::armored(&desk(file)?).map_err(Failure::because)?;
+    if json { print(&json!({ "key": armored }).to_string()) } else { print(armored.trim_end()) }
+}
+
+/// `psirtd key show`
+pub(super) fn key(file: &Path, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let desk = desk(file)?;
+    let fingerprint = desk.fingerprint().to_hex();
+    let addresses = keyring::user_addresses(&desk);
+    let expires = keyring::expires(&desk, now);
+    if json {
+        let shown = json!({ "fingerprint": fingerprint, "addresses": addresses, "expires": expires });
+        return print(&shown.to_string());
+    }
+    let expires = expires.map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+    let addresses = addresses.join(", ");
+    print(&format!("fingerprint  {fingerprint}\naddresses    {addresses}\nexpires      {expires}"))
+}
+
+fn desk(file: &Path) -> Result<Cert, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", file.display()));
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| named(&error))?);
     let certs = keyring::certificates(&bytes).map_err(|error| named(&error))?;
-    let Some(desk) = certs.into_iter().next().map(|cert| cert.strip_secret_key_material()) else {
-        return Err(named(&"there is no key in it"));
-    };
-    match command {
-        KeyCommand::Export => {
-            let armored = keyring::armored(&desk).map_err(Failure::because)?;
-            if json { print(&json!({ "key": armored }).to_string()) } else { print(armored.trim_end()) }
-        }
-        KeyCommand::Show => {
-            let fingerprint = desk.fingerprint().to_hex();
-            let addresses = keyring::user_addresses(&desk);
-            let expires = keyring::expires(&desk, now);
-            if json {
-                let shown = json!({ "fingerprint": fingerprint, "addresses": addresses, "expires": expires });
-                return print(&shown.to_string());
-            }
-            let expires =
-                expires.map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
-            print(&format!(
-                "fingerprint  {fingerprint}\naddresses    {}\nexpires      {expires}",
-                addresses.join(", ")
-            ))
-        }
-    }
+    let desk = certs.into_iter().next().map(Cert::strip_secret_key_material);
+    desk.ok_or_else(|| named(&"there is no key in it"))
 }
 
 fn table(header: &[&str]) -> Table {

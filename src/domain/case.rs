@@ -13,8 +13,9 @@ use crate::domain::deadline::Deadline;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterId, LetterKind, LetterState};
-use crate::domain::message::{Digest, Mailbox};
+use crate::domain::message::{Digest, Encryption, Mailbox};
 use crate::domain::report::Item;
+use crate::domain::signature::{Certificate, Standing};
 
 /// `PREFIX-YEAR-NNNN`: at least four digits, counted from 1 every year.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,6 +109,57 @@ pub struct CaseMail {
     pub size: u64,
     /// Why it could not be opened.
     pub problem: Option<String>,
+    /// How much of it was encrypted.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// The short word of its signature's verdict.
+    #[serde(default)]
+    pub signature: String,
+    /// The verdict's own word.
+    #[serde(default)]
+    pub verdict: String,
+    /// Who signed.
+    #[serde(default)]
+    pub signer: Option<String>,
+    /// How the desk came to the certificate that a good signature is by.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+}
+
+impl CaseMail {
+    fn recorded(event: &Event) -> Option<Self> {
+        let What::MailRecorded {
+            mail,
+            kind,
+            from,
+            message_id,
+            size,
+            problem,
+            encryption,
+            signature,
+            verdict,
+            signer,
+            standing,
+            ..
+        } = &event.what
+        else {
+            return None;
+        };
+        Some(Self {
+            mail: mail.clone(),
+            at: event.at,
+            kind: *kind,
+            from: from.clone(),
+            message_id: message_id.clone(),
+            size: *size,
+            problem: problem.clone(),
+            encryption: *encryption,
+            signature: signature.clone(),
+            verdict: verdict.clone(),
+            signer: signer.clone(),
+            standing: *standing,
+        })
+    }
 }
 
 /// A letter of a case.
@@ -166,20 +218,15 @@ impl Case {
     /// Lets one more event of this case become history.
     pub fn apply(&mut self, event: &Event) {
         match &event.what {
-            What::CaseOpened { .. } => {}
-            What::MailRecorded { mail, kind, from, message_id, size, problem, why_no_answer, .. } => {
+            What::CaseOpened { .. }
+            | What::CertificateSeen { .. }
+            | What::CertificateAccepted { .. }
+            | What::Told { .. } => {}
+            What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone();
                 }
-                self.mails.push(CaseMail {
-                    mail: mail.clone(),
-                    at: event.at,
-                    kind: *kind,
-                    from: from.clone(),
-                    message_id: message_id.clone(),
-                    size: *size,
-                    problem: problem.clone(),
-                });
+                self.mails.extend(CaseMail::recorded(event));
             }
             What::LetterQueued { letter, kind, to, message_id, .. } => {
                 self.put_letter(letter, *kind, to, LetterState::Active, Some(message_id.clone()));
@@ -255,7 +302,23 @@ impl Case {
             )
         };
         let (what, who) = match &event.what {
-            What::CaseOpened { .. } => return None,
+            What::CaseOpened { .. } | What::Told { .. } => return None,
+            What::CertificateSeen { address, certificate, in_use } => {
+                let Certificate { fingerprint, source, .. } = certificate;
+                let use_it = match in_use {
+                    true => "remembered".to_owned(),
+                    false => format!(
+                        "NOT used, the desk holds another (psirtd key accept {address} {fingerprint})"
+                    ),
+                };
+                (
+                    format!("certificate {fingerprint} of {address} from the {}: {use_it}", source.told()),
+                    "psirtd",
+                )
+            }
+            What::CertificateAccepted { address, fingerprint } => {
+                (format!("certificate {fingerprint} of {address} accepted"), "operator")
+            }
             What::MailRecorded { kind, from, problem, .. } => {
                 let problem =
                     problem.as_ref().map_or_else(String::new, |problem| format!(", not opened: {problem}"));

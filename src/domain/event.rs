@@ -14,6 +14,7 @@ use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
 use crate::domain::report::Item;
+use crate::domain::signature::{Certificate, Standing};
 
 /// One thing that happened, to one case or to none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,10 +62,43 @@ pub enum What {
         encryption: Encryption,
         /// The word of the signature's verdict.
         signature: String,
+        /// The verdict's own word.
+        #[serde(default)]
+        verdict: String,
+        /// Who signed, as far as the signature names somebody.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        signer: Option<String>,
+        /// How the desk came to the certificate that a good signature is by.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        standing: Option<Standing>,
+        /// What identifies the ciphertexts that were opened.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        ciphertexts: Vec<Digest>,
         /// Why it could not be opened.
         problem: Option<String>,
         /// Why no automatic answer goes out.
         why_no_answer: Option<String>,
+    },
+    /// A certificate for an address was seen for the first time, or with newer signatures of its own.
+    CertificateSeen {
+        /// Whose.
+        address: String,
+        /// The certificate.
+        certificate: Certificate,
+        /// It is used from now on; if not, the desk holds another, and a person decides.
+        in_use: bool,
+    },
+    /// A person lets another certificate be used for an address.
+    CertificateAccepted {
+        /// Whose.
+        address: String,
+        /// Which.
+        fingerprint: String,
+    },
+    /// The coordinators were told.
+    Told {
+        /// The keys of what they were told.
+        concerns: Vec<String>,
     },
     /// A letter is sealed and waits for its turn.
     LetterQueued {
@@ -79,7 +113,8 @@ pub enum What {
         /// The file its bytes lie in.
         bytes: Digest,
         /// The mail it is about.
-        mail: Digest,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mail: Option<Digest>,
     },
     /// A letter could not be sealed and waits for a person.
     LetterHeld {
@@ -92,7 +127,8 @@ pub enum What {
         /// Why.
         reason: String,
         /// The mail it is about, so that it can be written again.
-        mail: Digest,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mail: Option<Digest>,
     },
     /// The next server took responsibility for a letter.
     LetterSent {
@@ -135,7 +171,11 @@ impl What {
     /// The letter it is about.
     pub fn letter(&self) -> Option<&LetterId> {
         match self {
-            Self::CaseOpened { .. } | Self::MailRecorded { .. } => None,
+            Self::CaseOpened { .. }
+            | Self::MailRecorded { .. }
+            | Self::CertificateSeen { .. }
+            | Self::CertificateAccepted { .. }
+            | Self::Told { .. } => None,
             Self::LetterQueued { letter, .. }
             | Self::LetterHeld { letter, .. }
             | Self::LetterSent { letter, .. }

@@ -34,6 +34,11 @@ impl LetterId {
         Self(format!("{case}.{number}"))
     }
 
+    /// The `number`th letter of the desk that belongs to no case, counted from 1.
+    pub fn of_desk(case_prefix: &str, number: u32) -> Self {
+        Self(format!("{case_prefix}-DESK.{number}"))
+    }
+
     /// As a person typed it.
     pub fn typed(text: &str) -> Self {
         Self(text.trim().to_uppercase())
@@ -59,6 +64,8 @@ pub enum LetterKind {
     Acknowledgement,
     /// A mail of a case, to one person of the team.
     Relay,
+    /// What a coordinator must know of the desk itself: letters that wait, keys that expire.
+    Warning,
 }
 
 impl LetterKind {
@@ -67,6 +74,7 @@ impl LetterKind {
         match self {
             Self::Acknowledgement => "acknowledgement",
             Self::Relay => "relay",
+            Self::Warning => "warning",
         }
     }
 }
@@ -85,8 +93,6 @@ pub enum Protection {
 pub struct Letter {
     /// Its name.
     pub id: LetterId,
-    /// The case it belongs to.
-    pub case: CaseId,
     /// Its one reader.
     pub to: Mailbox,
     /// How it must be protected.
@@ -95,8 +101,6 @@ pub struct Letter {
     pub in_reply_to: Option<String>,
     /// The thread it belongs to, oldest first.
     pub references: Vec<String>,
-    /// The mail it is about.
-    pub about: Arc<Message>,
     /// What it says.
     pub body: Body,
 }
@@ -105,18 +109,43 @@ pub struct Letter {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// To the reporter.
-    Acknowledgement(Acknowledgement),
+    Acknowledgement(Occasion, Acknowledgement),
     /// To a person of the team.
-    Relay(Relay),
+    Relay(Occasion, Relay),
+    /// To a coordinator: what to tell of the desk itself, a line each.
+    Warning(Vec<String>),
+}
+
+/// The mail that a letter is about, and its case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Occasion {
+    /// The case.
+    pub case: CaseId,
+    /// The mail.
+    pub about: Arc<Message>,
 }
 
 impl Letter {
     /// Its kind.
     pub fn kind(&self) -> LetterKind {
         match self.body {
-            Body::Acknowledgement(_) => LetterKind::Acknowledgement,
-            Body::Relay(_) => LetterKind::Relay,
+            Body::Acknowledgement(..) => LetterKind::Acknowledgement,
+            Body::Relay(..) => LetterKind::Relay,
+            Body::Warning(_) => LetterKind::Warning,
         }
+    }
+
+    /// The mail it is about, unless it is about the desk itself.
+    pub fn occasion(&self) -> Option<&Occasion> {
+        match &self.body {
+            Body::Acknowledgement(occasion, _) | Body::Relay(occasion, _) => Some(occasion),
+            Body::Warning(_) => None,
+        }
+    }
+
+    /// Its case.
+    pub fn case(&self) -> Option<&CaseId> {
+        self.occasion().map(|occasion| &occasion.case)
     }
 }
 
@@ -158,6 +187,10 @@ pub struct Relay {
     pub missing: Vec<Item>,
     /// Why the reporter got no automatic answer.
     pub why_no_answer: Option<String>,
+    /// What was noticed about the mail in the light of others.
+    pub notes: Vec<String>,
+    /// What the mail says is not repeated: somebody else's ciphertext came with it.
+    pub withheld: bool,
 }
 
 /// Where a letter stands. Postfix' words.
@@ -195,7 +228,8 @@ pub struct Posting {
     /// Its name.
     pub id: LetterId,
     /// The case it belongs to.
-    pub case: CaseId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub case: Option<CaseId>,
     /// Its kind.
     pub kind: LetterKind,
     /// Its reader.
@@ -215,13 +249,13 @@ pub struct Posting {
     /// The file its bytes lie in; none as long as it is not sealed.
     pub bytes: Option<Digest>,
     /// The mail it is about.
-    pub about: Digest,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub about: Option<Digest>,
 }
 
 impl Posting {
     /// The posting that an event begins; `None` for every other event.
     pub fn begin(event: &Event) -> Option<Self> {
-        let case = event.case.clone()?;
         let (id, kind, to, mail) = match &event.what {
             What::LetterQueued { letter, kind, to, mail, .. }
             | What::LetterHeld { letter, kind, to, mail, .. } => (letter, kind, to, mail),
@@ -229,7 +263,7 @@ impl Posting {
         };
         let mut posting = Self {
             id: id.clone(),
-            case,
+            case: event.case.clone(),
             kind: *kind,
             to: to.clone(),
             state: LetterState::Held,
@@ -248,7 +282,11 @@ impl Posting {
     /// Lets one more event of this letter become history.
     pub fn apply(&mut self, event: &Event) {
         let reply = match &event.what {
-            What::CaseOpened { .. } | What::MailRecorded { .. } => return,
+            What::CaseOpened { .. }
+            | What::MailRecorded { .. }
+            | What::CertificateSeen { .. }
+            | What::CertificateAccepted { .. }
+            | What::Told { .. } => return,
             What::LetterQueued { message_id, bytes, .. } => {
                 self.queued_at = event.at;
                 self.message_id = Some(message_id.clone());

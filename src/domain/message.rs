@@ -6,7 +6,6 @@
 //!
 //! # Invariants
 //! * Text in this module is display-safe: no control characters but line ends and tabs, no bidirectional controls.
-//! * [`Verified`] is minted only by `open/pgp.rs`. The *lack* of an error never means "valid".
 //!
 //! # Standards
 //! RFC 5322 (mailboxes, Message-ID), RFC 3834 (marks of automatic mail), RFC 3156 (OpenPGP in mail).
@@ -15,6 +14,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::domain::signature::{Certificate, Signature, Source, Standing};
 
 /// An opened mail.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,8 +28,10 @@ pub struct Message {
     pub from: Vec<Mailbox>,
     /// The subject; the protected one when the mail carried it inside the encryption or the signature.
     pub subject: Option<String>,
-    /// The subject came out of an encrypted part.
+    /// The subject came out of an encrypted part, and does not stand outside as well.
     pub subject_is_secret: bool,
+    /// The author of the protected header, when it names another one than the header outside.
+    pub inner_author: Option<Mailbox>,
     /// `Message-ID` without angle brackets.
     pub message_id: Option<String>,
     /// `In-Reply-To`, then `References`, without angle brackets, nearest parent first.
@@ -53,10 +56,14 @@ pub struct Message {
     pub text: String,
     /// Everything that is not the readable text.
     pub attachments: Vec<Attachment>,
-    /// Certificates the mail itself offers (Autocrypt, attached keys), as they came; whose they are is not checked yet.
-    pub offered_certs: Vec<Vec<u8>>,
-    /// The desk holds, or the mail offers, a certificate for the From address that can be encrypted to.
-    pub reporter_cert_known: bool,
+    /// Certificates the mail itself offers, as they came; whose they are is not checked yet.
+    pub offered_certs: Vec<(Source, Vec<u8>)>,
+    /// The certificate for the author that can be encrypted to now: the one the desk holds, or else one that the mail offers.
+    pub reporter_cert: Option<(Standing, Certificate)>,
+    /// A certificate that the mail offers for its author, while the desk holds another. It replaces nothing by itself.
+    pub other_cert: Option<Certificate>,
+    /// What identifies the ciphertexts that were opened, however they are framed: digests of their session keys.
+    pub ciphertexts: Vec<Digest>,
     /// Everything odd that was noticed, each in one line.
     pub problems: Vec<String>,
     /// Set when the mail could not be kept whole: it lies on the server, and a person has to look there.
@@ -205,75 +212,6 @@ pub enum Encryption {
     Whole,
     /// A part, beside unprotected text.
     Part,
-}
-
-/// What the OpenPGP signature of a mail is worth.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Signature {
-    /// There is none.
-    #[default]
-    None,
-    /// By a certificate held for the From address, over the whole message.
-    Good(Verified),
-    /// By a key the desk does not hold for the From address.
-    UnknownKey {
-        /// Fingerprint or key id as the signature names it.
-        signer: Option<String>,
-    },
-    /// Wrong, expired, revoked, or refused by the crypto policy.
-    Bad {
-        /// Fingerprint or key id as the signature names it.
-        signer: Option<String>,
-        /// Why, in a few words.
-        why: String,
-    },
-    /// Right, but over a part of the mail only.
-    Partial {
-        /// Fingerprint of the key that signed that part.
-        signer: Option<String>,
-    },
-}
-
-impl Signature {
-    /// The word of the verdict, as `explain --json` prints it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Good(_) => "good",
-            Self::UnknownKey { .. } => "unknown-key",
-            Self::Bad { .. } => "bad",
-            Self::Partial { .. } => "partial",
-        }
-    }
-
-    /// Fingerprint (or key id) of whoever signed, if the signature names one.
-    pub fn signer(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::Good(verified) => Some(verified.fingerprint()),
-            Self::UnknownKey { signer } | Self::Bad { signer, .. } | Self::Partial { signer } => {
-                signer.as_deref()
-            }
-        }
-    }
-}
-
-/// Proof that a signature was checked, by which certificate, over the whole message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    fingerprint: String,
-}
-
-impl Verified {
-    /// Called by `open/pgp.rs` alone, right after the check (`tests/architecture.rs` watches over it).
-    pub fn mint(fingerprint: String) -> Self {
-        Self { fingerprint }
-    }
-
-    /// The certificate's fingerprint, in hexadecimal.
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
-    }
 }
 
 /// A part of a mail that is not its readable text.

@@ -15,6 +15,7 @@
 pub mod backoff;
 pub mod calendar;
 pub mod case;
+pub mod concern;
 pub mod deadline;
 pub mod decide;
 pub mod event;
@@ -23,3 +24,4 @@ pub mod letter;
 pub mod message;
 pub mod policy;
 pub mod report;
+pub mod signature;

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
 
-use crate::domain::message::{Mailbox, Marks, Message, ReturnPath};
+use crate::domain::message::{Mailbox, Marks, Message, ReturnPath, canonical};
+use crate::domain::signature::Source;
 use crate::open::mime;
 
 /// No more ids of a thread are followed than this.
@@ -22,19 +23,25 @@ const MAX_MAILBOXES: usize = 100;
 /// Autocrypt level 1: a larger header is no Autocrypt header.
 const MAX_AUTOCRYPT: usize = 10 * 1024;
 
+/// How an OpenPGP payload protects the header of its mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// `protected-headers="v1"`: the fields inside are the author's; what is only outside may be, too.
+    Older,
+    /// RFC 9788: what is only outside was not written by the author.
+    Full,
+}
+
 /// Reads the header into the message.
 pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.from = mailboxes(parsed.header_values(HeaderName::From));
     message.subject = subject(parsed);
-    message.message_id = parsed.message_id().map(clean_id).filter(|id| !id.is_empty());
-    message.references = ids(parsed.references());
-    message.parents = ids(parsed.in_reply_to());
-    message.parents.extend(message.references.iter().rev().cloned());
-    message.parents.dedup();
+    message.message_id = message_id(parsed);
+    read_thread(parsed, message);
     message.date = parsed.header_raw(HeaderName::Date).and_then(date);
     message.return_path = return_path(parsed);
     message.marks = marks(parsed);
-    message.offered_certs.extend(autocrypt(parsed, &message.from));
+    message.offered_certs.extend(autocrypt(parsed, &message.from).map(|cert| (Source::Autocrypt, cert)));
     if message.from.len() > 1 {
         message.problems.push(format!("From names {} mailboxes", message.from.len()));
     }
@@ -45,6 +52,48 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
             message.problems.push(format!("more than one {name} field"));
         }
     }
+}
+
+/// Reads the header inside an OpenPGP payload into the message; `secret` says that it was encrypted.
+pub(super) fn read_protected(
+    parsed: &mail_parser::Message<'_>,
+    protection: Protection,
+    secret: bool,
+    message: &mut Message,
+) {
+    let full = protection == Protection::Full;
+    let subject = subject(parsed);
+    if full || subject.is_some() {
+        message.subject_is_secret = secret && subject.is_some() && subject != message.subject;
+        message.subject = subject;
+    }
+    message.message_id = message_id(parsed).or_else(|| message.message_id.take());
+    let says_thread = [HeaderName::InReplyTo, HeaderName::References]
+        .into_iter()
+        .any(|name| parsed.header_values(name).next().is_some());
+    if full || says_thread {
+        read_thread(parsed, message);
+    }
+    message.date = parsed.header_raw(HeaderName::Date).and_then(date).or(message.date);
+    let from = mailboxes(parsed.header_values(HeaderName::From));
+    if let [inner] = from.as_slice()
+        && message.author().is_none_or(|outer| outer.canonical() != inner.canonical())
+    {
+        message.problems.push(format!("the protected From is another one: {inner}"));
+        message.inner_author = Some(inner.clone());
+    }
+    message.offered_certs.extend(autocrypt(parsed, &message.from).map(|cert| (Source::Autocrypt, cert)));
+}
+
+fn message_id(parsed: &mail_parser::Message<'_>) -> Option<String> {
+    parsed.message_id().map(clean_id).filter(|id| !id.is_empty())
+}
+
+fn read_thread(parsed: &mail_parser::Message<'_>, message: &mut Message) {
+    message.references = ids(parsed.references());
+    message.parents = ids(parsed.in_reply_to());
+    message.parents.extend(message.references.iter().rev().cloned());
+    message.parents.dedup();
 }
 
 /// The subject of an entity's header, cleaned.
@@ -205,24 +254,26 @@ fn autocrypt(parsed: &mail_parser::Message<'_>, from: &[Mailbox]) -> Option<Vec<
     let [author] = from else { return None };
     let mut found = parsed
         .headers_raw()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("autocrypt"))
-        .filter_map(|(_, value)| {
-            if value.len() > MAX_AUTOCRYPT {
-                return None;
-            }
-            let attribute = |name: &str| {
-                value.split(';').find_map(|pair| {
-                    let (key, value) = pair.split_once('=')?;
-                    key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-                })
-            };
-            let matches = attribute("addr")
-                .is_some_and(|addr| crate::domain::message::canonical(&addr) == author.canonical());
-            let data: String = attribute("keydata")?.chars().filter(|c| !c.is_whitespace()).collect();
-            if matches { base64_decode(data.as_bytes()) } else { None }
-        });
+        .filter(|(name, value)| name.eq_ignore_ascii_case("autocrypt") && value.len() <= MAX_AUTOCRYPT)
+        .filter_map(|(_, value)| autocrypt_key(value, author));
     let first = found.next()?;
     found.next().is_none().then_some(first)
+}
+
+/// The key of one such header. An attribute that is not known makes it void, unless its name begins with “_”.
+fn autocrypt_key(value: &str, author: &Mailbox) -> Option<Vec<u8>> {
+    let (mut addr, mut data) = (None, None);
+    for pair in value.split(';').filter(|pair| !pair.trim().is_empty()) {
+        let (key, value) = pair.split_once('=')?;
+        match key.trim().to_ascii_lowercase().as_str() {
+            "addr" => addr = Some(canonical(value)),
+            "prefer-encrypt" => {}
+            "keydata" => data = Some(value.split_whitespace().collect::<String>()),
+            key if key.starts_with('_') => {}
+            _ => return None,
+        }
+    }
+    if addr? == author.canonical() { base64_decode(data?.as_bytes()) } else { None }
 }
 
 #[cfg(test)]
@@ -235,6 +286,20 @@ mod tests {
         assert_eq!(keyword("(vacation) auto-replied"), "auto-replied");
         assert_eq!(keyword("no"), "no");
         assert_eq!(keyword("(((("), "");
+    }
+
+    #[test]
+    fn an_autocrypt_field_must_be_for_the_author_and_hold_nothing_unknown() {
+        let rita = Mailbox::bare("Rita@example.net");
+        let key = |value: &str| autocrypt_key(value, &rita);
+        assert_eq!(
+            key("addr=rita@example.net; prefer-encrypt=mutual; _x=1; keydata=\n aGVs bG8="),
+            Some(b"hello".to_vec())
+        );
+        assert_eq!(key("addr=rita@example.net; keydata=aGVsbG8=; new=1"), None);
+        assert_eq!(key("addr=sam@example.com; keydata=aGVsbG8="), None);
+        assert_eq!(key("keydata=aGVsbG8="), None);
+        assert_eq!(key("addr=rita@example.net"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! * [`Message::problem`] is for the team, never for the sender.
 //!
 //! # Standards
-//! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for the protected subject.
+//! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for protected headers; Autocrypt level 1.
 
 mod armor;
 pub mod header;
@@ -22,13 +22,12 @@ mod veil;
 use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
-use openpgp::parse::Parse;
-use sequoia_openpgp as openpgp;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::message::{Attachment, Digest, Message, Signature};
+use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::signature::{Certificate, Signature, Standing};
 use crate::keyring::{self, Keyring};
-use crate::open::header::{clean, clean_line};
+use crate::open::header::{Protection, clean, clean_line};
 
 /// More text than this is shown as an attachment.
 const MAX_TEXT: usize = 256 * 1024;
@@ -53,9 +52,23 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     const WHY: &str = "psirtd itself failed to open it; it is kept as received";
     let unread = || Message { problem: Some(WHY.to_owned()), ..closed(raw) };
     let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
-    guarded(&|| open_unguarded(raw, keyring, now))
+    guarded(&|| open_and_compare(raw, keyring, now))
         .or_else(|| guarded(&|| unopened(raw, WHY, keyring, now)))
         .unwrap_or_else(unread)
+}
+
+/// Opens a mail; one that is signed by the certificate it offers itself is opened again, to see whether the signature is right.
+fn open_and_compare(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
+    let message = open_unguarded(raw, keyring, now);
+    let (Some(author), Signature::UnknownKey { .. }) = (message.author(), &message.signature) else {
+        return message;
+    };
+    let offered: Vec<Certificate> = match (&message.reporter_cert, &message.other_cert) {
+        (Some((Standing::Offered, certificate)), _) => vec![certificate.clone()],
+        _ => return message,
+    };
+    let with_his = offered.iter().map(|certificate| (Standing::Offered, certificate));
+    open_unguarded(raw, &keyring.beside(&author.address, with_his), now)
 }
 
 fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
@@ -147,11 +160,7 @@ impl<'k> Opening<'k> {
     }
 
     fn header_only(&mut self, raw: &[u8]) {
-        let header = mime::header_section(raw);
-        let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
-        if let Some(parsed) = mime::parser().parse_headers(header) {
-            header::read(&parsed, &mut self.message);
-        }
+        read_header(raw, &mut self.message);
     }
 
     fn mail(&mut self, raw: &[u8], place: Place) {
@@ -187,17 +196,20 @@ impl<'k> Opening<'k> {
             return;
         };
         let root = parsed.root_part();
-        let protected = ["protected-headers", "hp"].iter().any(|name| mime::parameter(root, name).is_some());
+        let says = |name: &str| mime::parameter(root, name).is_some();
+        let protection = match (says("hp"), says("protected-headers")) {
+            (true, _) => Some(Protection::Full),
+            (false, true) => Some(Protection::Older),
+            (false, false) => None,
+        };
         // what is neither encrypted nor signed is no better than the outer header
-        let vouched = place.secret
-            || matches!(self.message.signature, Signature::Good(_) | Signature::UnknownKey { .. });
-        if protected
-            && vouched
+        let signed = !matches!(self.message.signature, Signature::None | Signature::Bad { .. });
+        if let Some(protection) = protection
+            && (place.secret || signed)
             && place.whole
-            && let Some(subject) = header::subject(&parsed)
         {
-            self.message.subject = Some(veil::lifted(&subject));
-            self.message.subject_is_secret = place.secret;
+            header::read_protected(&parsed, protection, place.secret, &mut self.message);
+            self.message.subject = self.message.subject.take().map(|subject| veil::lifted(&subject));
         }
         self.part(&parsed, 0, raw, place);
     }
@@ -226,8 +238,11 @@ impl<'k> Opening<'k> {
         self.message.problem.get_or_insert(problem);
     }
 
-    fn signed(&mut self, verdict: pgp::Verdict, place: Place) {
-        let signature = verdict.hold_against(self.message.author(), place.whole, self.keyring);
+    fn signed(&mut self, verdicts: Vec<pgp::Verdict>, place: Place) {
+        if verdicts.len() > 1 {
+            self.message.problems.push(format!("{} signatures", verdicts.len()));
+        }
+        let signature = pgp::weigh(verdicts, self.message.author(), place.whole, self.keyring);
         if let Signature::Bad { why, .. } = &signature {
             self.message.problems.push(format!("signature: {why}"));
         }
@@ -255,17 +270,34 @@ impl<'k> Opening<'k> {
         } else {
             self.message.text = text;
         }
-        self.message.reporter_cert_known = self.message.author().is_some_and(|author| {
-            let offered = offered_certs(&self.message);
-            keyring::encryptable(self.keyring, &offered, author, self.now).is_ok()
-        });
+        if let Some(author) = self.message.author().cloned() {
+            let chosen = keyring::choose(self.keyring, &author, &self.message.offered_certs, self.now);
+            self.message.reporter_cert = chosen.certificate;
+            if let Some(other) = &chosen.other {
+                let note =
+                    format!("it offers another certificate than the desk holds: {}", other.fingerprint);
+                self.message.problems.push(note);
+            }
+            self.message.other_cert = chosen.other;
+        }
         self.message
     }
 }
 
-/// The certificates a mail offers, parsed; unreadable ones are none.
-pub fn offered_certs(message: &Message) -> Vec<openpgp::Cert> {
-    message.offered_certs.iter().filter_map(|bytes| openpgp::Cert::from_bytes(bytes).ok()).collect()
+/// The one author that the header names: whose certificates are needed to open the mail.
+pub fn author(raw: &[u8]) -> Option<Mailbox> {
+    let mut message = Message::default();
+    let raw = mime::with_lines(raw);
+    read_header(&raw, &mut message);
+    message.author().cloned()
+}
+
+fn read_header(raw: &[u8], message: &mut Message) {
+    let header = mime::header_section(raw);
+    let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
+    if let Some(parsed) = mime::parser().parse_headers(header) {
+        header::read(&parsed, message);
+    }
 }
 
 /// What stays the same when a mail is delivered twice on different ways (To and Cc, two folders): its Message-ID, its

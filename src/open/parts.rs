@@ -8,15 +8,17 @@
 
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
-use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
+use crate::domain::message::{Encryption, Message, ReturnPath};
+use crate::domain::signature::{Signature, Source};
 use crate::open::armor::{self, Piece};
 use crate::open::header::clean_line;
 use crate::open::{MAX_TEXT, Opening, Place, Room, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
-/// Larger attached keys are not looked at.
+/// Larger attached keys are not looked at, and no more than a few.
 const MAX_OFFERED_CERT: usize = 64 * 1024;
+const MAX_OFFERED_CERTS: usize = 4;
 
 impl Opening<'_> {
     pub(super) fn part(&mut self, parsed: &Parsed<'_>, id: u32, raw: &[u8], place: Place) {
@@ -98,8 +100,8 @@ impl Opening<'_> {
     fn detached(&mut self, signed: &MessagePart<'_>, signature: &MessagePart<'_>, raw: &[u8], place: Place) {
         let entity = mime::entity(signed, raw).to_vec();
         let signature = mime::bytes_of(signature, raw);
-        let verdict = pgp::verify_detached(&mime::with_crlf(&entity), &signature, self.keyring, self.now);
-        self.signed(verdict, place);
+        let verdicts = pgp::verify_detached(&mime::with_crlf(&entity), &signature, self.keyring, self.now);
+        self.signed(verdicts, place);
         let layers = place.layers.saturating_add(1);
         self.inner(&entity, Place { layers, ..place.inside(true) });
     }
@@ -158,9 +160,12 @@ impl Opening<'_> {
 
     fn opened_entity(&mut self, opened: pgp::Opened, place: Place) {
         self.note_opened(&opened, place);
-        self.signed(opened.verdict, place);
+        let secret = place.secret || opened.ciphertext.is_some();
+        if !secret {
+            self.message.problems.push("it poses as encrypted, but is not".to_owned());
+        }
+        self.signed(opened.verdicts, place);
         let layers = place.layers.saturating_add(1);
-        let secret = place.secret || opened.encrypted;
         self.label("decrypted part", place.whole);
         self.inner(&opened.plaintext, Place { secret, layers, ..place.inside(true) });
         self.label("end of the decrypted part", place.whole);
@@ -204,7 +209,7 @@ impl Opening<'_> {
             Piece::Message(block) => match self.decrypt(block.as_bytes()) {
                 Ok(opened) => {
                     self.note_opened(&opened, place);
-                    self.signed(opened.verdict, place);
+                    self.signed(opened.verdicts, place);
                     self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
                 }
                 Err(problem) => {
@@ -214,11 +219,11 @@ impl Opening<'_> {
             },
             Piece::Signed(block) => match pgp::verify_cleartext(block.as_bytes(), self.keyring, self.now) {
                 Ok(opened) => {
-                    self.signed(opened.verdict, place);
+                    self.signed(opened.verdicts, place);
                     self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
                 }
                 Err(why) => {
-                    self.signed(pgp::Verdict::Bad { signer: None, why }, place);
+                    self.signed(vec![pgp::Verdict::malformed(why)], place);
                     self.body.push(block);
                 }
             },
@@ -239,9 +244,11 @@ impl Opening<'_> {
                 self.message.problem.get_or_insert(said.to_owned());
             }
         }
-        if (media_type == "application/pgp-keys" || armor::is_key(&bytes)) && bytes.len() <= MAX_OFFERED_CERT
+        if (media_type == "application/pgp-keys" || armor::is_key(&bytes))
+            && bytes.len() <= MAX_OFFERED_CERT
+            && self.message.offered_certs.len() < MAX_OFFERED_CERTS
         {
-            self.message.offered_certs.push(bytes.clone());
+            self.message.offered_certs.push((Source::Attached, bytes.clone()));
         }
         if media_type == "message/rfc822" || mime::starts_with_mime_header(&bytes) {
             self.forwarded(&bytes, media_type == "message/rfc822", place);
@@ -264,6 +271,7 @@ impl Opening<'_> {
             }
             Ok(opened) => {
                 self.note_opened(&opened, place);
+                self.signed(opened.verdicts, place);
                 let name = encrypted_name(named.as_deref()).map(str::to_owned).or(named);
                 self.attach(name, "application/octet-stream", opened.plaintext);
             }
@@ -305,6 +313,7 @@ impl Opening<'_> {
         if inner.decrypted {
             self.note_encryption(place.inside(false));
             self.message.decrypted = true;
+            self.message.ciphertexts.extend(inner.ciphertexts);
             self.message.attachments.extend(inner.attachments);
         }
         if let (Signature::None, Signature::Good(by)) = (&self.message.signature, &inner.signature) {
@@ -313,9 +322,10 @@ impl Opening<'_> {
     }
 
     fn note_opened(&mut self, opened: &pgp::Opened, place: Place) {
-        if opened.encrypted {
+        if let Some(ciphertext) = &opened.ciphertext {
             self.note_encryption(place);
             self.message.decrypted = true;
+            self.message.ciphertexts.push(ciphertext.clone());
         }
     }
 

@@ -7,54 +7,70 @@
 //! * No plaintext leaves before the integrity of the whole ciphertext is shown: everything is read to the end first, and an
 //!   error anywhere means nothing at all.
 //! * Passwords are never tried (a mail that wants one is not for the desk's key), encryption without integrity is refused.
-//! * The plaintext is bounded by the caller, so is the number of recipients looked at ([`MAX_RECIPIENTS`]).
-//! * A signature is good only by a certificate held for the author's address. The *lack* of an error means nothing.
+//! * The plaintext is bounded by the caller; recipients, signatures, layers of compression and packets are bounded here.
+//! * A signature is good only by a certificate held for the author's address, over the whole message, and not when it was
+//!   written to somebody else. The *lack* of an error means nothing. Further signatures change nothing about a good one.
 //!
 //! # Standards
 //! RFC 9580 (and 4880), RFC 3156; Sequoia's standard policy at the time given.
 
 use std::io::Read;
 use std::panic::AssertUnwindSafe;
+use std::time::SystemTime;
 
-use jiff::Timestamp;
-use openpgp::cert::amalgamation::ValidateAmalgamation;
+use jiff::{SignedDuration, Timestamp};
+use openpgp::cert::amalgamation::{ValidAmalgamation, ValidateAmalgamation};
 use openpgp::crypto::SessionKey;
-use openpgp::packet::{PKESK, SKESK};
-use openpgp::parse::Parse;
+use openpgp::packet::{PKESK, SKESK, Tag};
 use openpgp::parse::stream::{
     DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, MessageLayer, MessageStructure,
-    VerificationError, VerificationHelper, VerifierBuilder,
+    VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
 };
+use openpgp::parse::{PacketParser, Parse};
 use openpgp::policy::{HashAlgoSecurity, StandardPolicy};
-use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
-use openpgp::{Cert, KeyHandle};
+use openpgp::types::{HashAlgorithm, RevocationStatus, SymmetricAlgorithm};
+use openpgp::{Cert, Fingerprint, KeyHandle};
 use sequoia_openpgp as openpgp;
 
-use crate::domain::message::{Mailbox, Signature, Verified};
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::message::{Digest, Mailbox};
+use crate::domain::signature::{Fault, Signature, Standing, Verified};
 use crate::keyring::{self, Keyring};
 
 /// No more session-key packets than this are looked at.
 const MAX_RECIPIENTS: usize = 32;
+/// And of those that hide their recipient, for each is tried with every key.
+const MAX_HIDDEN: usize = 8;
+/// A message with more signatures is signed by nobody.
+const MAX_SIGNATURES: usize = 16;
+/// Compression in compression is followed this far.
+const MAX_COMPRESSIONS: usize = 4;
+/// A message of more packets is a flood.
+const MAX_PACKETS: usize = 1000;
+/// A detached signature is smaller. Bytes.
+const MAX_DETACHED: usize = 128 * 1024;
 
 /// What was inside.
 pub(super) struct Opened {
     /// The plaintext, complete, integrity checked.
     pub(super) plaintext: Vec<u8>,
-    /// It was encrypted; an OpenPGP message may also be signed or compressed only.
-    pub(super) encrypted: bool,
-    /// What its signature is worth, before anybody asked for the author.
-    pub(super) verdict: Verdict,
+    /// It was encrypted; an OpenPGP message may also be signed or compressed only. What identifies the ciphertext: a digest
+    /// of its session key, which nobody can change who cannot open it.
+    pub(super) ciphertext: Option<Digest>,
+    /// What its signatures are worth, before anybody asked for the author.
+    pub(super) verdicts: Vec<Verdict>,
 }
 
-/// The outcome of checking signatures, before it is held against the author and the place of the signature.
+/// The outcome of checking a signature, before it is held against the author and the place of the signature.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
-    /// No signature.
-    None,
     /// By a certificate of the keyring.
     Checked {
         /// Its fingerprint.
         fingerprint: String,
+        /// When it was made.
+        at: Timestamp,
     },
     /// By a key nobody knows.
     Unknown {
@@ -65,31 +81,54 @@ pub(super) enum Verdict {
     Bad {
         /// As the signature names it.
         signer: Option<String>,
+        /// What is wrong.
+        fault: Fault,
         /// In a few words.
         why: String,
     },
 }
 
 impl Verdict {
+    pub(super) fn malformed(why: String) -> Self {
+        Self::Bad { signer: None, fault: Fault::Malformed, why }
+    }
+
     /// What it means for the mail: `whole` says whether it covers all of it, `author` whose certificate it has to be.
-    pub(super) fn hold_against(self, author: Option<&Mailbox>, whole: bool, keyring: &Keyring) -> Signature {
+    fn hold_against(self, author: Option<&Mailbox>, whole: bool, keyring: &Keyring) -> Signature {
         match self {
-            Self::None => Signature::None,
             Self::Unknown { signer } => Signature::UnknownKey { signer },
-            Self::Bad { signer, why } => Signature::Bad { signer, why },
-            Self::Checked { fingerprint } if !whole => Signature::Partial { signer: Some(fingerprint) },
-            Self::Checked { fingerprint } => {
-                let held = author.is_some_and(|author| {
-                    keyring.held_for(&author.address).any(|cert| cert.fingerprint().to_hex() == fingerprint)
-                });
-                if held {
-                    Signature::Good(Verified::mint(fingerprint))
-                } else {
-                    Signature::UnknownKey { signer: Some(fingerprint) }
+            Self::Bad { signer, fault, why } => Signature::Bad { signer, fault, why },
+            Self::Checked { fingerprint, .. } if !whole => Signature::Partial { signer: Some(fingerprint) },
+            Self::Checked { fingerprint, at } => {
+                let held = author.map(|author| keyring.held_for(&author.address)).unwrap_or_default();
+                let by = held.iter().find(|(_, cert)| cert.fingerprint().to_hex() == fingerprint);
+                match by.map(|(standing, _)| *standing) {
+                    Some(Standing::Offered) => Signature::Offered { signer: fingerprint },
+                    Some(standing) => Signature::Good(Verified::mint(fingerprint, standing, at)),
+                    None => Signature::OtherAddress { signer: fingerprint },
                 }
             }
         }
     }
+}
+
+/// What all signatures of one layer mean together: a good one is good beside any others; else the worst speaks.
+pub(super) fn weigh(
+    verdicts: Vec<Verdict>,
+    author: Option<&Mailbox>,
+    whole: bool,
+    keyring: &Keyring,
+) -> Signature {
+    let weight = |signature: &Signature| match signature {
+        Signature::Good(_) => 0,
+        Signature::Bad { .. } => 1,
+        Signature::OtherAddress { .. } | Signature::Partial { .. } => 2,
+        Signature::Offered { .. } => 3,
+        Signature::UnknownKey { .. } => 4,
+        Signature::None => 5,
+    };
+    let signatures = verdicts.into_iter().map(|verdict| verdict.hold_against(author, whole, keyring));
+    signatures.min_by_key(weight).unwrap_or_default()
 }
 
 /// Opens an OpenPGP message with any secret key of the keyring. `room` is what it may unpack to, in bytes, and becomes what is
@@ -120,7 +159,7 @@ fn read_to_end(
     let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
-        builder.with_policy(&policy, keyring::system_time(now), helper).map_err(|error| problem(&error))?;
+        builder.with_policy(&policy, tolerant(now), helper).map_err(|error| problem(&error))?;
     let mut plaintext = Vec::new();
     let mut limited = (&mut decryptor).take(room.saturating_add(1));
     let read = limited.read_to_end(&mut plaintext);
@@ -132,37 +171,46 @@ fn read_to_end(
         return Err("it unpacks to more than its size allows".to_owned());
     }
     let helper = decryptor.into_helper();
-    Ok(Opened { plaintext, encrypted: helper.opened, verdict: helper.verdict })
+    Ok(Opened { plaintext, ciphertext: helper.ciphertext, verdicts: helper.verdicts })
 }
 
 /// Checks a detached signature.
-pub(super) fn verify_detached(signed: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Verdict {
+pub(super) fn verify_detached(
+    signed: &[u8],
+    signature: &[u8],
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Vec<Verdict> {
+    if signature.len() > MAX_DETACHED {
+        return vec![Verdict::malformed(format!("it is {} bytes long", signature.len()))];
+    }
     let policy = policy(now);
     let check = || {
         let builder = DetachedVerifierBuilder::from_bytes(signature)?;
         let helper = Helper::new(keyring, now);
-        let mut verifier = builder.with_policy(&policy, keyring::system_time(now), helper)?;
+        let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         verifier.verify_bytes(signed)?;
-        Ok(verifier.into_helper().verdict)
+        Ok(verifier.into_helper().verdicts)
     };
-    let bad = |why| Verdict::Bad { signer: None, why };
     match guarded(check) {
-        Some(checked) => checked.unwrap_or_else(|error: openpgp::anyhow::Error| bad(cause(&error))),
-        None => bad("damaged".to_owned()),
+        Some(checked) => {
+            checked.unwrap_or_else(|error: openpgp::anyhow::Error| vec![Verdict::malformed(cause(&error))])
+        }
+        None => vec![Verdict::malformed("damaged".to_owned())],
     }
 }
 
-/// The text of a cleartext-signed message and what its signature is worth.
+/// The text of a cleartext-signed message and what its signatures are worth.
 pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Opened, String> {
     let policy = policy(now);
     let check = || {
         let builder = VerifierBuilder::from_bytes(text)?;
         let helper = Helper::new(keyring, now);
-        let mut verifier = builder.with_policy(&policy, keyring::system_time(now), helper)?;
+        let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         // the text is no longer than what it was made of
         let mut plaintext = Vec::new();
         (&mut verifier).take(u64::try_from(text.len()).unwrap_or(u64::MAX)).read_to_end(&mut plaintext)?;
-        Ok(Opened { plaintext, encrypted: false, verdict: verifier.into_helper().verdict })
+        Ok(Opened { plaintext, ciphertext: None, verdicts: verifier.into_helper().verdicts })
     };
     match guarded(check) {
         Some(checked) => checked.map_err(|error: openpgp::anyhow::Error| cause(&error)),
@@ -178,9 +226,14 @@ fn policy(now: Timestamp) -> StandardPolicy<'static> {
     policy
 }
 
+/// Clocks differ: a signature may be from a little later than now. (Sequoia is as patient when it is given no time.)
+fn tolerant(now: Timestamp) -> SystemTime {
+    keyring::system_time(now.saturating_add(SignedDuration::from_mins(30)).unwrap_or(now))
+}
+
 /// One word for all failures that an attacker could tell apart by trying.
 fn problem(error: &openpgp::anyhow::Error) -> String {
-    let known = error.chain().find_map(|cause| cause.downcast_ref::<openpgp::Error>());
+    let known = known(error);
     let said = error.chain().find_map(|cause| cause.downcast_ref::<Refusal>());
     match (said, known) {
         (Some(refusal), _) => refusal.to_string(),
@@ -209,46 +262,85 @@ enum Refusal {
     NoKey,
     #[error("encrypted to a password, not to a key")]
     Password,
-    #[error("encrypted to more than {MAX_RECIPIENTS} keys")]
+    #[error("encrypted to more than {MAX_RECIPIENTS} keys, or to more than {MAX_HIDDEN} hidden ones")]
     TooManyRecipients,
+    #[error(
+        "not taken apart: more than {MAX_PACKETS} packets, {MAX_SIGNATURES} signatures or {MAX_COMPRESSIONS} compressions"
+    )]
+    Flood,
 }
 
 struct Helper<'k> {
     keyring: &'k Keyring,
     now: Timestamp,
-    opened: bool,
-    verdict: Verdict,
+    ciphertext: Option<Digest>,
+    verdicts: Vec<Verdict>,
+    packets: usize,
+    signatures: usize,
+    compressions: usize,
 }
 
 impl<'k> Helper<'k> {
     fn new(keyring: &'k Keyring, now: Timestamp) -> Self {
-        Self { keyring, now, opened: false, verdict: Verdict::None }
+        let (packets, signatures, compressions) = (0, 0, 0);
+        Self { keyring, now, ciphertext: None, verdicts: Vec::new(), packets, signatures, compressions }
+    }
+
+    /// It names recipients, and the desk is none of them.
+    fn is_for_others(&self, signature: &openpgp::packet::Signature) -> bool {
+        let ours = |id: &Fingerprint| self.keyring.secret_keys().iter().any(|key| key.fingerprint() == *id);
+        let mut recipients = signature.intended_recipients().peekable();
+        recipients.peek().is_some() && !recipients.any(ours)
+    }
+
+    fn judge(&self, result: VerificationResult<'_>) -> Verdict {
+        match result {
+            Ok(good) if self.is_for_others(good.sig) => Verdict::Bad {
+                signer: Some(good.ka.cert().fingerprint().to_hex()),
+                fault: Fault::NotForUs,
+                why: "it was written to somebody else".to_owned(),
+            },
+            Ok(good) => {
+                let at = good.sig.signature_creation_time().and_then(|at| Timestamp::try_from(at).ok());
+                Verdict::Checked {
+                    fingerprint: good.ka.cert().fingerprint().to_hex(),
+                    at: at.unwrap_or(Timestamp::UNIX_EPOCH),
+                }
+            }
+            Err(error) => rejected(&error),
+        }
     }
 }
 
 impl VerificationHelper for Helper<'_> {
+    /// Sees every packet before it is taken apart further.
+    fn inspect(&mut self, parser: &PacketParser<'_>) -> openpgp::Result<()> {
+        self.packets = self.packets.saturating_add(1);
+        let counter = match parser.packet.tag() {
+            Tag::Signature => Some(&mut self.signatures),
+            Tag::CompressedData => Some(&mut self.compressions),
+            _ => None,
+        };
+        if let Some(counter) = counter {
+            *counter = counter.saturating_add(1);
+        }
+        let flooded = self.packets > MAX_PACKETS
+            || self.signatures > MAX_SIGNATURES
+            || self.compressions > MAX_COMPRESSIONS;
+        if flooded { Err(Refusal::Flood.into()) } else { Ok(()) }
+    }
+
     fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
-        Ok(ids.iter().flat_map(|id| self.keyring.by_handle(id)).cloned().collect())
+        let known = ids.iter().take(MAX_SIGNATURES).flat_map(|id| self.keyring.by_handle(id));
+        Ok(known.cloned().collect())
     }
 
     /// Never refuses: the verdict is a fact, not a reason to lose the mail.
     fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {
-        let results: Vec<_> = structure
-            .into_iter()
-            .filter_map(|layer| match layer {
-                MessageLayer::SignatureGroup { results } => Some(results),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        for result in results {
-            let verdict = match result {
-                Ok(good) => Verdict::Checked { fingerprint: good.ka.cert().fingerprint().to_hex() },
-                Err(error) => rejected(&error),
-            };
-            // one good signature is enough; else the first word stands
-            if matches!(verdict, Verdict::Checked { .. }) || self.verdict == Verdict::None {
-                self.verdict = verdict;
+        for layer in structure {
+            if let MessageLayer::SignatureGroup { results } = layer {
+                let verdicts: Vec<Verdict> = results.into_iter().map(|result| self.judge(result)).collect();
+                self.verdicts.extend(verdicts);
             }
         }
         Ok(())
@@ -257,16 +349,39 @@ impl VerificationHelper for Helper<'_> {
 
 fn rejected(error: &VerificationError<'_>) -> Verdict {
     let issuer = |sig: &openpgp::packet::Signature| sig.get_issuers().first().map(KeyHandle::to_hex);
+    let bad = |sig, fault, error: &openpgp::anyhow::Error| Verdict::Bad {
+        signer: issuer(sig),
+        fault: timely(error).unwrap_or(fault),
+        why: cause(error),
+    };
     match error {
         VerificationError::MissingKey { sig } => Verdict::Unknown { signer: issuer(sig) },
-        VerificationError::UnboundKey { sig, error, .. }
-        | VerificationError::BadKey { sig, error, .. }
-        | VerificationError::BadSignature { sig, error, .. }
-        | VerificationError::MalformedSignature { sig, error } => {
-            Verdict::Bad { signer: issuer(sig), why: cause(error) }
+        VerificationError::UnboundKey { sig, error, .. } => bad(sig, Fault::Refused, error),
+        VerificationError::BadKey { sig, ka, error } => {
+            let revoked = |status: RevocationStatus<'_>| matches!(status, RevocationStatus::Revoked(_));
+            let either = revoked(ka.valid_cert().revocation_status()) || revoked(ka.revocation_status());
+            bad(sig, if either { Fault::Revoked } else { Fault::Refused }, error)
         }
-        _ => Verdict::Bad { signer: None, why: "a signature of an unknown form".to_owned() },
+        VerificationError::BadSignature { sig, error, .. } => {
+            let refused =
+                known(error).is_some_and(|known| matches!(known, openpgp::Error::PolicyViolation(..)));
+            bad(sig, if refused { Fault::Refused } else { Fault::Broken }, error)
+        }
+        VerificationError::MalformedSignature { sig, error } => bad(sig, Fault::Malformed, error),
+        _ => Verdict::malformed("a signature of an unknown form".to_owned()),
     }
+}
+
+/// Expired, or from the future.
+fn timely(error: &openpgp::anyhow::Error) -> Option<Fault> {
+    match known(error)? {
+        openpgp::Error::Expired(_) | openpgp::Error::NotYetLive(_) => Some(Fault::Expired),
+        _ => None,
+    }
+}
+
+fn known(error: &openpgp::anyhow::Error) -> Option<&openpgp::Error> {
+    error.chain().find_map(|cause| cause.downcast_ref::<openpgp::Error>())
 }
 
 impl DecryptionHelper for Helper<'_> {
@@ -277,7 +392,8 @@ impl DecryptionHelper for Helper<'_> {
         algorithm: Option<SymmetricAlgorithm>,
         decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
     ) -> openpgp::Result<Option<Cert>> {
-        if pkesks.len() > MAX_RECIPIENTS {
+        let hidden = pkesks.iter().filter(|pkesk| pkesk.recipient().is_none()).count();
+        if pkesks.len() > MAX_RECIPIENTS || hidden > MAX_HIDDEN {
             return Err(Refusal::TooManyRecipients.into());
         }
         let policy = policy(self.now);
@@ -295,11 +411,9 @@ impl DecryptionHelper for Helper<'_> {
                 let mine =
                     pkesks.iter().filter(|pkesk| pkesk.recipient().is_none_or(|id| id.aliases(&handle)));
                 for pkesk in mine {
-                    if pkesk
-                        .decrypt(&mut pair, algorithm)
-                        .is_some_and(|(algorithm, key)| decrypt(algorithm, &key))
-                    {
-                        self.opened = true;
+                    let Some((algorithm, key)) = pkesk.decrypt(&mut pair, algorithm) else { continue };
+                    if decrypt(algorithm, &key) {
+                        self.ciphertext = Some(identified(&key));
                         return Ok(None);
                     }
                 }
@@ -307,6 +421,12 @@ impl DecryptionHelper for Helper<'_> {
         }
         Err(if pkesks.is_empty() && !skesks.is_empty() { Refusal::Password } else { Refusal::NoKey }.into())
     }
+}
+
+/// The session key is drawn anew for every message. Its digest tells nothing of it.
+fn identified(key: &SessionKey) -> Digest {
+    let hash = Sha256::new().chain_update("psirtd session key\0").chain_update(key);
+    Digest::from_bytes(&hash.finalize())
 }
 
 /// What lies at the bottom of an error: above it stands only where it was met.

@@ -6,8 +6,10 @@
 //!   outside (RFC 9788, and its older form for readers that know that one).
 //!
 //! # Standards
-//! RFC 5322, 2045–2049, 2231, 3156, 3834, 9788. mail-builder writes the fields and encodes the parts.
+//! RFC 5322, 2045–2049, 2231, 3156, 3834, 9788; Autocrypt level 1. mail-builder writes the fields and encodes the parts.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use mail_builder::headers::HeaderType;
 use mail_builder::headers::address::Address;
@@ -34,6 +36,8 @@ pub(super) struct Fields<'a> {
     pub(super) message_id: &'a str,
     pub(super) in_reply_to: Option<&'a str>,
     pub(super) references: &'a [String],
+    /// The desk's certificate, for an `Autocrypt` field.
+    pub(super) autocrypt: Option<&'a [u8]>,
     /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing.
     pub(super) auto_submitted: &'a str,
 }
@@ -139,9 +143,23 @@ fn outside(
         fields.list(subject).into_iter().map(|(name, value)| (name.into(), value)).collect();
     // not “All”: a bounce of this letter must come back
     headers.push(("X-Auto-Response-Suppress".into(), Raw::new("DR, RN, NRN, OOF, AutoReply").into()));
+    headers.extend(autocrypt(fields).map(|value| ("Autocrypt".into(), Raw::new(value).into())));
     headers.push(("MIME-Version".into(), Raw::new("1.0").into()));
     headers.push(("Content-Type".into(), content_type.into()));
     written(MimePart { headers, contents: BodyPart::Multipart(parts) })
+}
+
+/// The value of an `Autocrypt` field (level 1), folded. It belongs outside: programs look for it there.
+fn autocrypt(fields: &Fields<'_>) -> Option<String> {
+    let data = BASE64_STANDARD.encode(fields.autocrypt?);
+    let mut value = format!("addr={}; keydata=", fields.from.address);
+    for (place, character) in data.char_indices() {
+        if place % 70 == 0 {
+            value.push(' ');
+        }
+        value.push(character);
+    }
+    Some(value)
 }
 
 /// Opaque to the reader's mail program: nothing of a report is rendered or run by being looked at, and no text is touched

@@ -19,12 +19,13 @@ pub mod template;
 use jiff::Timestamp;
 use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
+use sequoia_openpgp::Cert;
 
-use crate::domain::letter::{Acknowledgement, Body, Letter, LetterKind, Protection, Relay};
-use crate::domain::message::{Attachment, Encryption, Mailbox, Message, Signature};
-use crate::keyring::{self, Keyring};
+use crate::domain::letter::{Acknowledgement, Body, Letter, LetterKind, Occasion, Protection, Relay};
+use crate::domain::message::{Attachment, Encryption, Mailbox, Message};
+use crate::domain::signature::{Signature, Standing};
+use crate::keyring::{self, KeyError, Keyring};
 use crate::open::header::clean_line;
-use crate::open::offered_certs;
 use crate::seal::mime::{Fields, HeaderProtection};
 use crate::seal::template::Templates;
 
@@ -66,7 +67,9 @@ pub fn seal(
     let words =
         letterhead.templates.render(letter.kind(), &facts(letter, letterhead, keyring)?).map_err(Held)?;
     let subject = clean_line(&words.subject);
+    let autocrypt = keyring.desk_autocrypt(&letterhead.desk.address);
     let fields = Fields {
+        autocrypt: autocrypt.as_deref(),
         from: &letterhead.desk,
         to: &letter.to,
         subject: &subject,
@@ -76,7 +79,7 @@ pub fn seal(
         references: &letter.references,
         auto_submitted: match letter.kind() {
             LetterKind::Acknowledgement => "auto-replied",
-            LetterKind::Relay => "auto-generated",
+            LetterKind::Relay | LetterKind::Warning => "auto-generated",
         },
     };
     let bytes = match letter.protection {
@@ -86,60 +89,79 @@ pub fn seal(
             mime::signed(&fields, &payload, &signature, pgp::MICALG)
         }
         Protection::Encrypted => {
-            let offered = match letter.kind() {
-                LetterKind::Acknowledgement => offered_certs(&letter.about),
-                LetterKind::Relay => Vec::new(),
-            };
-            let to = keyring::encryptable(keyring, &offered, &letter.to, now)
-                .map_err(|error| Held(error.to_string()))?;
+            let to = recipient(letter, keyring, now)?;
             let payload = mime::payload(&fields, &words.body, &enclosed(letter), HeaderProtection::Cipher);
-            let ciphertext = pgp::sign_and_encrypt(&payload, signer, to, now).map_err(Held)?;
+            let ciphertext = pgp::sign_and_encrypt(&payload, signer, &to, now).map_err(Held)?;
             mime::encrypted(&fields, &ciphertext)
         }
     };
     Ok(Sealed { bytes })
 }
 
+/// The certificate of a letter's reader: a reporter's as the mail was answered for, anybody else's as the configuration says.
+fn recipient(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Cert, Held> {
+    let held = |error: KeyError| Held(error.to_string());
+    match &letter.body {
+        Body::Acknowledgement(Occasion { about, .. }, _) => match &about.reporter_cert {
+            Some((_, certificate)) => keyring::certificate(certificate.armored.as_bytes()).map_err(held),
+            None => Err(held(KeyError::None(letter.to.address.clone()))),
+        },
+        Body::Relay(..) | Body::Warning(_) => {
+            keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held)
+        }
+    }
+}
+
 /// What the template may speak of.
 fn facts(letter: &Letter, letterhead: &Letterhead, keyring: &Keyring) -> Result<Value, Held> {
     let desk = context! { name => letterhead.desk.name.clone(), address => letterhead.desk.address.clone() };
     Ok(match &letter.body {
-        Body::Acknowledgement(body) => {
+        Body::Acknowledgement(occasion, body) => {
             let key = keyring.desk_armored().map_err(|error| Held(error.to_string()))?;
             let fingerprint = keyring.desk().map(|desk| desk.fingerprint().to_spaced_hex());
             let armored = (key.len() <= MAX_KEY_IN_TEXT).then_some(key);
             let key = context! { fingerprint, armored };
-            acknowledgement_facts(letter, body, &context! { desk, key })
+            acknowledgement_facts(occasion, body, &context! { desk, key })
         }
-        Body::Relay(body) => relay_facts(letter, body, &desk),
+        Body::Relay(occasion, body) => relay_facts(occasion, body, &desk),
+        Body::Warning(concerns) => context! { desk, concerns },
     })
 }
 
-fn acknowledgement_facts(letter: &Letter, body: &Acknowledgement, common: &Value) -> Value {
+fn acknowledgement_facts(occasion: &Occasion, body: &Acknowledgement, common: &Value) -> Value {
     let day = |date: jiff::civil::Date| date.strftime("%A, %-d %B %Y").to_string();
     context! {
-        case => letter.case.as_str(),
+        case => occasion.case.as_str(),
         first_response => day(body.first_response),
         plan => day(body.plan),
         ..merge_maps([common.clone(), Value::from(Serde(body.clone()))])
     }
 }
 
-fn relay_facts(letter: &Letter, body: &Relay, desk: &Value) -> Value {
-    let about = &letter.about;
+fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {
+    let about = &occasion.about;
     let (enclosed, named) = enclosed_and_named(about);
-    let attachments: Vec<String> =
+    let mut attachments: Vec<String> =
         enclosed.iter().map(|attachment| describe(attachment, "")).chain(named).collect();
+    let mut subject = about.subject.as_deref().map(clean_line);
+    let mut text = about.text.as_str();
+    if body.withheld {
+        attachments.clear();
+        text = "(not repeated)";
+        subject = subject.filter(|_| !about.subject_is_secret);
+    }
     context! {
         desk => desk.clone(),
-        case => letter.case.as_str(),
+        case => occasion.case.as_str(),
         from => about.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        subject => about.subject.as_deref().map(clean_line),
+        subject,
         encryption => encryption(about),
         signature => signature(&about.signature),
+        signer => signer(&about.signature),
+        certificate => certificate(about),
         problem => about.problem.clone(),
-        problems => about.problems.clone(),
-        text => about.text.clone(),
+        problems => about.problems.iter().chain(&body.notes).cloned().collect::<Vec<_>>(),
+        text => text.to_owned(),
         attachments,
         ..Value::from(Serde(body.clone()))
     }
@@ -156,21 +178,48 @@ fn encryption(message: &Message) -> &'static str {
 }
 
 fn signature(signature: &Signature) -> String {
-    let by = |signer: &Option<String>| signer.as_deref().unwrap_or("an unnamed key").to_owned();
     match signature {
         Signature::None => "none".to_owned(),
-        Signature::Good(verified) => format!("good, by {}, over the whole mail", verified.fingerprint()),
-        Signature::UnknownKey { signer } => format!("by a key not held for this sender: {}", by(signer)),
-        Signature::Bad { signer, why } => format!("BAD ({why}), by {}", by(signer)),
-        Signature::Partial { signer } => format!("over a part of the mail only, by {}", by(signer)),
+        Signature::Good(verified) => {
+            format!("good, over the whole mail, made {}", verified.signed_at().strftime("%Y-%m-%d %H:%MZ"))
+        }
+        Signature::Offered { .. } => "right, by the certificate that this mail brings along".to_owned(),
+        Signature::OtherAddress { .. } => "right, but by a key held for somebody else".to_owned(),
+        Signature::UnknownKey { .. } => "by a key not held for this sender".to_owned(),
+        Signature::Bad { why, .. } => format!("BAD: {why}"),
+        Signature::Partial { .. } => "right, but over a part of the mail only".to_owned(),
+    }
+}
+
+/// Who signed, and how the desk came to know.
+fn signer(signature: &Signature) -> Option<String> {
+    let standing = signature.standing().map_or_else(String::new, |it| format!(", {}", standing(it)));
+    signature.signer().map(|signer| format!("{signer}{standing}"))
+}
+
+/// What answers are encrypted to, unless that is what the mail was signed with.
+fn certificate(about: &Message) -> Option<String> {
+    let (standing, certificate) = about.reporter_cert.as_ref()?;
+    let other = about.signature.signer() != Some(certificate.fingerprint.as_str());
+    other.then(|| format!("{}, {}", certificate.fingerprint, self::standing(*standing)))
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Pinned => "pinned",
+        Standing::Seen => "seen before",
+        Standing::LookedUp => "looked up",
+        Standing::Offered => "first seen",
     }
 }
 
 /// What goes into the relay: the attachments, up to a size that servers take.
 fn enclosed(letter: &Letter) -> Vec<Attachment> {
-    match letter.kind() {
-        LetterKind::Acknowledgement => Vec::new(),
-        LetterKind::Relay => enclosed_and_named(&letter.about).0.into_iter().cloned().collect(),
+    match &letter.body {
+        Body::Relay(occasion, body) if !body.withheld => {
+            enclosed_and_named(&occasion.about).0.into_iter().cloned().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -12,9 +12,10 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::letter::LetterKind;
 
-const KINDS: [(LetterKind, &str); 2] = [
+const KINDS: [(LetterKind, &str); 3] = [
     (LetterKind::Acknowledgement, include_str!("../../config/templates/acknowledgement.txt")),
     (LetterKind::Relay, include_str!("../../config/templates/relay.txt")),
+    (LetterKind::Warning, include_str!("../../config/templates/warning.txt")),
 ];
 
 /// All templates, parsed and tried.
@@ -90,9 +91,11 @@ fn sample(kind: LetterKind) -> Value {
             public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
             key => context! { fingerprint => "0123", armored => "-----BEGIN" },
         },
+        LetterKind::Warning => context! { desk, concerns => ["x"] },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", from => "a@example.net", received => "now",
-            subject => "x", encryption => "x", signature => "x", problem => "x", problems => ["x"],
+            subject => "x", encryption => "x", signature => "x", signer => "x",
+            certificate => "x", problem => "x", problems => ["x"],
             why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
         },
     }

@@ -18,12 +18,19 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::{Case, CaseId};
+use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{LetterId, LetterKind, Posting};
-use crate::domain::message::{Digest, Mailbox, Position};
+use crate::domain::letter::{LetterId, LetterKind, LetterState, Posting};
+use crate::domain::message::{Digest, Mailbox, Position, canonical};
+use crate::domain::signature::Certificate;
 use crate::store::journal::{Receipt, Record};
 
 const SEEN: &[u8] = b"meta/seen";
+const TOLD_AT: &[u8] = b"meta/told-at";
+const DESK_LETTERS: &[u8] = b"meta/desk-letters";
+
+/// No more certificates of one address are remembered.
+const MAX_CERTIFICATES: usize = 4;
 
 /// What went wrong with the index. It can always be rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +99,31 @@ pub trait Lookup {
     /// How many acknowledgements were written to an address on the day (UTC) of a time.
     fn answered_on(&self, address: &Mailbox, at: Timestamp) -> Result<u32, IndexError> {
         Ok(self.entry(&answered_key(address, at))?.unwrap_or(0))
+    }
+
+    /// The certificates that the desk remembers for an address; the first is in use.
+    fn certificates(&self, address: &str) -> Result<Vec<Certificate>, IndexError> {
+        Ok(self.entry(&certificates_key(address))?.unwrap_or_default())
+    }
+
+    /// The mail that brought a ciphertext first.
+    fn ciphertext(&self, ciphertext: &Digest) -> Result<Option<Sighting>, IndexError> {
+        self.entry(&key("ciphertext", ciphertext.as_str()))
+    }
+
+    /// Were the coordinators told of this concern?
+    fn told(&self, concern: &str) -> Result<bool, IndexError> {
+        Ok(self.get(&told_key(concern))?.is_some())
+    }
+
+    /// When they were last told anything.
+    fn told_at(&self) -> Result<Option<Timestamp>, IndexError> {
+        self.entry(TOLD_AT)
+    }
+
+    /// How many letters of the desk belong to no case.
+    fn desk_letters(&self) -> Result<u32, IndexError> {
+        Ok(self.entry(DESK_LETTERS)?.unwrap_or(0))
     }
 
     /// Has the mail at this place been taken in?
@@ -211,6 +243,22 @@ impl<'i> Draft<'i> {
         Self { index, changes: BTreeMap::new() }
     }
 
+    /// The letters that wait for a person.
+    pub fn held(&self) -> Result<Vec<Posting>, IndexError> {
+        let mut held: BTreeMap<Vec<u8>, LetterId> = BTreeMap::new();
+        for entry in self.index.tree.scan_prefix(b"held/") {
+            let (key, value) = entry?;
+            held.insert(key.to_vec(), serde_json::from_slice(&value)?);
+        }
+        for (key, change) in self.changes.range(b"held/".to_vec()..b"held0".to_vec()) {
+            match change {
+                Some(value) => drop(held.insert(key.clone(), serde_json::from_slice(value)?)),
+                None => drop(held.remove(key)),
+            }
+        }
+        held.values().filter_map(|id| self.posting(id).transpose()).collect()
+    }
+
     fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), IndexError> {
         self.changes.insert(key, Some(serde_json::to_vec(value)?));
         Ok(())
@@ -232,6 +280,8 @@ impl<'i> Draft<'i> {
     }
 
     fn fold_event(&mut self, event: &Event) -> Result<(), IndexError> {
+        self.fold_letter(event)?;
+        self.fold_desk(event)?;
         let Some(id) = &event.case else { return Ok(()) };
         let case = match self.case(id)? {
             Some(mut case) => {
@@ -260,12 +310,53 @@ impl<'i> Draft<'i> {
             let answered = self.answered_on(to, event.at)?.saturating_add(1);
             self.put(answered_key(to, event.at), &answered)?;
         }
-        self.fold_letter(event)
+        Ok(())
+    }
+
+    /// What the desk remembers beside its cases.
+    fn fold_desk(&mut self, event: &Event) -> Result<(), IndexError> {
+        match &event.what {
+            What::MailRecorded { mail, from, ciphertexts, .. } => {
+                let sighting = Sighting { mail: mail.clone(), case: event.case.clone(), from: from.clone() };
+                for ciphertext in ciphertexts {
+                    if self.ciphertext(ciphertext)?.is_none() {
+                        self.put(key("ciphertext", ciphertext.as_str()), &sighting)?;
+                    }
+                }
+            }
+            What::CertificateSeen { address, certificate, .. } => {
+                let mut known = self.certificates(address)?;
+                let same = |known: &&mut Certificate| known.fingerprint == certificate.fingerprint;
+                if let Some(older) = known.iter_mut().find(same) {
+                    *older = certificate.clone();
+                } else if known.len() < MAX_CERTIFICATES {
+                    known.push(certificate.clone());
+                }
+                self.put(certificates_key(address), &known)?;
+            }
+            What::CertificateAccepted { address, fingerprint } => {
+                let mut known = self.certificates(address)?;
+                known.sort_by_key(|certificate| certificate.fingerprint != *fingerprint);
+                self.put(certificates_key(address), &known)?;
+            }
+            What::Told { concerns } => {
+                for concern in concerns {
+                    self.put(told_key(concern), &event.at)?;
+                }
+                self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn fold_letter(&mut self, event: &Event) -> Result<(), IndexError> {
         let Some(id) = event.what.letter() else { return Ok(()) };
         let before = self.posting(id)?;
+        if before.is_none() && event.case.is_none() {
+            let letters = self.desk_letters()?.saturating_add(1);
+            self.put(DESK_LETTERS.to_vec(), &letters)?;
+        }
         if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
             self.changes.insert(due_key(at, id), None);
         }
@@ -279,6 +370,11 @@ impl<'i> Draft<'i> {
         if let Some(posting) = after {
             if let Some(at) = posting.next_attempt {
                 self.put(due_key(at, id), &(at, id))?;
+            }
+            let held = key("held", id.as_str());
+            match posting.state {
+                LetterState::Held => self.put(held, id)?,
+                _ => drop(self.changes.insert(held, None)),
             }
             self.put(key("letter", id.as_str()), &posting)?;
         }
@@ -301,6 +397,14 @@ fn key(room: &str, name: &str) -> Vec<u8> {
 
 fn thread_key(message_id: &str) -> Vec<u8> {
     key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
+}
+
+fn certificates_key(address: &str) -> Vec<u8> {
+    key("certificates", Digest::from_bytes(&Sha256::digest(canonical(address))).as_str())
+}
+
+fn told_key(concern: &str) -> Vec<u8> {
+    key("told", Digest::from_bytes(&Sha256::digest(concern)).as_str())
 }
 
 fn answered_key(address: &Mailbox, at: Timestamp) -> Vec<u8> {

@@ -298,7 +298,7 @@ mod tests {
             to: Mailbox::bare("rita@example.net"),
             message_id: format!("l{number}@example.org"),
             bytes: digest(&letter),
-            mail: digest(&raw),
+            mail: Some(digest(&raw)),
         };
         events.push(Event { at: now(), case, what });
         let position = Some(Position(format!("place {number}")));

@@ -40,6 +40,7 @@ fn sam_is_answered_encrypted() {
     References: <s-1@example.com>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -94,6 +95,7 @@ fn sam_is_answered_encrypted() {
     Message-ID: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-2"
     -------- encrypted and signed:
@@ -110,7 +112,7 @@ fn sam_is_answered_encrypted() {
     HP-Outer: Message-ID: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: quoted-printable
+    Content-Transfer-Encoding: 7bit
 
     new report in case EX-2026-0001
 
@@ -118,7 +120,8 @@ fn sam_is_answered_encrypted() {
     Received:    Fri, 20 Nov 2026 15:00 PST
     Subject:     Session tokens are predictable
     Encryption:  the whole mail was encrypted to the desk
-    Signature:   good, by [fingerprint of sam], over the whole mail
+    Signature:   good, over the whole mail, made 2026-11-20 23:00Z
+    Signed by:   [fingerprint of sam], pinned
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
@@ -155,6 +158,7 @@ fn nora_is_answered_in_the_clear() {
     References: <n-1@example.net>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
@@ -204,7 +208,8 @@ fn nora_is_answered_in_the_clear() {
     Received:    Fri, 20 Nov 2026 15:00 PST
     Subject:     Session tokens are predictable
     Encryption:  the whole mail was encrypted to the desk
-    Signature:   by a key not held for this sender: [fingerprint of a subkey of nora]
+    Signature:   by a key not held for this sender
+    Signed by:   [fingerprint of a subkey of nora]
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST
                  plan by Wed, 25 Nov 2026 23:59 PST
                  disclosure by Thu, 10 Dec 2026 23:59 PST
@@ -216,8 +221,8 @@ fn nora_is_answered_in_the_clear() {
     ");
 }
 
-/// Her next mail program sends her certificate along (Autocrypt): now she is answered encrypted. Her signature is still
-/// nobody's: a certificate that comes with a mail proves nothing about it.
+/// Her next mail program sends her certificate along (Autocrypt): now she is answered encrypted. Her signature is right, but
+/// not good: a certificate that comes with a mail proves nothing about whose it is.
 #[test]
 fn nora_offers_her_certificate() {
     let desk = Desk::new();
@@ -226,7 +231,9 @@ fn nora_offers_her_certificate() {
     desk.receives(&desk.encrypted_mail(&outside, INSIDE));
     let letters = desk.letters();
     assert_eq!((letters[0].kind.as_str(), letters[0].encrypted), ("acknowledgement", true));
-    assert!(letters[1].text().contains("Signature:   by a key not held for this sender"));
+    let relay = desk.redacted(&letters[1].text());
+    assert!(relay.contains("Signature:   right, by the certificate that this mail brings along"), "{relay}");
+    assert!(relay.contains("Signed by:   [fingerprint of nora], first seen"), "{relay}");
 }
 
 /// A certificate for another address than the one in From opens no door.
@@ -249,7 +256,7 @@ fn a_signature_by_another_is_not_sams() {
     desk.receives(&desk.encrypted_mail_to(SAM_OUTSIDE, INSIDE, "security@example.org", "nora@example.net"));
     let relay = desk.letters().remove(1).text();
     let signature = relay.lines().find(|line| line.starts_with("Signature:")).unwrap();
-    insta::assert_snapshot!(desk.redacted(signature), @"Signature:   by a key not held for this sender: [fingerprint of a subkey of nora]");
+    insta::assert_snapshot!(desk.redacted(signature), @"Signature:   by a key not held for this sender");
 }
 
 /// The report is encrypted to Ada's key instead of the desk's. The desk cannot open it, and loses nothing of it: it asks to
@@ -300,6 +307,7 @@ fn a_report_the_desk_cannot_open() {
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -328,6 +336,7 @@ fn a_report_the_desk_cannot_open() {
     Subject:     ...
     Encryption:  encrypted, and the desk could not open it
     Signature:   none
+    Certificate: [fingerprint of sam], pinned
     Not opened:  no secret key for this message
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST
                  plan by Wed, 25 Nov 2026 23:59 PST

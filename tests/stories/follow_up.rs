@@ -45,6 +45,7 @@ Version 0.11 is affected as well.
     References: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:

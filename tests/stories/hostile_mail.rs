@@ -29,6 +29,7 @@ Content-Type: text/html; charset=utf-8
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -124,6 +125,7 @@ ZWNobyBoaQ0KZWNobyBoYQo=
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -227,6 +229,7 @@ fn rubbish_becomes_a_case() {
     Message-ID: <letter-1>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-1"
     -------- encrypted and signed:
@@ -362,7 +365,7 @@ fn a_signed_text_does_not_vouch_for_the_attachments_of_its_other_form() {
     ));
     let letters = desk.letters();
     let relay = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();
-    assert!(relay.contains("Signature:   over a part of the mail only"), "{relay}");
+    assert!(relay.contains("Signature:   right, but over a part of the mail only"), "{relay}");
 }
 
 /// Sequoia panics when an encrypted packet ends too early.

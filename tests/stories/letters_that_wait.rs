@@ -38,10 +38,34 @@ fn a_coordinator_without_a_certificate() {
     let desk = Desk::builder().otto_without_certificate().open();
     desk.receives(REPORT);
     let letters = desk.letters();
+    let relays: Vec<_> = letters.iter().filter(|letter| letter.kind != "warning").collect();
     assert_eq!(
-        letters.iter().map(|letter| letter.to.as_str()).collect::<Vec<_>>(),
+        relays.iter().map(|letter| letter.to.as_str()).collect::<Vec<_>>(),
         ["rita@example.net", "ada@example.org"]
     );
+    // Ada is told everything; Otto, who can only be written to in the clear, that he has no certificate
+    let warning =
+        |to: &str| letters.iter().find(|letter| letter.kind == "warning" && letter.to == to).unwrap();
+    insta::assert_snapshot!(warning("ada@example.org").text(), @"
+    The desk needs a person:
+
+      * letters to otto@example.org are held: there is no certificate to encrypt them to
+      * the relay EX-2026-0001.3 to otto@example.org is held: no certificate for otto@example.org
+
+    Letters that are held: psirtd outbox. A certificate is replaced in the
+    configuration; then the letter goes with: psirtd outbox release LETTER
+    The desk as a whole: psirtd check
+    ");
+    insta::assert_snapshot!(warning("otto@example.org").text(), @"
+    The desk needs a person:
+
+      * letters to otto@example.org are held: there is no certificate to encrypt them to
+
+    Letters that are held: psirtd outbox. A certificate is replaced in the
+    configuration; then the letter goes with: psirtd outbox release LETTER
+    The desk as a whole: psirtd check
+    ");
+    assert!(warning("ada@example.org").encrypted && !warning("otto@example.org").encrypted);
     insta::assert_snapshot!(outbox(&desk), @r"
     EX-2026-0001.1 acknowledgement to rita@example.net: sent after 1 attempts: delivered for rita@example.net into DESK/outbox/new/EX-2026-0001.1.eml
     EX-2026-0001.2 relay to ada@example.org: sent after 1 attempts: delivered for ada@example.org into DESK/outbox/new/EX-2026-0001.2.eml
@@ -64,7 +88,7 @@ fn a_coordinator_without_a_certificate() {
         (letter.to.as_str(), letter.kind.as_str(), letter.encrypted),
         ("otto@example.org", "relay", true)
     );
-    assert_eq!(letter.text(), letters[1].text(), "Otto reads what Ada read");
+    assert_eq!(letter.text(), relays[1].text(), "Otto reads what Ada read");
     insta::assert_snapshot!(outbox(&desk), @r"
     EX-2026-0001.1 acknowledgement to rita@example.net: sent after 1 attempts: delivered for rita@example.net into DESK/outbox/new/EX-2026-0001.1.eml
     EX-2026-0001.2 relay to ada@example.org: sent after 1 attempts: delivered for ada@example.org into DESK/outbox/new/EX-2026-0001.2.eml

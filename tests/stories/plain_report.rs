@@ -38,6 +38,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     References: <talk-1@example.net> <tile-1@example.net>
     Auto-Submitted: auto-replied
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/signed; micalg="pgp-sha512"; protocol="application/pgp-signature"; boundary="boundary-1"
     -------- signed:
@@ -94,6 +95,7 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     Message-ID: <letter-2>
     Auto-Submitted: auto-generated
     X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply
+    Autocrypt: addr=security@example.org; keydata=[public key of the desk]
     MIME-Version: 1.0
     Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="boundary-2"
     -------- encrypted and signed:

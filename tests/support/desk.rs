@@ -530,7 +530,7 @@ impl Desk {
                 "[public key of the desk]",
             ),
             ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----", "[ciphertext]"),
-            ("keydata=", "\n", "keydata=[public key of the desk]\n"),
+            ("keydata=", "\nMIME-Version", "keydata=[public key of the desk]\nMIME-Version"),
         ] {
             while let Some((before, rest)) = text.split_once(start) {
                 let Some((_, after)) = rest.split_once(end) else { break };

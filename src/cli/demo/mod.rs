@@ -205,6 +205,14 @@ fn told(event: &Event) -> String {
             };
             format!("{case}: recorded as {}, {encryption}, signature: {signature}{answer}", kind.word())
         }
+        What::CertificateSeen { address, certificate, in_use, .. } => {
+            let used = if *in_use { "remembered" } else { "not used, another one is held" };
+            format!("{case}: certificate {} of {address}: {used}", certificate.fingerprint)
+        }
+        What::CertificateAccepted { address, fingerprint } => {
+            format!("{case}: certificate {fingerprint} of {address} accepted")
+        }
+        What::Told { concerns } => format!("{case}: coordinators warned of {}", concerns.len()),
         What::LetterQueued { letter, kind, to, .. } => {
             format!("{case}: {} {letter} sealed for {}", kind.word(), to.address)
         }

@@ -63,13 +63,13 @@ pub(super) fn release(
         return only(posting, What::LetterReleased { letter: posting.id.clone() }, now);
     }
     let letters = facts.case.as_ref().zip(about).and_then(|(case, about)| {
-        mail::write_again(case, &posting.id, posting.kind, &posting.to, about, policy)
+        mail::write_again(facts, case, &posting.id, posting.kind, &posting.to, about, policy)
     });
     Decision { events: Vec::new(), letters: letters.into_iter().collect() }
 }
 
 fn only(posting: &Posting, what: What, now: Timestamp) -> Decision {
-    Decision { events: vec![Event { at: now, case: Some(posting.case.clone()), what }], letters: Vec::new() }
+    Decision { events: vec![Event { at: now, case: posting.case.clone(), what }], letters: Vec::new() }
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
             to: Mailbox::bare("rita@example.net"),
             message_id: "x@example.org".to_owned(),
             bytes: Digest::from_bytes(&[1]),
-            mail: Digest::from_bytes(&[2]),
+            mail: Some(Digest::from_bytes(&[2])),
         };
         Posting::begin(&Event { at: "2026-11-20T12:00:00Z".parse().unwrap(), case: Some(case), what })
             .unwrap()

@@ -6,13 +6,16 @@ use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::deadline::{Deadline, DeadlineKind, promised};
-use crate::domain::decide::{Decision, Facts};
+use crate::domain::decide::{Decision, Facts, Sighting};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{Intake, judge};
-use crate::domain::letter::{Acknowledgement, Body, Letter, LetterId, LetterKind, Protection, Relay};
-use crate::domain::message::{Mailbox, Message, Signature};
+use crate::domain::letter::{
+    Acknowledgement, Body, Letter, LetterId, LetterKind, Occasion, Protection, Relay,
+};
+use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::report;
+use crate::domain::signature::{Certificate, Signature, Standing};
 
 /// An answer names no more ids of its thread than this.
 const MAX_REFERENCES: usize = 20;
@@ -35,6 +38,11 @@ pub(super) fn decide(
         intake.opens_case = false;
         intake.why_no_answer = Some("a letter of our own".to_owned());
     }
+    let replayed = replayed(facts, message);
+    if replayed.is_some() {
+        // an answer, or a question about it, would tell a stranger that the ciphertext means something
+        intake.why_no_answer = Some("somebody else's ciphertext".to_owned());
+    }
     if intake.why_no_answer.is_none() && facts.answered_today >= MAX_ANSWERS_A_DAY {
         intake.why_no_answer =
             Some(format!("{MAX_ANSWERS_A_DAY} acknowledgements to this address today: a loop?"));
@@ -43,7 +51,8 @@ pub(super) fn decide(
     let mut case = facts.case.clone();
     if intake.opens_case {
         let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
-        let opened = Event { at: now, case: Some(id), what: opened(message, received_at, policy) };
+        let what = opened(message, received_at, replayed.is_none(), policy);
+        let opened = Event { at: now, case: Some(id), what };
         case = Case::open(&opened);
         decision.events.push(opened);
     }
@@ -53,8 +62,15 @@ pub(super) fn decide(
         what: recorded(message, &intake),
     });
     let Some(case) = case else { return decision };
+    if replayed.is_none() && (intake.why_no_answer.is_none() || facts.case.is_some()) {
+        let seen = certificates(message, &facts.remembered);
+        decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
+    }
 
-    let mut desk = WritingDesk { case: &case, message, policy, intake: &intake, next: case.letters.len() };
+    let notes = facts.sighting.iter().map(|sighting| told(sighting, replayed.is_some())).collect();
+    let withheld = replayed.is_some();
+    let next = case.letters.len();
+    let mut desk = WritingDesk { case: &case, message, policy, intake: &intake, notes, withheld, next };
     if intake.opens_case && intake.why_no_answer.is_none() {
         decision.letters.extend(desk.acknowledgement());
     }
@@ -65,6 +81,48 @@ pub(super) fn decide(
         decision.letters.extend(readers.map(|person| desk.relay(&person.mailbox, received_at)));
     }
     decision
+}
+
+/// The mail brings a ciphertext that came from somebody else before: whoever sent it need not be able to read it.
+fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
+    let author = message.author().map(Mailbox::canonical);
+    let same =
+        |sighting: &&Sighting| author.is_some() && sighting.from.as_ref().map(Mailbox::canonical) == author;
+    facts.sighting.as_ref().filter(|sighting| !same(sighting))
+}
+
+/// The relay's word about a ciphertext that was seen before.
+fn told(sighting: &Sighting, replayed: bool) -> String {
+    let case = sighting.case.as_ref().map_or_else(String::new, |case| format!(" in case {case}"));
+    let from = sighting.from.as_ref().map_or("an unknown author", |from| from.address.as_str());
+    if replayed {
+        format!(
+            "REPLAYED: its ciphertext came before{case}, from {from}; whoever sent it now need not know what it says, \
+             so that it is not repeated here"
+        )
+    } else {
+        format!("its ciphertext came before{case}, from the same author")
+    }
+}
+
+/// What is remembered of the certificates that the mail offers for its author.
+fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
+    let address = message.author().map(Mailbox::canonical).unwrap_or_default();
+    let chosen = message.reporter_cert.iter().filter(|(standing, _)| *standing != Standing::Pinned);
+    let chosen = chosen.map(|(_, certificate)| (certificate, true));
+    let other = message.other_cert.iter().map(|certificate| (certificate, false));
+    chosen
+        .chain(other)
+        .filter(|(certificate, _)| {
+            !remembered.iter().any(|known| {
+                known.fingerprint == certificate.fingerprint && known.armored == certificate.armored
+            })
+        })
+        .map(move |(certificate, in_use)| What::CertificateSeen {
+            address: address.clone(),
+            certificate: certificate.clone(),
+            in_use,
+        })
 }
 
 /// A relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever.
@@ -82,6 +140,7 @@ fn is_machine_of(message: &Message, mailbox: &Mailbox) -> bool {
 
 /// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes).
 pub(super) fn write_again(
+    facts: &Facts,
     case: &Case,
     id: &LetterId,
     kind: LetterKind,
@@ -94,22 +153,27 @@ pub(super) fn write_again(
     let received =
         case.mails.iter().find(|mail| mail.mail == message.digest).map_or(case.received_at, |mail| mail.at);
     let received = if first { case.received_at } else { received };
-    let mut desk = WritingDesk { case, message, policy, intake: &intake, next: 0 };
+    // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
+    let sighting = facts.sighting.as_ref();
+    let withheld = replayed(facts, message).is_some();
+    let notes = sighting.map(|sighting| told(sighting, withheld)).into_iter().collect();
+    let mut desk = WritingDesk { case, message, policy, intake: &intake, notes, withheld, next: 0 };
     let letter = match kind {
         LetterKind::Acknowledgement => desk.acknowledgement()?,
         LetterKind::Relay => desk.relay(to, received),
+        LetterKind::Warning => return None,
     };
     Some(Letter { id: id.clone(), ..letter })
 }
 
-fn opened(message: &Message, received_at: Timestamp, policy: &Policy) -> What {
+fn opened(message: &Message, received_at: Timestamp, is_the_authors: bool, policy: &Policy) -> What {
     What::CaseOpened {
         // a subject that was encrypted is decrypted text: it goes to the team's relay, not to the disk
         subject: if message.subject_is_secret { None } else { message.subject.clone() },
         reporter: message.author().cloned(),
         received_at,
         deadlines: promised(policy, received_at),
-        missing: report::missing(message),
+        missing: if is_the_authors { report::missing(message) } else { Vec::new() },
     }
 }
 
@@ -122,6 +186,10 @@ fn recorded(message: &Message, intake: &Intake) -> What {
         size: message.size,
         encryption: message.encryption,
         signature: message.signature.word().to_owned(),
+        verdict: message.signature.verdict().to_owned(),
+        signer: message.signature.signer().map(str::to_owned),
+        standing: message.signature.standing(),
+        ciphertexts: message.ciphertexts.clone(),
         problem: message.problem.clone(),
         why_no_answer: intake.why_no_answer.clone(),
     }
@@ -133,6 +201,10 @@ struct WritingDesk<'a> {
     message: &'a Arc<Message>,
     policy: &'a Policy,
     intake: &'a Intake,
+    /// What was noticed about the mail in the light of others.
+    notes: Vec<String>,
+    /// What it says is not repeated.
+    withheld: bool,
     next: usize,
 }
 
@@ -142,11 +214,15 @@ impl WritingDesk<'_> {
         LetterId::new(&self.case.id, self.next)
     }
 
+    fn occasion(&self) -> Occasion {
+        Occasion { case: self.case.id.clone(), about: Arc::clone(self.message) }
+    }
+
     /// To the From address, never to Reply-To (RFC 3834 §4). None when From is not one address.
     fn acknowledgement(&mut self) -> Option<Letter> {
         // without the name: the desk signs nothing that a stranger wrote
         let to = Mailbox::bare(self.message.author()?.address.clone());
-        let encrypt = self.message.came_encrypted() && self.message.reporter_cert_known;
+        let encrypt = self.message.came_encrypted() && self.message.reporter_cert.is_some();
         // what a report lacks tells what it says: of one that was encrypted, only its author may hear it, for a stranger may
         // have sent somebody else's ciphertext
         let tell = !self.message.came_encrypted()
@@ -178,13 +254,11 @@ impl WritingDesk<'_> {
         references.drain(1.min(middle)..middle.saturating_add(1.min(middle)));
         Some(Letter {
             id: self.next_id(),
-            case: self.case.id.clone(),
             to,
             protection: if encrypt { Protection::Encrypted } else { Protection::Signed },
             in_reply_to: self.message.message_id.clone(),
             references,
-            about: Arc::clone(self.message),
-            body: Body::Acknowledgement(body),
+            body: Body::Acknowledgement(self.occasion(), body),
         })
     }
 
@@ -211,16 +285,16 @@ impl WritingDesk<'_> {
                 .collect(),
             missing: self.case.missing.clone(),
             why_no_answer: self.intake.why_no_answer.clone(),
+            notes: self.notes.clone(),
+            withheld: self.withheld,
         };
         Letter {
             id: self.next_id(),
-            case: self.case.id.clone(),
             to: to.clone(),
             protection: Protection::Encrypted,
             in_reply_to: earlier.last().cloned(),
             references: earlier,
-            about: Arc::clone(self.message),
-            body: Body::Relay(body),
+            body: Body::Relay(self.occasion(), body),
         }
     }
 }
@@ -230,6 +304,7 @@ mod tests {
     use super::*;
     use crate::domain::decide::tests::policy;
     use crate::domain::message::{Encryption, Marks};
+    use crate::domain::signature::Source;
 
     fn now() -> Timestamp {
         "2026-11-20T23:00:00Z".parse().unwrap()
@@ -267,7 +342,7 @@ mod tests {
                 ("ada@example.org".to_owned(), "relay", Protection::Encrypted),
             ]
         );
-        let Body::Acknowledgement(body) = &decision.letters[0].body else { panic!("an acknowledgement") };
+        let Body::Acknowledgement(_, body) = &decision.letters[0].body else { panic!("an acknowledgement") };
         assert_eq!(body.first_response.to_string(), "2026-11-25");
         assert_eq!(decision.letters[0].references, ["r1@example.net"]);
     }
@@ -282,11 +357,15 @@ mod tests {
     #[test]
     fn an_encrypted_report_is_answered_encrypted_only_to_a_known_certificate() {
         let facts = Facts { next_number: 1, ..Facts::default() };
+        let certificate = || {
+            let (fingerprint, armored) = ("0123".to_owned(), String::new());
+            Some((Standing::Pinned, Certificate { fingerprint, source: Source::Attached, armored }))
+        };
         let encrypted = || Message { encryption: Encryption::Whole, decrypted: true, ..report() };
         assert_eq!(decided(&facts, encrypted()).letters[0].protection, Protection::Signed);
-        let known = Message { reporter_cert_known: true, ..encrypted() };
+        let known = Message { reporter_cert: certificate(), ..encrypted() };
         assert_eq!(decided(&facts, known).letters[0].protection, Protection::Encrypted);
-        let known_but_plain = Message { reporter_cert_known: true, ..report() };
+        let known_but_plain = Message { reporter_cert: certificate(), ..report() };
         assert_eq!(decided(&facts, known_but_plain).letters[0].protection, Protection::Signed);
     }
 
@@ -316,8 +395,8 @@ mod tests {
                 kind: letter.kind(),
                 to: letter.to.clone(),
                 message_id: format!("{id}@example.org"),
-                bytes: letter.about.digest.clone(),
-                mail: letter.about.digest.clone(),
+                bytes: crate::domain::message::Digest::from_bytes(&[7]),
+                mail: letter.occasion().map(|occasion| occasion.about.digest.clone()),
             };
             case.apply(&Event { at: now(), case: Some(case.id.clone()), what });
         }

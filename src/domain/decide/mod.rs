@@ -1,4 +1,4 @@
-//! What follows from a mail, from a delivery, from a person's word: events and letters.
+//! What follows from a mail, from a delivery, from a person's word, from the time: events and letters.
 //!
 //! # Invariants
 //! * [`decide`] is total, deterministic and silent.
@@ -8,16 +8,20 @@
 
 mod delivery;
 mod mail;
+mod warning;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::case::Case;
-use crate::domain::event::Event;
+use crate::domain::case::{Case, CaseId};
+use crate::domain::concern::Concern;
+use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, Outcome, Posting};
-use crate::domain::message::Message;
+use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::policy::Policy;
+use crate::domain::signature::Certificate;
 
 /// What is known when a decision is made.
 #[derive(Debug, Clone, Default)]
@@ -26,12 +30,35 @@ pub struct Facts {
     pub case: Option<Case>,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
+    /// Certificates that the desk remembers for the mail's author; the first is in use.
+    pub remembered: Vec<Certificate>,
+    /// The first mail that brought one of this mail's ciphertexts, if it is not the first itself.
+    pub sighting: Option<Sighting>,
     /// Acknowledgements written to the mail's author today.
     pub answered_today: u32,
     /// The number the next case of this year would get, counted from 1.
     pub next_number: u32,
     /// A random number in 0..=1, drawn by the caller.
     pub jitter: f64,
+    /// What the coordinators were not told yet.
+    pub concerns: Vec<Concern>,
+    /// When they were last told of letters that are held.
+    pub told_at: Option<Timestamp>,
+    /// Coordinators who can be written to encrypted, by their canonical address.
+    pub reachable: Vec<String>,
+    /// Letters of the desk so far that belong to no case.
+    pub desk_letters: u32,
+}
+
+/// Where a ciphertext was seen for the first time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// That mail.
+    pub mail: Digest,
+    /// The case of that mail.
+    pub case: Option<CaseId>,
+    /// Its author.
+    pub from: Option<Mailbox>,
 }
 
 /// What happened.
@@ -65,6 +92,15 @@ pub enum Input {
         /// The mail it is about, opened again, when the letter has no bytes yet.
         about: Option<Arc<Message>>,
     },
+    /// Time to look whether the coordinators must be told something.
+    Look,
+    /// A person accepts a certificate that was seen for an address.
+    Accept {
+        /// Whose.
+        address: String,
+        /// Its fingerprint.
+        fingerprint: String,
+    },
 }
 
 /// What follows.
@@ -83,6 +119,12 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, now),
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release { posting, about } => delivery::release(facts, posting, about.as_ref(), policy, now),
+        Input::Look => warning::decide(facts, policy, now),
+        Input::Accept { address, fingerprint } => {
+            let (address, fingerprint) = (address.clone(), fingerprint.clone());
+            let what = What::CertificateAccepted { address, fingerprint };
+            Decision { events: vec![Event { at: now, case: None, what }], letters: Vec::new() }
+        }
     }
 }
 
@@ -91,7 +133,6 @@ pub(crate) mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::domain::message::Mailbox;
     use crate::domain::policy::{Person, Role};
 
     /// A desk for tests: one coordinator, one maintainer.

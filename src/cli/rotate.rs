@@ -1,0 +1,70 @@
+//! `psirtd key rotate`: a new desk key. The old one still opens what was encrypted to it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::path::Path;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::cli::{Failure, print};
+use crate::config::{Config, DeskKey};
+use crate::keyring;
+
+/// Puts the old key into the folder of old keys, then a new one in its place. Killed in between, it leaves the desk as it was.
+pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let desk = Config::desk_key(config, now)?;
+    let DeskKey { file, old_keys, passphrase, mailbox, keyring } = &desk;
+    let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
+    let old = keyring.desk().map(|old| old.fingerprint().to_hex()).unwrap_or_default();
+    let (secret, new) =
+        keyring::successor(keyring, mailbox, passphrase.as_ref(), now).map_err(Failure::because)?;
+
+    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| failed(file, error))?);
+    let owner = std::fs::metadata(file).map_err(|error| failed(file, error))?;
+    let folder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(old_keys);
+    folder.and_then(|()| give(old_keys, &owner)).map_err(|error| failed(old_keys, error))?;
+    let kept = old_keys.join(format!("{old}.asc"));
+    written(&kept, &bytes, &owner).map_err(|error| failed(&kept, error))?;
+    let fresh = file.with_extension("new");
+    written(&fresh, secret.as_bytes(), &owner)
+        .and_then(|()| std::fs::rename(&fresh, file))
+        .and_then(|()| folder_synced(file))
+        .map_err(|error| failed(&fresh, error))?;
+
+    if json {
+        let done =
+            serde_json::json!({ "fingerprint": new, "old": old, "old_key": kept.display().to_string() });
+        return print(&done.to_string());
+    }
+    print(&format!(
+        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; the new one carries its \
+         signature.\nNow: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.",
+        kept.display()
+    ))
+}
+
+/// Writes a private file of the same owner whole, or not at all.
+fn written(path: &Path, bytes: &[u8], owner: &std::fs::Metadata) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    give(&part, owner)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    folder_synced(path)
+}
+
+fn give(path: &Path, owner: &std::fs::Metadata) -> io::Result<()> {
+    let mine = std::fs::metadata(path)?;
+    if (mine.uid(), mine.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    chown(path, Some(owner.uid()), Some(owner.gid()))
+}
+
+fn folder_synced(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
