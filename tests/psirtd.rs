@@ -14,6 +14,7 @@ mod support;
 mod architecture;
 mod cli;
 mod corpus;
+mod interop;
 mod leak;
 mod servers;
 mod stories;

@@ -649,7 +649,7 @@ fn unfolded(header: &str) -> String {
 }
 
 /// The parts of a multipart body as they stand between the boundaries.
-fn parts<'b>(body: &'b str, content_type: &str) -> Vec<&'b str> {
+pub fn parts<'b>(body: &'b str, content_type: &str) -> Vec<&'b str> {
     let boundary = between(content_type, "boundary=\"", "\"").next().expect("a boundary");
     let delimiter = format!("--{boundary}");
     let (body, _) = body.rsplit_once(&format!("\r\n{delimiter}--")).expect("a last boundary");

@@ -14,18 +14,15 @@
 //! (see doc/DETAILS of GnuPG) and must be looked at: they do not fail on bad input.
 
 use super::daemon::{self, Daemon};
-use std::fs;
-use std::path::{Path, PathBuf};
+use super::program::{Form, Found, Home, Kind, Program, name_and_version, path};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tempfile::TempDir;
 
 pub struct Gpg {
     agent: Option<Daemon>,
-    count: AtomicU64,
     time: Mutex<Option<String>>,
-    home: TempDir,
+    home: Home,
 }
 
 /// What `decrypt` found.
@@ -48,14 +45,13 @@ struct Outcome {
 
 impl Gpg {
     pub fn new() -> Gpg {
-        // the path must be short, because of the agent's socket in it
-        let home = tempfile::Builder::new().prefix("gpg").tempdir_in("/tmp").expect("a temporary directory");
+        let home = Home::new("gpg");
         let path = home.path().to_str().unwrap();
         let agent = ["gpg-agent", "--homedir", path, "--disable-scdaemon", "--no-detach", "--daemon"];
         let agent = Daemon::start(&agent, &home.path().join("agent.log"));
         let socket = daemon::run(&["gpgconf", "--homedir", path, "--list-dirs", "agent-socket"]).stdout;
         daemon::await_path(Path::new(String::from_utf8(socket).unwrap().trim()));
-        Gpg { agent: Some(agent), count: AtomicU64::new(0), time: Mutex::default(), home }
+        Gpg { agent: Some(agent), time: Mutex::default(), home }
     }
 
     pub fn home(&self) -> &Path {
@@ -69,66 +65,78 @@ impl Gpg {
 
     /// Takes in public or secret keys, armored or not.
     pub fn import(&self, keys: &[u8]) {
-        let file = self.file(keys);
+        let file = self.home.file(keys);
         self.must(&["--import", path(&file)]);
     }
 
     /// Makes a key for "Name <address>" (ed25519, with a cv25519 subkey for encryption); returns its fingerprint.
     pub fn generate(&self, name_and_address: &str) -> String {
-        let made = self.must(&["--quick-generate-key", name_and_address, "ed25519", "cert,sign", "never"]);
+        self.generate_with(name_and_address, Kind::Curve25519, "")
+    }
+
+    /// The same for any kind of key, protected by a passphrase if it is not empty.
+    pub fn generate_with(&self, name_and_address: &str, kind: Kind, passphrase: &str) -> String {
+        let (signs, encrypts) = match kind {
+            Kind::Curve25519 => ("ed25519", "cv25519"),
+            Kind::Rsa3072 => ("rsa3072", "rsa3072"),
+        };
+        let with = ["--passphrase", passphrase];
+        let generate = ["--quick-generate-key", name_and_address, signs, "cert,sign", "never"];
+        let made = self.must(&[&with[..], &generate].concat());
         let line = made.status.lines().find(|line| line.starts_with("KEY_CREATED ")).expect("a new key");
         let fingerprint = line.split(' ').nth(2).expect("its fingerprint").to_owned();
-        self.must(&["--quick-add-key", &fingerprint, "cv25519", "encr", "never"]);
+        self.must(&[&with[..], &["--quick-add-key", &fingerprint, encrypts, "encr", "never"]].concat());
         fingerprint
     }
 
     /// The secret key, armored.
     pub fn export_secret(&self, key: &str) -> Vec<u8> {
-        self.export("--export-secret-keys", key)
+        self.export(&["--export-secret-keys"], key)
+    }
+
+    /// The secret key, armored; it stays protected by its passphrase.
+    pub fn export_protected(&self, key: &str, passphrase: &str) -> Vec<u8> {
+        self.export(&["--passphrase", passphrase, "--export-secret-keys"], key)
     }
 
     /// The public key, armored.
     pub fn export_public(&self, key: &str) -> Vec<u8> {
-        self.export("--export", key)
+        self.export(&["--export"], key)
     }
 
-    fn export(&self, what: &str, key: &str) -> Vec<u8> {
-        let exported = self.must(&["--armor", what, key]).stdout;
+    fn export(&self, what: &[&str], key: &str) -> Vec<u8> {
+        let exported = self.must(&[&["--armor"], what, &[key]].concat()).stdout;
         assert!(!exported.is_empty(), "no key of {key} to export");
         exported
     }
 
     /// Decrypts a message and checks the signature inside.
     pub fn decrypt(&self, message: &[u8]) -> Decrypted {
-        let file = self.file(message);
+        let file = self.home.file(message);
         let done = self.gpg(&["--decrypt", path(&file)]);
         Decrypted { plaintext: done.stdout, status: done.status }
     }
 
     /// Checks a detached signature.
     pub fn verify(&self, signed: &[u8], signature: &[u8]) -> Verified {
-        let (signed, signature) = (self.file(signed), self.file(signature));
+        let (signed, signature) = (self.home.file(signed), self.home.file(signature));
         let done = self.gpg(&["--verify", path(&signature), path(&signed)]);
         Verified { status: done.status }
     }
 
     /// A message to one recipient, signed inside; armored.
     pub fn encrypt_sign(&self, plaintext: &[u8], recipient: &str, signer: &str) -> Vec<u8> {
-        let file = self.file(plaintext);
-        let to = ["--recipient", recipient, "--local-user", signer];
-        self.must(&[&to[..], &["--armor", "--output", "-", "--sign", "--encrypt", path(&file)]].concat())
-            .stdout
+        self.write(plaintext, recipient, Some(signer), Form::Armored)
     }
 
     /// A message to one recipient, without a signature; armored.
     pub fn encrypt(&self, plaintext: &[u8], recipient: &str) -> Vec<u8> {
-        let file = self.file(plaintext);
-        self.must(&["--recipient", recipient, "--armor", "--output", "-", "--encrypt", path(&file)]).stdout
+        self.write(plaintext, recipient, None, Form::Armored)
     }
 
     /// A detached signature (SHA-512); armored.
     pub fn detach_sign(&self, data: &[u8], signer: &str) -> Vec<u8> {
-        let file = self.file(data);
+        let file = self.home.file(data);
         let by = ["--digest-algo", "SHA512", "--local-user", signer];
         self.must(&[&by[..], &["--armor", "--output", "-", "--detach-sign", path(&file)]].concat()).stdout
     }
@@ -165,13 +173,6 @@ impl Gpg {
         }
         Outcome { stdout: output.stdout, status, complaint, success: output.status.success() }
     }
-
-    /// Input for gpg: a file cannot block, as a pipe can.
-    fn file(&self, content: &[u8]) -> PathBuf {
-        let file = self.home().join(format!("input{}", self.count.fetch_add(1, Ordering::Relaxed)));
-        fs::write(&file, content).unwrap();
-        file
-    }
 }
 
 impl Drop for Gpg {
@@ -185,8 +186,58 @@ impl Drop for Gpg {
     }
 }
 
-fn path(file: &Path) -> &str {
-    file.to_str().unwrap()
+impl Program for Gpg {
+    fn name(&self) -> String {
+        name_and_version("gpg", &self.command(&["--version"]))
+    }
+
+    fn make_key(&self, address: &str, kind: Kind) {
+        self.generate_with(&format!("<{address}>"), kind, "");
+    }
+
+    fn certificate(&self, address: &str) -> Vec<u8> {
+        self.export_public(address)
+    }
+
+    fn take_certificate(&self, _address: &str, certificate: &[u8]) {
+        self.import(certificate);
+    }
+
+    fn write(&self, plaintext: &[u8], to: &str, by: Option<&str>, form: Form) -> Vec<u8> {
+        let file = self.home.file(plaintext);
+        let mut arguments = vec!["--recipient", to];
+        if let Some(by) = by {
+            arguments.extend(["--local-user", by, "--sign"]);
+        }
+        if form == Form::Armored {
+            arguments.push("--armor");
+        }
+        arguments.extend(["--output", "-", "--encrypt", path(&file)]);
+        self.command(&arguments)
+    }
+
+    fn sign(&self, data: &[u8], by: &str) -> Vec<u8> {
+        self.detach_sign(data, by)
+    }
+
+    fn clear_sign(&self, text: &str, by: &str) -> String {
+        let file = self.home.file(text.as_bytes());
+        let signed = self.command(&["--local-user", by, "--output", "-", "--clear-sign", path(&file)]);
+        String::from_utf8(signed).unwrap()
+    }
+
+    fn read(&self, message: &[u8]) -> Found {
+        let opened = self.decrypt(message);
+        let good_signature_by = opened.good_signature_by();
+        let plaintext = if opened.encrypted_with_mdc_or_aead() { opened.plaintext } else { Vec::new() };
+        Found { plaintext, good_signature_by, said: opened.status }
+    }
+
+    fn check(&self, signed: &[u8], signature: &[u8]) -> Found {
+        let verified = self.verify(signed, signature);
+        let good_signature_by = verified.good_signature_by();
+        Found { plaintext: Vec::new(), good_signature_by, said: verified.status }
+    }
 }
 
 impl Decrypted {

@@ -6,6 +6,7 @@
 //! | `dovecot` | a real IMAP server in a temporary directory |
 //! | `postfix` | a real SMTP server that delivers into that IMAP server |
 //! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
+//! | `program` | GnuPG, `sq` (module `sq`) and RNP (module `rnp`) behind one interface |
 //! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
 //! | `desk` | a desk of its own for a story: the daemon, its clock, its letters as their readers see them |
 //! | `daemon` | how the servers are started, and how they are gone afterwards |
@@ -22,6 +23,9 @@ pub mod dovecot;
 pub mod faulty;
 pub mod gpg;
 pub mod postfix;
+pub mod program;
+pub mod rnp;
+pub mod sq;
 pub mod tls;
 
 use std::net::TcpListener;
