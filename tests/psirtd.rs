@@ -15,5 +15,6 @@ mod architecture;
 mod cli;
 mod corpus;
 mod leak;
+mod lookup;
 mod servers;
 mod stories;
