@@ -45,6 +45,8 @@ pub struct Config {
     pub inbox: inbox::Settings,
     /// The door out.
     pub outbox: outbox::Settings,
+    /// Certificates of reporters are looked up in the Web Key Directories of their domains.
+    pub look_up: bool,
     /// What is not wrong, but worth a person's attention.
     pub warnings: Vec<String>,
 }
@@ -162,6 +164,7 @@ struct House {
     key: PathBuf,
     old_keys: PathBuf,
     passphrase: Option<Zeroizing<String>>,
+    look_up: bool,
 }
 
 /// What the `[desk]` section gives.
@@ -173,6 +176,7 @@ struct Desk {
     key: Option<PathBuf>,
     old_keys: PathBuf,
     passphrase: Option<Zeroizing<String>>,
+    look_up: bool,
     templates: Option<Templates>,
 }
 
@@ -182,9 +186,10 @@ impl Reading<'_> {
         let inbox = self.inbox(&root);
         let outbox = self.outbox(&root);
         root.finish();
-        let House { policy, keyring, letterhead, state, .. } = house?;
+        let House { policy, keyring, letterhead, state, look_up, .. } = house?;
         let warnings = std::mem::take(&mut self.warnings);
-        Some(Config { policy, keyring, letterhead, state, inbox: inbox?, outbox: outbox?, warnings })
+        let (inbox, outbox) = (inbox?, outbox?);
+        Some(Config { policy, keyring, letterhead, state, inbox, outbox, look_up, warnings })
     }
 
     /// Everything but the doors.
@@ -226,8 +231,9 @@ impl Reading<'_> {
         }
         let policy = self.policy(policy_section, &desk, people, distributors);
         let letterhead = Letterhead { desk: desk.mailbox?, templates: desk.templates? };
-        let Desk { state, key, old_keys, passphrase, .. } = desk;
-        Some(House { policy: policy?, keyring, letterhead, state: state?, key: key?, old_keys, passphrase })
+        let Desk { state, key, old_keys, passphrase, look_up, .. } = desk;
+        let (policy, state, key) = (policy?, state?, key?);
+        Some(House { policy, keyring, letterhead, state, key, old_keys, passphrase, look_up })
     }
 
     fn desk(&mut self, desk: Section<'_>, keyring: &mut Keyring) -> Desk {
@@ -265,6 +271,7 @@ impl Reading<'_> {
         if let Some(certs) = desk.text("certs") {
             certs.and_then(problems, |folder| self.certificates(&self.path(&folder), keyring));
         }
+        let look_up = desk.switch("web_key_directory");
         let templates = self.templates(&desk);
         let state = desk.text("state").map(|state| self.path(&state.value));
         if state.is_none() {
@@ -272,7 +279,7 @@ impl Reading<'_> {
         }
         desk.finish();
         let mailbox = address.map(|address| Mailbox { name, address });
-        Desk { mailbox, case_prefix, zone, state, key: file, old_keys, passphrase, templates }
+        Desk { mailbox, case_prefix, zone, state, key: file, old_keys, passphrase, look_up, templates }
     }
 
     /// The keys before the desk's: they open what was encrypted to them. The folder need not be there.

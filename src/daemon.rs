@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::domain::message::Mailbox;
 use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
-use crate::{control, inbox, outbox, scheduler};
+use crate::{control, inbox, lookup, outbox, scheduler};
 
 /// The time that letters under way have to be finished.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -58,12 +58,13 @@ pub struct Daemon {
     outbox: outbox::Settings,
     desk: Mailbox,
     state: PathBuf,
+    look_up: bool,
 }
 
 impl Daemon {
     /// Opens the store and starts the pipeline; the doors stay closed.
     pub fn open(config: Config, clock: Clock) -> Result<Self, DaemonError> {
-        let Config { policy, keyring, letterhead, state, inbox, outbox, warnings } = config;
+        let Config { policy, keyring, letterhead, state, inbox, outbox, look_up, warnings } = config;
         let (writer, reader, notices) = store::open(&state, clock.now())?;
         for notice in &notices.0 {
             warn!("{notice}");
@@ -76,7 +77,7 @@ impl Daemon {
         let pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
         let (pipeline, ended) = pipeline.start()?;
         let (stop, _) = watch::channel(false);
-        Ok(Self { pipeline, ended, doors: JoinSet::new(), stop, clock, inbox, outbox, desk, state })
+        Ok(Self { pipeline, ended, doors: JoinSet::new(), stop, clock, inbox, outbox, desk, state, look_up })
     }
 
     /// How to reach the pipeline.
@@ -97,6 +98,10 @@ impl Daemon {
             stop(),
         ));
         self.doors.spawn(scheduler::run(pipeline.clone(), stop()));
+        if self.look_up {
+            let settings = lookup::Settings::default();
+            self.doors.spawn(lookup::door::run(settings, pipeline.clone(), clock.clone(), stop()));
+        }
         self.doors.spawn(control::serve(self.state.clone(), pipeline.clone(), clock.clone(), stop()));
     }
 

@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
-pub use crate::keyring::reporter::{Choice, choose, minimal};
+pub use crate::keyring::reporter::{Choice, choose, described, minimal};
 
 /// The validity of a fresh desk key.
 const VALIDITY: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
@@ -348,6 +348,13 @@ pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zero
         .map_err(broken)?;
     let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| broken(error.into()))
+}
+
+/// One of its keys is what a signature names as its issuer, a fingerprint or a key id in hexadecimal.
+pub fn has_key(cert: &Cert, issuer: &str) -> bool {
+    issuer
+        .parse::<KeyHandle>()
+        .is_ok_and(|issuer| cert.keys().any(|key| key.key().key_handle().aliases(&issuer)))
 }
 
 /// It says that it can read more than every program writes. GnuPG takes one of these marks for a wish to get its own form.

@@ -15,6 +15,7 @@
 //! ```
 //!
 //! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
+//! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses?
 //!
 //! # Invariants
 //! Each is kept by a type or watched by a test (`tests/architecture.rs`, `tests/leak.rs`, `tests/stories/`).
@@ -52,9 +53,10 @@
 //!
 //! # Libraries, and why
 //! mail-parser reads and mail-builder writes MIME; Sequoia does OpenPGP; async-imap and lettre speak to servers; rustls secures
-//! the connections; sled holds the index; jiff knows calendars and zones; minijinja renders letters. Taking TOML apart by hand
-//! (`config/section.rs`) and the journal's frames (`store/journal.rs`) are our own: no library gives every error of a file with
-//! its line, and the journal's format is what psirtd promises.
+//! the connections; hyper asks web servers, and leaves to `lookup` whom to connect to and when to stop; sled holds the index;
+//! jiff knows calendars and zones; minijinja renders letters. Taking TOML apart by hand (`config/section.rs`) and the journal's
+//! frames (`store/journal.rs`) are our own: no library gives every error of a file with its line, and the journal's format is
+//! what psirtd promises.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
@@ -67,6 +69,7 @@ pub mod daemon;
 pub mod domain;
 pub mod inbox;
 pub mod keyring;
+pub mod lookup;
 pub mod open;
 pub mod outbox;
 pub mod pipeline;

@@ -26,11 +26,13 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::clock::Clock;
+use crate::domain::case::CaseId;
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, Outcome};
-use crate::domain::message::{Message, Position};
+use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
+use crate::domain::signature::{Certificate, Standing};
 use crate::keyring::Keyring;
 use crate::open;
 use crate::pipeline::step::{Reply, Step, posted};
@@ -88,6 +90,19 @@ pub struct Accept {
     pub fingerprint: String,
 }
 
+/// A certificate that was looked up for the author of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The case of the mail.
+    pub case: CaseId,
+    /// The file of the mail.
+    pub mail: Digest,
+    /// Its author.
+    pub author: Mailbox,
+    /// The certificate.
+    pub certificate: Certificate,
+}
+
 /// Why an input was not taken. It may be handed over again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -112,6 +127,7 @@ enum Work {
     Delivery(LetterId, Outcome, Answer<()>),
     Command(OutboxCommand, Answer<String>),
     Accept(Accept, Answer<String>),
+    Found(Box<Found>, Answer<()>),
     Look(Option<Answer<()>>),
     Ping(Answer<()>),
 }
@@ -144,6 +160,11 @@ impl Handle {
     /// Lets a certificate that was seen for an address be used from now on; returns what was done.
     pub async fn accept(&self, accept: Accept) -> Result<String, Refused> {
         self.ask(|answer| Work::Accept(accept, answer)).await
+    }
+
+    /// Takes in a certificate that was looked up.
+    pub async fn found(&self, found: Found) -> Result<(), Refused> {
+        self.ask(|answer| Work::Found(Box::new(found), answer)).await
     }
 
     /// Looks whether the coordinators must be told something of the desk itself, and tells them.
@@ -288,6 +309,7 @@ impl Pipeline {
         in_parallel(batch, |work| match work {
             Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
+            Work::Found(found, _) => self.open_again(found, now),
             Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => None,
         })
     }
@@ -304,6 +326,14 @@ impl Pipeline {
             Some(size) => open::open_header(raw, size, keyring, now),
             None => open::open(raw, keyring, now),
         }
+    }
+
+    /// The mail that a certificate was looked up for, opened with it.
+    fn open_again(&self, found: &Found, now: Timestamp) -> Option<Arc<Message>> {
+        let raw = self.reader.mails.read(&found.mail).ok()?;
+        let looked_up = [(Standing::LookedUp, &found.certificate)];
+        let keyring = self.keyring.beside(&found.author.address, looked_up);
+        Some(Arc::new(open::open(&raw, &keyring, now)))
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
@@ -348,6 +378,9 @@ impl Pipeline {
                 (Work::Accept(accept, answer), _) => {
                     let (step, done) = self.accept(&draft, accept, now)?;
                     (step, Reply::Word(answer, done))
+                }
+                (Work::Found(found, answer), message) => {
+                    (self.found(&draft, *found, message, now)?, Reply::Unit(answer))
                 }
                 (Work::Look(answer), _) => (self.look(&draft, now)?, answer.map_or(Reply::None, Reply::Unit)),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
@@ -455,6 +488,21 @@ impl Pipeline {
         Ok((Some(decide(&Facts::default(), &input, &self.policy, now).into()), Ok(done)))
     }
 
+    fn found(
+        &self,
+        draft: &Draft<'_>,
+        found: Found,
+        message: Option<Arc<Message>>,
+        now: Timestamp,
+    ) -> Result<Option<Step>, IndexError> {
+        let Some(message) = message else { return Ok(None) };
+        let remembered = draft.certificates(&found.author.address)?;
+        let facts = Facts { case: draft.case(&found.case)?, remembered, ..Facts::default() };
+        let input = Input::Found { message, certificate: found.certificate };
+        let decision = decide(&facts, &input, &self.policy, now);
+        Ok((decision != Decision::default()).then(|| decision.into()))
+    }
+
     fn look(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
         let decision = decide(&self.facts_of_desk(draft, now)?, &Input::Look, &self.policy, now);
         Ok((decision != Decision::default()).then(|| decision.into()))
@@ -501,6 +549,11 @@ fn size(work: &Work) -> u64 {
             let size = arrival.raw.len();
             open::unpacks_to(size).saturating_add(u64::try_from(size).unwrap_or(u64::MAX))
         }
-        Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => 0,
+        Work::Delivery(..)
+        | Work::Command(..)
+        | Work::Accept(..)
+        | Work::Found(..)
+        | Work::Look(_)
+        | Work::Ping(_) => 0,
     }
 }

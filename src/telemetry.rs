@@ -57,6 +57,9 @@ pub fn tell(event: &Event) {
         What::CertificateSeen { certificate, in_use, .. } => {
             info!(case, fingerprint = %certificate.fingerprint, in_use, "certificate seen");
         }
+        What::SignatureChecked { mail, verdict, .. } => {
+            info!(case, %mail, %verdict, "signature checked again")
+        }
         What::CertificateAccepted { fingerprint, .. } => info!(%fingerprint, "certificate accepted"),
         What::Told { concerns } => info!(concerns = concerns.len(), "coordinators warned"),
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),

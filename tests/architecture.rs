@@ -17,7 +17,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     (
         "daemon",
-        &["clock", "config", "control", "domain", "inbox", "outbox", "pipeline", "scheduler", "store"],
+        &[
+            "clock",
+            "config",
+            "control",
+            "domain",
+            "inbox",
+            "lookup",
+            "outbox",
+            "pipeline",
+            "scheduler",
+            "store",
+        ],
     ),
     ("scheduler", &["inbox::stopped", "pipeline"]),
     // each door owns its settings, the configuration composes them
@@ -29,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),
     ("telemetry", &["domain"]),
     ("seal", &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf"]),
+    ("lookup", &["clock", "domain", "inbox::stopped", "keyring", "pipeline", "tls"]),
     ("open", &["domain", "keyring"]),
     ("keyring", &["domain"]),
     ("store", &["domain"]),
@@ -137,6 +149,16 @@ fn verified_is_minted_in_one_place() {
         minting.iter().filter(|place| !place.starts_with("src/open/pgp.rs:")).collect();
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
     assert!(!minting.is_empty(), "nobody mints `Verified` any more: this test looks for the wrong word");
+}
+
+/// Look-ups that connect to the machine itself are for tests: nothing that ships asks for one.
+#[test]
+fn no_look_up_reaches_the_machine_itself() {
+    for file in sources().into_iter().filter(|file| file.room != "lookup") {
+        for (number, line) in (1..).zip(file.code.lines()) {
+            assert!(!has_word(line, "Loopback"), "src/{}:{number}", file.name);
+        }
+    }
 }
 
 #[test]

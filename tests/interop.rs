@@ -20,8 +20,9 @@ use openpgp::parse::Parse;
 use psirtd::clock::Clock;
 use psirtd::domain::decide::{Facts, Input, decide};
 use psirtd::domain::letter::{LetterKind, Protection};
-use psirtd::domain::message::{Encryption, Mailbox, Message, Signature};
+use psirtd::domain::message::{Encryption, Mailbox, Message};
 use psirtd::domain::policy::{Person, Policy, Role};
+use psirtd::domain::signature::Signature;
 use psirtd::keyring::{self, Keyring};
 use psirtd::open::open;
 use psirtd::seal::template::Templates;
@@ -224,7 +225,7 @@ impl<'a> Pair<'a> {
                 .map_err(|held| held.0)?;
             let sealed = String::from_utf8(sealed.bytes).unwrap();
             let word = letter.kind().word();
-            let case = letter.case.to_string();
+            let case = letter.case().unwrap().to_string();
             let failed = |why: String| format!("{word}: {why}");
             let (payload, container) = match letter.protection {
                 Protection::Signed => (self.verifies(&sealed).map_err(failed)?, "signed".to_owned()),
@@ -523,6 +524,7 @@ fn says(payload: &[u8], kind: LetterKind, case: &str, about: &Message) -> Result
     let parsed = mail_parser::MessageParser::default().parse(payload).ok_or("no payload")?;
     let text = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
     let (subject, end) = match kind {
+        LetterKind::Warning => unreachable!("no warning is sealed here"),
         LetterKind::Acknowledgement => (format!("Auto: [{case}] we have your report"), "\n".to_owned()),
         LetterKind::Relay => {
             let subject = about.subject.as_deref().unwrap_or_default();
@@ -533,7 +535,7 @@ fn says(payload: &[u8], kind: LetterKind, case: &str, about: &Message) -> Result
     same("subject inside", &parsed.subject(), &Some(subject.as_str()))?;
     same("text", &text.ends_with(&end), &true).map_err(|why| format!("{why}: {text:?}"))?;
     same("case in the text", &text.contains(case), &true)?;
-    let good = kind == LetterKind::Acknowledgement || text.contains("Signature:   good, by ");
+    let good = kind == LetterKind::Acknowledgement || text.contains("Signature:   good, over the whole mail");
     same("signature in the text", &good, &matches!(about.signature, Signature::Good(_)))
 }
 

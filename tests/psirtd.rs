@@ -16,5 +16,6 @@ mod cli;
 mod corpus;
 mod interop;
 mod leak;
+mod lookup;
 mod servers;
 mod stories;

@@ -136,6 +136,11 @@ impl<'t> Section<'t> {
         })
     }
 
+    /// A switch that is off unless it is turned on.
+    pub(super) fn switch(&self, key: &str) -> bool {
+        self.typed(key, "true or false", DeValue::as_bool).is_some_and(|found| found.value)
+    }
+
     pub(super) fn texts(&self, key: &str) -> Vec<Found<String>> {
         let list = self.typed(key, "a list of texts", DeValue::as_array);
         let list = list.map(|list| list.value.iter().collect::<Vec<_>>()).unwrap_or_default();

@@ -228,6 +228,14 @@ impl Case {
                 }
                 self.mails.extend(CaseMail::recorded(event));
             }
+            What::SignatureChecked { mail, signature, verdict, signer, standing } => {
+                if let Some(mail) = self.mails.iter_mut().find(|known| known.mail == *mail) {
+                    mail.signature.clone_from(signature);
+                    mail.verdict.clone_from(verdict);
+                    mail.signer.clone_from(signer);
+                    mail.standing = *standing;
+                }
+            }
             What::LetterQueued { letter, kind, to, message_id, .. } => {
                 self.put_letter(letter, *kind, to, LetterState::Active, Some(message_id.clone()));
             }
@@ -315,6 +323,10 @@ impl Case {
                     format!("certificate {fingerprint} of {address} from the {}: {use_it}", source.told()),
                     "psirtd",
                 )
+            }
+            What::SignatureChecked { signature, standing, .. } => {
+                let standing = standing.map_or("", Standing::word);
+                (format!("signature checked again: {signature} ({standing})"), "psirtd")
             }
             What::CertificateAccepted { address, fingerprint } => {
                 (format!("certificate {fingerprint} of {address} accepted"), "operator")

@@ -11,6 +11,7 @@ use crate::domain::letter::{LetterKind, LetterState, Posting};
 
 /// Days before the expiry of a certificate at which it is warned of.
 const STAGES: [i64; 3] = [60, 30, 7];
+const HELD: &str = "held/";
 /// Held letters are not told of more often.
 pub const COLLECTED: SignedDuration = SignedDuration::from_hours(1);
 
@@ -64,7 +65,12 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");
     let text = format!("the {} {} to {} is held: {why}", posting.kind.word(), posting.id, posting.to.address);
-    Some(Concern { key: format!("held/{}", posting.id), text, public: false })
+    Some(Concern { key: format!("{HELD}{}", posting.id), text, public: false })
+}
+
+/// Is this the key of a concern about a letter?
+pub fn is_of_letter(key: &str) -> bool {
+    key.starts_with(HELD)
 }
 
 #[cfg(test)]

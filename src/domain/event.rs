@@ -88,6 +88,19 @@ pub enum What {
         /// It is used from now on; if not, the desk holds another, and a person decides.
         in_use: bool,
     },
+    /// A signature was checked again with a certificate that was looked up meanwhile.
+    SignatureChecked {
+        /// The mail it is in.
+        mail: Digest,
+        /// The word of the verdict.
+        signature: String,
+        /// The verdict's own word.
+        verdict: String,
+        /// Who signed.
+        signer: Option<String>,
+        /// How the desk came to the certificate.
+        standing: Option<Standing>,
+    },
     /// A person lets another certificate be used for an address.
     CertificateAccepted {
         /// Whose.
@@ -174,6 +187,7 @@ impl What {
             Self::CaseOpened { .. }
             | Self::MailRecorded { .. }
             | Self::CertificateSeen { .. }
+            | Self::SignatureChecked { .. }
             | Self::CertificateAccepted { .. }
             | Self::Told { .. } => None,
             Self::LetterQueued { letter, .. }

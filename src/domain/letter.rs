@@ -285,6 +285,7 @@ impl Posting {
             What::CaseOpened { .. }
             | What::MailRecorded { .. }
             | What::CertificateSeen { .. }
+            | What::SignatureChecked { .. }
             | What::CertificateAccepted { .. }
             | What::Told { .. } => return,
             What::LetterQueued { message_id, bytes, .. } => {

@@ -80,7 +80,8 @@ pub fn minimal(bytes: &[u8], address: &str) -> Option<Cert> {
     keyring::user_addresses(&cert).contains(&address).then_some(cert)
 }
 
-fn described(source: Source, cert: &Cert) -> Option<Certificate> {
+/// As it is remembered. None when it is too large for that.
+pub fn described(source: Source, cert: &Cert) -> Option<Certificate> {
     let armored = keyring::armored(cert).ok().filter(|armored| armored.len() <= MAX_CERTIFICATE)?;
     Some(Certificate { fingerprint: cert.fingerprint().to_hex(), source, armored })
 }

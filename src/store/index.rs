@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::{Case, CaseId};
+use crate::domain::concern::is_of_letter;
 use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{LetterId, LetterKind, LetterState, Posting};
@@ -116,7 +117,7 @@ pub trait Lookup {
         Ok(self.get(&told_key(concern))?.is_some())
     }
 
-    /// When they were last told anything.
+    /// When they were last told of letters that are held.
     fn told_at(&self) -> Result<Option<Timestamp>, IndexError> {
         self.entry(TOLD_AT)
     }
@@ -343,7 +344,9 @@ impl<'i> Draft<'i> {
                 for concern in concerns {
                     self.put(told_key(concern), &event.at)?;
                 }
-                self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
+                if concerns.iter().any(|concern| is_of_letter(concern)) {
+                    self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
+                }
             }
             _ => {}
         }

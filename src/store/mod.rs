@@ -19,6 +19,7 @@ pub mod mail;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -27,6 +28,10 @@ use crate::domain::message::Digest;
 use crate::store::index::{Draft, Index, IndexError, Seen};
 use crate::store::journal::{Journal, JournalError, Receipt, Record};
 use crate::store::mail::MailFiles;
+
+/// A store in use is tried again this often, with a breath in between: a second in all.
+const PATIENCE: u32 = 20;
+const BREATH: Duration = Duration::from_millis(50);
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -230,7 +235,16 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     let io = |error| StoreError::Io(path.clone(), error);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    match file.try_lock() {
+    // a command that looked into the store, or a daemon that is stopping, lets go in a moment
+    let mut locked = file.try_lock();
+    for _ in 0..PATIENCE {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(BREATH);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {
             file.set_len(0).map_err(io)?;
             write!(file, "process {}", std::process::id()).map_err(io)?;

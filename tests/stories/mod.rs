@@ -4,6 +4,7 @@
 //! A changed letter shows here as a changed text. When the change is meant, `cargo insta review` takes it over.
 
 mod calendar;
+mod certificates;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;

@@ -118,6 +118,7 @@ impl Builder {
             clock: Clock::manual(start),
             gpg,
             people,
+            further_keys: RefCell::default(),
             setup: RefCell::new(self),
             seen: RefCell::default(),
             names: RefCell::default(),
@@ -147,6 +148,8 @@ pub struct Desk {
     clock: Clock,
     gpg: Gpg,
     people: BTreeMap<String, Person>,
+    /// Subkeys of keys that were made later, and the first part of their address.
+    further_keys: RefCell<Vec<(String, String)>>,
     setup: RefCell<Builder>,
     /// Letters looked at, by the name of their file.
     seen: RefCell<BTreeSet<PathBuf>>,
@@ -166,6 +169,8 @@ pub struct Letter {
     pub kind: String,
     /// Only the reader can read it.
     pub encrypted: bool,
+    /// The key ids it is encrypted to.
+    keys: Vec<String>,
     /// The header outside, unfolded, as it travels.
     pub outside: String,
     /// What is signed: protected header, empty line, body.
@@ -185,6 +190,11 @@ impl Letter {
     /// The value of a field inside the signature.
     pub fn protected(&self, name: &str) -> Option<&str> {
         field(&self.inside, name)
+    }
+
+    /// The key ids it is encrypted to.
+    pub fn encrypted_to(&self) -> &[String] {
+        &self.keys
     }
 
     /// The text, decoded.
@@ -322,9 +332,10 @@ impl Desk {
         self.settle();
     }
 
-    /// Turns the clock, and sends what became due.
+    /// Turns the clock, looks who must be warned, and sends what became due.
     pub fn clock_to(&self, at: &str) {
         self.set_clock(at.parse().unwrap());
+        self.with(|house| self.runtime.block_on(house.daemon.pipeline().look()).unwrap());
         self.settle();
     }
 
@@ -416,19 +427,16 @@ impl Desk {
         let parts = parts(body, &content_type);
         let gpg = self.gpg_now();
         let encrypted = content_type.starts_with("multipart/encrypted");
+        let mut keys = Vec::new();
         let (inside, signer) = if encrypted {
             assert_eq!(parts.len(), 2);
             assert!(parts[0].contains("Version: 1"), "{}", parts[0]);
             let ciphertext = parts[1].split_once("\r\n\r\n").unwrap().1;
             let opened = gpg.decrypt(ciphertext.as_bytes());
             assert!(opened.encrypted_with_mdc_or_aead(), "{}", opened.status);
-            let readers: Vec<&str> = opened
-                .status
-                .lines()
-                .filter_map(|line| line.strip_prefix("ENC_TO "))
-                .map(|line| line.split(' ').next().unwrap())
-                .map(|key| self.whose(key))
-                .collect();
+            let lines = opened.status.lines().filter_map(|line| line.strip_prefix("ENC_TO "));
+            keys = lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
+            let readers: Vec<String> = keys.iter().map(|key| self.whose(key)).collect();
             assert_eq!(
                 readers,
                 [to.split('@').next().unwrap()],
@@ -448,13 +456,15 @@ impl Desk {
         let inside = format!("{}\n\n{}", unfolded(header), body.replace("\r\n", "\n"));
         let asked = self.ask(&Question::Letter(id.clone()));
         let kind = asked["kind"].as_str().unwrap().to_owned();
-        Letter { id, to, kind, encrypted, outside, inside, entity, raw }
+        Letter { id, to, kind, encrypted, keys, outside, inside, entity, raw }
     }
 
-    fn whose(&self, key: &str) -> &str {
+    fn whose(&self, key: &str) -> String {
         let known =
             self.people.iter().find(|(_, person)| person.subkeys.iter().any(|subkey| subkey.ends_with(key)));
-        known.map_or("nobody we know", |(name, _)| name.as_str())
+        let further = self.further_keys.borrow();
+        let further = further.iter().find(|(subkey, _)| subkey.ends_with(key)).map(|(_, name)| name.clone());
+        known.map(|(name, _)| name.clone()).or(further).unwrap_or_else(|| "nobody we know".to_owned())
     }
 
     /// The letters since last asked as text: what is random in them is named, the rest is as it travels.
@@ -562,6 +572,24 @@ impl Desk {
         let armored = String::from_utf8(self.gpg.export_public(address)).unwrap();
         let body = armored.lines().skip_while(|line| !line.is_empty());
         body.take_while(|line| !line.starts_with('=')).collect()
+    }
+
+    /// Somebody makes himself a key, which says that it is anybody's; returns its fingerprint. GnuPG has it from now on.
+    pub fn makes_a_key(&self, name_and_address: &str) -> String {
+        let (name, address) = name_and_address.trim_end_matches('>').split_once(" <").unwrap();
+        let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
+        let secret = keyring::generate(&mailbox, self.now(), true).unwrap();
+        self.gpg.import(secret.as_bytes());
+        let cert = keyring::certificate(secret.as_bytes()).unwrap();
+        let first = address.split('@').next().unwrap();
+        let subkeys = cert.keys().subkeys().map(|key| (key.key().fingerprint().to_hex(), first.to_owned()));
+        self.further_keys.borrow_mut().extend(subkeys);
+        cert.fingerprint().to_hex()
+    }
+
+    /// The certificate that the configuration names for a person, replaced: it counts from the next start.
+    pub fn replaces_certificate(&self, person: &str, key: &str) {
+        fs::write(self.dir().join(format!("people/{person}.asc")), self.gpg.export_public(key)).unwrap();
     }
 
     fn gpg_now(&self) -> &Gpg {

@@ -209,6 +209,7 @@ fn told(event: &Event) -> String {
             let used = if *in_use { "remembered" } else { "not used, another one is held" };
             format!("{case}: certificate {} of {address}: {used}", certificate.fingerprint)
         }
+        What::SignatureChecked { verdict, .. } => format!("{case}: signature checked again: {verdict}"),
         What::CertificateAccepted { address, fingerprint } => {
             format!("{case}: certificate {fingerprint} of {address} accepted")
         }

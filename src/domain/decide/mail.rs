@@ -83,6 +83,28 @@ pub(super) fn decide(
     decision
 }
 
+/// A certificate was looked up: it is remembered; what it says of the mail counts when the desk holds no other for its author.
+pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate, now: Timestamp) -> Decision {
+    let (Some(case), Some(author)) = (&facts.case, message.author()) else { return Decision::default() };
+    let event = |what| Event { at: now, case: Some(case.id.clone()), what };
+    let in_use = facts.remembered.first().is_none_or(|first| first.fingerprint == certificate.fingerprint);
+    let mut events = Vec::new();
+    if !facts.remembered.contains(certificate) {
+        let (address, certificate) = (author.canonical(), certificate.clone());
+        events.push(event(What::CertificateSeen { address, certificate, in_use }));
+    }
+    if in_use {
+        events.push(event(What::SignatureChecked {
+            mail: message.digest.clone(),
+            signature: message.signature.word().to_owned(),
+            verdict: message.signature.verdict().to_owned(),
+            signer: message.signature.signer().map(str::to_owned),
+            standing: message.signature.standing(),
+        }));
+    }
+    Decision { events, letters: Vec::new() }
+}
+
 /// The mail brings a ciphertext that came from somebody else before: whoever sent it need not be able to read it.
 fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);

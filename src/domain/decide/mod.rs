@@ -92,6 +92,13 @@ pub enum Input {
         /// The mail it is about, opened again, when the letter has no bytes yet.
         about: Option<Arc<Message>>,
     },
+    /// A certificate was looked up for the author of a mail that it signed.
+    Found {
+        /// The mail, opened again with the certificate.
+        message: Arc<Message>,
+        /// The certificate.
+        certificate: Certificate,
+    },
     /// Time to look whether the coordinators must be told something.
     Look,
     /// A person accepts a certificate that was seen for an address.
@@ -119,6 +126,7 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, now),
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release { posting, about } => delivery::release(facts, posting, about.as_ref(), policy, now),
+        Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
         Input::Look => warning::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
             let (address, fingerprint) = (address.clone(), fingerprint.clone());
