@@ -4,19 +4,25 @@
 //! * Ciphertext that is not the whole message is opened under a label: decrypted text never runs into the text around it.
 //! * Two shapes in which mail programs and servers break PGP/MIME are taken for the whole message, and only when nothing
 //!   readable stands beside the ciphertext.
+//! * What a mail repeats of its protected header for old mail programs is not shown, and only inside an encrypted part.
 //! * A forwarded mail says nothing about the mail that carries it: not its subject, not its author, not its signature.
 
+use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
-use crate::open::armor::{self, Piece};
-use crate::open::header::clean_line;
+use crate::open::armor::{self, Content, Piece};
+use crate::open::header::{self, clean_line};
 use crate::open::{MAX_TEXT, Opening, Place, Room, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
 const MAX_LAYERS: usize = 4;
 /// Larger attached keys are not looked at.
 const MAX_OFFERED_CERT: usize = 64 * 1024;
+/// No more signatures of attached files are checked.
+const MAX_SIGNED_FILES: usize = 8;
+/// What Proton's bridge writes where Exchange leaves the text empty.
+const EMPTY_MESSAGE: &str = "Empty Message";
 
 impl Opening<'_> {
     pub(super) fn part(&mut self, parsed: &Parsed<'_>, id: u32, raw: &[u8], place: Place) {
@@ -31,6 +37,10 @@ impl Opening<'_> {
             return;
         }
         match &part.body {
+            // the root of what came out of an OpenPGP layer
+            _ if id == 0 && place.depth > 0 && is_wrapper(part) => {
+                self.wrapped(&mime::bytes_of(part, raw), place);
+            }
             PartType::Multipart(children) => self.multipart(parsed, part, children, raw, place),
             PartType::Text(_) | PartType::Html(_) if !mime::is_attachment(part) => {
                 // patches are sent inline: shown, and kept as the files they are
@@ -38,7 +48,7 @@ impl Opening<'_> {
                 if is_file {
                     self.leaf(part, raw, place);
                 }
-                if !(is_file && armor::is_message(&mime::bytes_of(part, raw))) {
+                if !(is_file && armor::content(&mime::bytes_of(part, raw), false) == Content::Message) {
                     self.text(part, raw, place);
                 }
             }
@@ -62,7 +72,8 @@ impl Opening<'_> {
             // so Exchange breaks PGP/MIME up
             ("multipart/mixed", [text, version, ciphertext], _)
                 if mime::media_type(version) == "application/pgp-encrypted"
-                    && mime::text_of(text).is_some_and(|text| text.trim().is_empty()) =>
+                    && mime::text_of(text, raw)
+                        .is_some_and(|text| matches!(text.trim(), "" | EMPTY_MESSAGE)) =>
             {
                 self.encrypted(&mime::bytes_of(ciphertext, raw), place);
             }
@@ -87,10 +98,55 @@ impl Opening<'_> {
                     self.note_encryption(place);
                     self.message.problem.get_or_insert("encrypted, but without its ciphertext".to_owned());
                 }
+                let children = match children {
+                    [_, shown @ ..] if place.secret && is_display(parsed, part, &parts) => shown,
+                    all => all,
+                };
+                let files = self.message.attachments.len();
                 for child in children {
                     self.part(parsed, *child, raw, place.inside(children.len() == 1));
                 }
+                self.signed_files(files, place);
             }
+        }
+    }
+
+    /// RFC 8551 §3.1: a mail that was wrapped to protect its header is the mail itself.
+    fn wrapped(&mut self, mail: &[u8], place: Place) {
+        let veiled = veil::drawn(mail);
+        let limit = mime::beyond_limits(mail);
+        let parsed = if limit.is_none() { mime::parser().parse(veiled.as_ref()) } else { None };
+        let Some(parsed) = parsed else {
+            self.message.problems.extend(limit.map(|limit| format!("wrapped mail not taken apart: {limit}")));
+            self.attach(Some("wrapped.eml".to_owned()), "message/rfc822", mail.to_vec());
+            return;
+        };
+        let vouched = place.secret
+            || matches!(self.message.signature, Signature::Good(_) | Signature::UnknownKey { .. });
+        if vouched
+            && place.whole
+            && let Some(subject) = header::subject(&parsed)
+        {
+            self.message.subject = Some(veil::lifted(&subject));
+            self.message.subject_is_secret = place.secret;
+        }
+        self.part(&parsed, 0, mail, place.inside(true));
+    }
+
+    /// Files with a signature beside them: `poc.py` and `poc.py.asc`. Each is the word of its author about a part at most.
+    fn signed_files(&mut self, first: usize, place: Place) {
+        let files = self.message.attachments.get(first..).unwrap_or_default();
+        let signatures = files.iter().filter(|file| {
+            armor::content(&file.bytes, is_openpgp_name(file.name.as_deref())) == Content::Signature
+        });
+        let signed = signatures.filter_map(|signature| {
+            let (stem, _) = signature.name.as_deref()?.rsplit_once('.')?;
+            let file = files.iter().find(|file| file.name.as_deref() == Some(stem))?;
+            Some(pgp::verify_detached(&file.bytes, &signature.bytes, self.keyring, self.now))
+        });
+        let verdicts: Vec<pgp::Verdict> = signed.take(MAX_SIGNED_FILES).collect();
+        for verdict in verdicts {
+            self.signed(verdict, place.inside(false));
         }
     }
 
@@ -109,7 +165,7 @@ impl Opening<'_> {
         let plain = children.iter().find(|id| {
             parsed.part(**id).is_some_and(|part| {
                 mime::media_type(part) == "text/plain"
-                    && mime::text_of(part).is_some_and(|text| !text.trim().is_empty())
+                    && mime::text_of(part, raw).is_some_and(|text| !text.trim().is_empty())
             })
         });
         if let Some(plain) = plain {
@@ -167,7 +223,7 @@ impl Opening<'_> {
     }
 
     fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
-        let Some(text) = mime::text_of(part) else { return };
+        let Some(text) = shown_text(part, raw, place) else { return };
         if text.len() > MAX_TEXT && !text.contains(armor::FRAME) {
             self.long_text(&text, mime::bytes_of(part, raw));
             return;
@@ -239,22 +295,37 @@ impl Opening<'_> {
                 self.message.problem.get_or_insert(said.to_owned());
             }
         }
-        if (media_type == "application/pgp-keys" || armor::is_key(&bytes)) && bytes.len() <= MAX_OFFERED_CERT
+        let content = armor::content(&bytes, is_openpgp_name(named.as_deref()));
+        if (media_type == "application/pgp-keys" || content == Content::Key)
+            && bytes.len() <= MAX_OFFERED_CERT
         {
             self.message.offered_certs.push(bytes.clone());
         }
         if media_type == "message/rfc822" || mime::starts_with_mime_header(&bytes) {
             self.forwarded(&bytes, media_type == "message/rfc822", place);
         }
-        if armor::is_message(&bytes) || encrypted_name(named.as_deref()).is_some() {
-            self.encrypted_file(named, &media_type, bytes, place);
-        } else {
-            self.attach(named, &media_type, bytes);
+        match content {
+            Content::Key | Content::Signature => self.attach(named, &media_type, bytes),
+            Content::Other if encrypted_name(named.as_deref()).is_none() => {
+                self.attach(named, &media_type, bytes);
+            }
+            Content::Message | Content::Other => {
+                let meant = content == Content::Message;
+                self.encrypted_file(named, &media_type, bytes, meant, place);
+            }
         }
     }
 
     /// A file that is encrypted by itself. What comes out is a file again, or a whole entity when the frame around it was lost.
-    fn encrypted_file(&mut self, named: Option<String>, media_type: &str, bytes: Vec<u8>, place: Place) {
+    /// Only its name says so of what does not look like a message (`meant` is false): it may be some other file.
+    fn encrypted_file(
+        &mut self,
+        named: Option<String>,
+        media_type: &str,
+        bytes: Vec<u8>,
+        meant: bool,
+        place: Place,
+    ) {
         let place = place.inside(false);
         match self.decrypt(&bytes) {
             Ok(opened)
@@ -268,8 +339,7 @@ impl Opening<'_> {
                 self.attach(name, "application/octet-stream", opened.plaintext);
             }
             Err(problem) => {
-                // a name proves nothing: what does not look like a message either may be some other file
-                if armor::is_message(&bytes) || !problem.starts_with("damaged") {
+                if meant || !problem.starts_with("damaged") {
                     self.note_encryption(place);
                     self.message.problem.get_or_insert(problem);
                 } else {
@@ -281,11 +351,11 @@ impl Opening<'_> {
     }
 
     /// A forwarded mail stays an attachment as it came, and can be read beside it. The original in a server's report is no
-    /// forwarded mail: somebody here wrote it. What only looks like an entity (`meant` is false) is a file unless it is encrypted.
+    /// forwarded mail: somebody here wrote it, and it is only said of it that it cannot be read. What only looks like an entity (`meant` is false) is a file unless it is encrypted.
     fn forwarded(&mut self, bytes: &[u8], meant: bool, place: Place) {
         let layers = place.layers.saturating_add(1);
         let returned = self.message.marks.report.is_some() || self.message.return_path == ReturnPath::Null;
-        if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
+        if layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
         let Some(mails) = self.room.mails.checked_sub(1) else { return };
@@ -295,6 +365,13 @@ impl Opening<'_> {
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
         self.room = opening.room;
         let inner = opening.finish();
+        if returned {
+            if let Some(why) = inner.problem.filter(|_| inner.encryption != Encryption::None) {
+                self.note_encryption(place.inside(false));
+                self.message.problem.get_or_insert(format!("the mail that came back: {why}"));
+            }
+            return;
+        }
         if !meant && !inner.decrypted {
             return;
         }
@@ -328,6 +405,36 @@ impl Opening<'_> {
     }
 }
 
+/// A mail wrapped into the payload, which its author did not forward (RFC 9788 §1.1.3).
+fn is_wrapper(part: &MessagePart<'_>) -> bool {
+    mime::media_type(part) == "message/rfc822"
+        && mime::parameter(part, "forwarded").is_some_and(|forwarded| forwarded.eq_ignore_ascii_case("no"))
+}
+
+/// The first part of a payload repeats its protected header, as mail programs before RFC 9788 did.
+fn is_display(parsed: &Parsed<'_>, payload: &MessagePart<'_>, parts: &[&MessagePart<'_>]) -> bool {
+    std::ptr::eq(payload, parsed.root_part())
+        && parts.len() > 1
+        && parts.first().is_some_and(|first| {
+            matches!(mime::media_type(first).as_str(), "text/plain" | "text/rfc822-headers")
+                && mime::parameter(first, "protected-headers").is_some()
+        })
+}
+
+/// The readable text of a part, without what only old mail programs are shown.
+fn shown_text(part: &MessagePart<'_>, raw: &[u8], place: Place) -> Option<String> {
+    let legacy = place.secret && mime::parameter(part, "hp-legacy-display") == Some("1");
+    match &part.body {
+        PartType::Html(html) if legacy => {
+            Some(html_to_text(&mime::without_legacy_display_html(&veil::lifted(html))))
+        }
+        _ => {
+            let text = mime::text_of(part, raw)?;
+            Some(if legacy { mime::without_legacy_display(&text).to_owned() } else { text })
+        }
+    }
+}
+
 /// What the label of a forwarded mail says.
 fn about(inner: &Message) -> String {
     let from = inner.author().map_or_else(|| "an unknown author".to_owned(), ToString::to_string);
@@ -348,6 +455,14 @@ fn is_signature(frame: &MessagePart<'_>, signature: &MessagePart<'_>, kind: &str
 fn encrypted_name(name: Option<&str>) -> Option<&str> {
     let (stem, suffix) = name?.rsplit_once('.')?;
     ["gpg", "pgp"].iter().any(|known| suffix.eq_ignore_ascii_case(known)).then_some(stem)
+}
+
+/// A name that OpenPGP files have.
+fn is_openpgp_name(name: Option<&str>) -> bool {
+    let suffix = name.and_then(|name| name.rsplit_once('.')).map(|(_, suffix)| suffix);
+    suffix.is_some_and(|suffix| {
+        ["asc", "gpg", "pgp", "sig", "key"].iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    })
 }
 
 /// What S/MIME is to a desk with an OpenPGP key.
