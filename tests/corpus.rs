@@ -11,10 +11,12 @@
 //! | `house` | all of them through the daemon: stored, one case a thread, nothing decrypted in the clear |
 //! | `known` | what does not hold |
 //! | `laws` | what holds for every mail, shown on mails written for it |
+//! | `forms` | the forms in which programs and servers bring OpenPGP, shown on mails written for it |
 
 // tests measure how long a mail takes
 #![allow(clippy::disallowed_methods)]
 
+mod forms;
 mod house;
 mod known;
 mod laws;

@@ -37,14 +37,6 @@ impl Piece {
     pub(super) fn is_blank(&self) -> bool {
         matches!(self, Self::Text(text) if text.trim().is_empty())
     }
-
-    /// The same, when it was found in HTML.
-    pub(super) fn without_markup(self) -> Self {
-        match self {
-            Self::Text(html) => Self::Text(html_to_text(&html)),
-            block => block,
-        }
-    }
 }
 
 /// Takes a text apart. A block without an end reaches to the end of the text.
@@ -88,6 +80,61 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
     pieces.push(current);
     pieces.retain(|piece| !piece.is_blank());
     pieces
+}
+
+/// Takes HTML with a message in it apart; nothing when there is none. Programs put each line of the armor into an element, or
+/// trust in the lines of the source, so each of both ends a line here.
+pub(super) fn pieces_of_html(html: &str) -> Vec<Piece> {
+    if !html.contains(MESSAGE) {
+        return Vec::new();
+    }
+    let mut pieces = pieces(&html_to_text(&with_breaks(html)));
+    if !pieces.iter().any(|piece| matches!(piece, Piece::Message(_))) {
+        return Vec::new();
+    }
+    for piece in &mut pieces {
+        if let Piece::Message(block) = piece {
+            *block = without_blank_lines(block);
+        }
+    }
+    pieces
+}
+
+/// HTML whose line ends and blocks are breaks.
+fn with_breaks(html: &str) -> String {
+    const BLOCKS: [&str; 6] = ["div", "p", "pre", "tr", "li", "blockquote"];
+    const BREAK: &str = "<br>";
+    let mut broken = String::with_capacity(html.len());
+    for (at, chunk) in html.split('<').enumerate() {
+        let (tag, text) = match chunk.split_once('>') {
+            Some((tag, text)) if at > 0 => (Some(tag), text),
+            _ => (None, chunk),
+        };
+        if let Some(tag) = tag {
+            broken.extend(["<", tag, ">"]);
+            let name = tag.trim_start_matches('/').split_whitespace().next().unwrap_or_default();
+            if BLOCKS.iter().any(|block| name.eq_ignore_ascii_case(block)) {
+                broken.push_str(BREAK);
+            }
+        } else if at > 0 {
+            broken.push('<');
+        }
+        broken.push_str(&text.replace('\n', BREAK));
+    }
+    broken
+}
+
+/// Armor with no empty line but the one after its header, which may be lost among others.
+fn without_blank_lines(block: &str) -> String {
+    let mut lines = block.lines().filter(|line| !line.is_empty());
+    let mut whole: Vec<&str> = lines.next().into_iter().collect();
+    let mut lines = lines.peekable();
+    while let Some(field) = lines.next_if(|line| line.contains(": ")) {
+        whole.push(field);
+    }
+    whole.push("");
+    whole.extend(lines);
+    whole.join("\n") + "\n"
 }
 
 /// What the bytes of a file hold.

@@ -231,10 +231,9 @@ impl Opening<'_> {
         let mut pieces = armor::pieces(&text);
         if let PartType::Html(html) = &part.body {
             self.attach(Some("body.html".to_owned()), "application/octet-stream", mime::bytes_of(part, raw));
-            // armor pasted into HTML keeps its lines in the source only
-            let source = armor::pieces(html);
-            if source.iter().any(|piece| matches!(piece, Piece::Message(_))) {
-                pieces = source.into_iter().map(Piece::without_markup).collect();
+            let in_html = armor::pieces_of_html(&veil::lifted(html));
+            if !in_html.is_empty() {
+                pieces = in_html;
             }
         }
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {

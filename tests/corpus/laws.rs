@@ -27,19 +27,19 @@ const SIGNED: &str = "From: rita@example.net\nSubject: x\nContent-Type: multipar
     iHUEABYKAB0WIQTrhbtfozp14V6UTmPyMVUMT0fjjgUCaaaaaAAKCRDyMVUMT0fj\n-----END PGP SIGNATURE-----\n--s--\n";
 
 /// A desk with a key, and what encrypts to it.
-struct Desk {
-    keyring: Keyring,
+pub(super) struct Desk {
+    pub(super) keyring: Keyring,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let secret = keyring::generate(&Mailbox::bare("security@example.org"), now(), false).unwrap();
         let mut keyring = Keyring::new();
         keyring.add_secret_keys(secret.as_bytes(), None).unwrap();
         Self { keyring }
     }
 
-    fn encrypt(&self, text: &str) -> String {
+    pub(super) fn encrypt(&self, text: &str) -> String {
         let desk: &Cert = self.keyring.desk().unwrap();
         let policy = keyring::policy(now());
         let keys = keyring::encryption_keys(desk, &policy, now()).unwrap();
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// The two parts of RFC 3156 under the multipart type given, with `around` as further parts.
-    fn mail(&self, media_type: &str, before: &str, text: &str, after: &str) -> String {
+    pub(super) fn mail(&self, media_type: &str, before: &str, text: &str, after: &str) -> String {
         format!(
             "From: rita@example.net\nSubject: ...\nContent-Type: {media_type}; boundary=e; \
              protocol=\"application/pgp-encrypted\"\n\n{before}--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\
@@ -63,7 +63,7 @@ impl Desk {
         )
     }
 
-    fn open(&self, mail: &str) -> Message {
+    pub(super) fn open(&self, mail: &str) -> Message {
         open(mail.as_bytes(), &self.keyring, now())
     }
 }
