@@ -58,10 +58,11 @@ const STORED: &str = "stored";
 
 /// A line of the manifest.
 #[derive(Debug)]
-struct Row {
-    file: String,
-    group: String,
-    category: String,
+pub(crate) struct Row {
+    pub(crate) file: String,
+    /// Whose tests it comes from.
+    pub(crate) group: String,
+    pub(crate) category: String,
     expectations: Vec<String>,
     /// Nothing in the mail's header tells that a machine wrote it.
     hard: bool,
@@ -73,7 +74,8 @@ impl Row {
         self.file.starts_with("raw/")
     }
 
-    fn says(&self, words: &str) -> bool {
+    /// One of its expectations has these words.
+    pub(crate) fn says(&self, words: &str) -> bool {
         self.expectations.iter().any(|token| token.contains(words))
     }
 
@@ -274,7 +276,8 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     None
 }
 
-fn rows(corpus: &Path) -> Vec<Row> {
+/// All rows of the manifest.
+pub(crate) fn rows(corpus: &Path) -> Vec<Row> {
     let manifest = std::fs::read_to_string(corpus.join("manifest.tsv")).unwrap();
     let row = |line: &str| {
         let mut columns = line.split('\t');
