@@ -202,7 +202,7 @@ fn is_mislabelled(part: &MessagePart<'_>, raw: &[u8]) -> bool {
     !matches!(part.encoding, Encoding::None) && armor::is_bare(body(part, raw))
 }
 
-/// A text without what repeats its protected header for old mail programs (RFC 9788 §5.2): all up to the first empty line.
+/// A text without what repeats its protected header for old mail programs (RFC 9788): all up to the first empty line.
 pub(super) fn without_legacy_display(text: &str) -> &str {
     let mut rest = text;
     while let Some((line, after)) = rest.split_once('\n') {

@@ -78,7 +78,9 @@ impl Opening<'_> {
                 self.encrypted(&mime::bytes_of(ciphertext, raw), place);
             }
             ("multipart/signed", [signed, signature, ..], [_, _, rest @ ..])
-                if is_signature(part, signature, "application/pgp-signature") =>
+                if is_signature(part, signature, "application/pgp-signature")
+                    // whatever it is called: a signature is good by what it holds
+                    || armor::content(&mime::bytes_of(signature, raw), false) == Content::Signature =>
             {
                 self.detached(signed, signature, raw, place.inside(rest.is_empty()));
                 for child in rest {
@@ -106,7 +108,10 @@ impl Opening<'_> {
                 for child in children {
                     self.part(parsed, *child, raw, place.inside(children.len() == 1));
                 }
-                self.signed_files(files, place);
+                // once for all parts of a layer
+                if std::ptr::eq(part, parsed.root_part()) {
+                    self.signed_files(files, place);
+                }
             }
         }
     }
@@ -404,7 +409,7 @@ impl Opening<'_> {
     }
 }
 
-/// A mail wrapped into the payload, which its author did not forward (RFC 9788 §1.1.3).
+/// A mail wrapped into the payload, which its author did not forward (RFC 9788).
 fn is_wrapper(part: &MessagePart<'_>) -> bool {
     mime::media_type(part) == "message/rfc822"
         && mime::parameter(part, "forwarded").is_some_and(|forwarded| forwarded.eq_ignore_ascii_case("no"))

@@ -222,7 +222,7 @@ fn keys_and_ciphertext_are_told_from_other_files() {
     assert_eq!((message.problem, message.attachments[0].bytes.as_slice()), (None, b"milk, bread".as_slice()));
 }
 
-/// RFC 1847 §2.4: the two layers one in the other, as they are nested by those who do not combine them.
+/// RFC 3156 §6.1: the two layers one in the other, as they are nested by those who do not combine them.
 #[test]
 fn signed_in_encrypted_and_encrypted_in_signed() {
     let pair = Pair::new();
@@ -232,6 +232,24 @@ fn signed_in_encrypted_and_encrypted_in_signed() {
         assert!(good(&message), "{:?}: {:?}", message.signature, message.problems);
         assert_eq!((message.text.trim(), message.encryption), ("secret words", Encryption::Whole));
         assert_eq!((message.subject.as_deref(), message.subject_is_secret), (Some("the hole"), true));
+    }
+}
+
+#[test]
+fn a_signature_is_one_under_any_name() {
+    let pair = Pair::new();
+    let signed = pair.signed("Content-Type: text/plain\n\nwords\n");
+    for (protocol, part) in [
+        ("application/pgp-signature", "application/octet-stream"),
+        ("application/x-signature", "application/pgp-signature"),
+        ("application/x-signature", "application/x-signature"),
+    ] {
+        let renamed = signed.replacen("application/pgp-signature", protocol, 1);
+        let renamed = renamed.replace("Type: application/pgp-signature", &format!("Type: {part}"));
+        let message = pair.open(&renamed);
+        assert!(good(&message) && message.attachments.is_empty(), "{protocol}, {part}: {message:?}");
+        let forged = pair.open(&renamed.replace("words", "lies"));
+        assert_eq!(forged.signature.word(), "bad", "{protocol}, {part}");
     }
 }
 

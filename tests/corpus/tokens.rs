@@ -84,7 +84,10 @@ fn judged(token: &str, row: &Row, seen: &Seen) -> Judged {
             signature(token, row, seen)
         }
         "inner" | "outer" | "attached" => around(token, seen),
-        "subject-protected" | "subject" => check("subject", same(&subject, &said), subject),
+        "subject-protected" | "subject" => {
+            let labelled = said_of_forwarded(seen, &format!("\"{said}\""));
+            check("subject", labelled || same(&subject, &said), subject)
+        }
         "subj" => {
             let protected = message.subject_is_secret && said == "...";
             check("subject", protected || same(&subject, &said), subject)
@@ -137,7 +140,9 @@ fn signature(token: &str, row: &Row, seen: &Seen) -> Judged {
         // a broken reader takes it for good, a strict one for bad
         _ if token.starts_with("sig=either") => Judged::Elsewhere,
         _ if token.starts_with("sig=unknown") => {
-            check("unknown key", signature.word() == "unknown-key", found())
+            // three levels down is a mail in this one
+            let inside = token.matches('.').count() >= 2 && said_of_forwarded(seen, "signature: unknown-key");
+            check("unknown key", inside || signature.word() == "unknown-key", found())
         }
         _ if token.starts_with("sig=bad") => check("bad", signature.word() == "bad", found()),
         "sig=none" => check("no signature", signature.word() == "none", found()),
@@ -166,6 +171,11 @@ fn around(token: &str, seen: &Seen) -> Judged {
         _ if token.starts_with("outer sig=none") => Judged::As(not_good(seen)),
         _ => Judged::Not,
     }
+}
+
+/// The label of a forwarded mail has these words.
+fn said_of_forwarded(seen: &Seen, words: &str) -> bool {
+    seen.message.text.lines().any(|line| line.starts_with("[forwarded mail: ") && line.contains(words))
 }
 
 /// The oracle drops quotation marks and ends after a hundred characters.
