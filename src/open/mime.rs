@@ -19,7 +19,7 @@ use crate::open::{armor, veil};
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::{Encoding, HeaderName, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 /// Of a header, no more is read than this.
 pub(super) const MAX_HEADER: usize = 256 * 1024;
@@ -202,8 +202,42 @@ fn is_mislabelled(part: &MessagePart<'_>, raw: &[u8]) -> bool {
     !matches!(part.encoding, Encoding::None) && armor::is_bare(body(part, raw))
 }
 
+/// A mail wrapped into the payload, which its author did not forward (RFC 9788).
+pub(super) fn is_wrapper(part: &MessagePart<'_>) -> bool {
+    media_type(part) == "message/rfc822"
+        && parameter(part, "forwarded").is_some_and(|forwarded| forwarded.eq_ignore_ascii_case("no"))
+}
+
+/// The first part of a payload repeats its protected header, as mail programs before RFC 9788 did.
+pub(super) fn is_display(
+    parsed: &Message<'_>,
+    payload: &MessagePart<'_>,
+    parts: &[&MessagePart<'_>],
+) -> bool {
+    std::ptr::eq(payload, parsed.root_part())
+        && parts.len() > 1
+        && parts.first().is_some_and(|first| {
+            matches!(media_type(first).as_str(), "text/plain" | "text/rfc822-headers")
+                && parameter(first, "protected-headers").is_some()
+        })
+}
+
+/// The readable text of a part, without what only old mail programs are shown, which is left out of what was `secret` alone.
+pub(super) fn shown_text(part: &MessagePart<'_>, raw: &[u8], secret: bool) -> Option<String> {
+    let legacy = secret && parameter(part, "hp-legacy-display") == Some("1");
+    match &part.body {
+        PartType::Html(html) if legacy => {
+            Some(html_to_text(&without_legacy_display_html(&veil::lifted(html))))
+        }
+        _ => {
+            let text = text_of(part, raw)?;
+            Some(if legacy { without_legacy_display(&text).to_owned() } else { text })
+        }
+    }
+}
+
 /// A text without what repeats its protected header for old mail programs (RFC 9788): all up to the first empty line.
-pub(super) fn without_legacy_display(text: &str) -> &str {
+fn without_legacy_display(text: &str) -> &str {
     let mut rest = text;
     while let Some((line, after)) = rest.split_once('\n') {
         rest = after;
@@ -219,7 +253,7 @@ pub(super) fn without_legacy_display(text: &str) -> &str {
 }
 
 /// The same for HTML, where it has an element of its own.
-pub(super) fn without_legacy_display_html(html: &str) -> String {
+fn without_legacy_display_html(html: &str) -> String {
     const CLASS: &str = "class=\"header-protection-legacy-display\"";
     const END: &str = "</div>";
     let cut = || {

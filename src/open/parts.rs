@@ -7,7 +7,6 @@
 //! * What a mail repeats of its protected header for old mail programs is not shown, and only inside an encrypted part.
 //! * A forwarded mail says nothing about the mail that carries it: not its subject, not its author, not its signature.
 
-use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
 use crate::domain::message::{Encryption, Message, ReturnPath, Signature};
@@ -38,7 +37,7 @@ impl Opening<'_> {
         }
         match &part.body {
             // the root of what came out of an OpenPGP layer
-            _ if id == 0 && place.depth > 0 && is_wrapper(part) => {
+            _ if id == 0 && place.depth > 0 && mime::is_wrapper(part) => {
                 self.wrapped(&mime::bytes_of(part, raw), place);
             }
             PartType::Multipart(children) => self.multipart(parsed, part, children, raw, place),
@@ -51,6 +50,11 @@ impl Opening<'_> {
                 if !(is_file && armor::content(&mime::bytes_of(part, raw), false) == Content::Message) {
                     self.text(part, raw, place);
                 }
+            }
+            // so some programs sent inline OpenPGP before there was PGP/MIME
+            _ if mime::media_type(part) == "application/pgp" && !mime::is_attachment(part) => {
+                let text = mime::bytes_of(part, raw);
+                self.pieces(armor::pieces(&String::from_utf8_lossy(&text)), place);
             }
             _ => self.leaf(part, raw, place),
         }
@@ -66,8 +70,12 @@ impl Opening<'_> {
     ) {
         let parts: Vec<&MessagePart<'_>> = children.iter().filter_map(|id| parsed.part(*id)).collect();
         match (mime::media_type(part).as_str(), parts.as_slice(), children) {
-            ("multipart/encrypted", [_, ciphertext], _) => {
-                self.encrypted(&mime::bytes_of(ciphertext, raw), place);
+            ("multipart/encrypted", [_, ciphertext, ..], [_, _, rest @ ..]) => {
+                self.encrypted(&mime::bytes_of(ciphertext, raw), place.inside(rest.is_empty()));
+                // a list's footer, say
+                for child in rest {
+                    self.part(parsed, *child, raw, place.inside(false));
+                }
             }
             // so Exchange breaks PGP/MIME up
             ("multipart/mixed", [text, version, ciphertext], _)
@@ -101,7 +109,7 @@ impl Opening<'_> {
                     self.message.problem.get_or_insert("encrypted, but without its ciphertext".to_owned());
                 }
                 let children = match children {
-                    [_, shown @ ..] if place.secret && is_display(parsed, part, &parts) => shown,
+                    [_, shown @ ..] if place.secret && mime::is_display(parsed, part, &parts) => shown,
                     all => all,
                 };
                 let files = self.message.attachments.len();
@@ -228,7 +236,7 @@ impl Opening<'_> {
     }
 
     fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
-        let Some(text) = shown_text(part, raw, place) else { return };
+        let Some(text) = mime::shown_text(part, raw, place.secret) else { return };
         if text.len() > MAX_TEXT && !text.contains(armor::FRAME) {
             self.long_text(&text, mime::bytes_of(part, raw));
             return;
@@ -243,8 +251,13 @@ impl Opening<'_> {
         }
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
             self.body.push(text);
-            return;
+        } else {
+            self.pieces(pieces, place);
         }
+    }
+
+    /// A text with OpenPGP in it, in order.
+    fn pieces(&mut self, pieces: Vec<Piece>, place: Place) {
         let alone = pieces.len() == 1;
         let place = place.inside(alone);
         for piece in pieces {
@@ -309,6 +322,10 @@ impl Opening<'_> {
             self.forwarded(&bytes, media_type == "message/rfc822", place);
         }
         match content {
+            // what has no name is no file
+            Content::Message if named.is_none() && !mime::is_attachment(part) => {
+                self.encrypted(&bytes, place)
+            }
             Content::Key | Content::Signature => self.attach(named, &media_type, bytes),
             Content::Other if encrypted_name(named.as_deref()).is_none() => {
                 self.attach(named, &media_type, bytes);
@@ -406,36 +423,6 @@ impl Opening<'_> {
             (true, Encryption::None) | (_, Encryption::Whole) => Encryption::Whole,
             _ => Encryption::Part,
         };
-    }
-}
-
-/// A mail wrapped into the payload, which its author did not forward (RFC 9788).
-fn is_wrapper(part: &MessagePart<'_>) -> bool {
-    mime::media_type(part) == "message/rfc822"
-        && mime::parameter(part, "forwarded").is_some_and(|forwarded| forwarded.eq_ignore_ascii_case("no"))
-}
-
-/// The first part of a payload repeats its protected header, as mail programs before RFC 9788 did.
-fn is_display(parsed: &Parsed<'_>, payload: &MessagePart<'_>, parts: &[&MessagePart<'_>]) -> bool {
-    std::ptr::eq(payload, parsed.root_part())
-        && parts.len() > 1
-        && parts.first().is_some_and(|first| {
-            matches!(mime::media_type(first).as_str(), "text/plain" | "text/rfc822-headers")
-                && mime::parameter(first, "protected-headers").is_some()
-        })
-}
-
-/// The readable text of a part, without what only old mail programs are shown.
-fn shown_text(part: &MessagePart<'_>, raw: &[u8], place: Place) -> Option<String> {
-    let legacy = place.secret && mime::parameter(part, "hp-legacy-display") == Some("1");
-    match &part.body {
-        PartType::Html(html) if legacy => {
-            Some(html_to_text(&mime::without_legacy_display_html(&veil::lifted(html))))
-        }
-        _ => {
-            let text = mime::text_of(part, raw)?;
-            Some(if legacy { mime::without_legacy_display(&text).to_owned() } else { text })
-        }
     }
 }
 

@@ -176,6 +176,26 @@ fn a_footer_beside_the_ciphertext_stays_outside() {
 }
 
 #[test]
+fn a_ciphertext_is_opened_in_frames_that_are_not_quite_right() {
+    let pair = Pair::new();
+    let secret = "Content-Type: text/plain; protected-headers=v1\nSubject: the hole\n\nsecret words\n";
+    let (entity, bare) = (pair.desk.encrypt(secret), pair.desk.encrypt("secret words"));
+    for (frame, subject) in [
+        (format!("Content-Type: application/pgp-encrypted\n\n{entity}"), "the hole"),
+        (format!("Content-Type: application/octet-stream\n\n{entity}"), "the hole"),
+        (format!("Content-Type: application/pgp; format=text; x-action=encrypt\n\n{bare}"), "..."),
+    ] {
+        let message = pair.open(&frame);
+        assert_eq!((message.text.trim(), message.encryption), ("secret words", Encryption::Whole), "{frame}");
+        assert_eq!((message.subject.as_deref(), message.attachments.len()), (Some(subject), 0));
+    }
+    let footer = "--e\nContent-Type: text/plain\n\nTo unsubscribe\n";
+    let message = pair.desk.open(&pair.desk.mail("multipart/encrypted", "", secret, footer));
+    let framed = "[decrypted part]\nsecret words\n\n[end of the decrypted part]\nTo unsubscribe";
+    assert_eq!((message.text.trim(), message.encryption, message.problem), (framed, Encryption::Part, None));
+}
+
+#[test]
 fn a_file_beside_its_signature_is_signed_in_part() {
     let pair = Pair::new();
     let (poc, signature) = (file("poc.py", "print(1)"), pair.sign(b"print(1)"));

@@ -22,7 +22,7 @@ use psirtd::store::mail::MailFiles;
 use crate::corpus::tokens::{NO_ANSWER, quoted};
 use crate::corpus::{Check, Row, STORED, Verdict, add_keys, now};
 
-/// Shorter words are in every letter.
+/// Shorter words that were decrypted may be in every letter.
 const TELLING: usize = 16;
 
 pub(super) fn walk(corpus: &Path, rows: &[Row], verdicts: &mut [Verdict]) {
@@ -68,14 +68,14 @@ fn judge(state: &Path, rows: &[Row], mails: &[Vec<u8>], some: &[usize], verdicts
             let cases = &threads[thread];
             check("thread", cases.len() == 1 && !cases.contains(&None), format!("{thread}: {cases:?}"));
         }
-        let secrets = row.expectations.iter().filter(|token| {
-            token.starts_with("no-plaintext-leak")
-                || (token.starts_with("decrypt") && token.contains("plain~"))
-        });
-        for secret in secrets.filter_map(|token| quoted(token)) {
-            let told =
-                secret.len() >= TELLING && recorded.letters.iter().any(|letter| letter.contains(&secret));
-            check("no leak", !told, secret);
+        for token in &row.expectations {
+            let named = token.starts_with("no-plaintext-leak");
+            let decrypted = token.starts_with("decrypt") && token.contains("plain~");
+            let words = quoted(token).filter(|words| named || (decrypted && words.len() >= TELLING));
+            if let Some(words) = words {
+                let told = recorded.letters.iter().any(|letter| letter.contains(&words));
+                check("no leak", !told, words);
+            }
         }
     }
 }

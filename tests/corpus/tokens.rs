@@ -69,15 +69,15 @@ fn judged(token: &str, row: &Row, seen: &Seen) -> Judged {
             let name = if row.hard { "kind (hard)" } else { "kind" };
             check(name, kinds.contains(&seen.intake.kind.word()), format!("{token}: {:?}", seen.intake))
         }
-        "decrypt" | "plain" | "decrypts" | "attached" if !token.contains("sig=") => {
+        "decrypt" | "decrypt-optional" | "plain" | "decrypts" | "attached" if !token.contains("sig=") => {
             // what begins with a header is the oracle's word for the entity, not for its text
             let is_header = ["Content-T", "From:"].iter().any(|field| said.starts_with(field));
             let found = format!("{said:?} is not in {:?} ({:?})", message.text, message.problem);
-            check(DECRYPT, message.decrypted && (is_header || seen.contains(&said)), found)
-        }
-        "decrypt-optional" => {
-            let found = format!("{:?} {:?}", message.text, message.problem);
-            check("decrypt or flag", message.problem.is_some() || seen.contains(&said), found)
+            let opened = message.decrypted && (is_header || seen.contains(&said));
+            match row.says("decrypt-optional") {
+                true => check("decrypt or flag", opened || message.problem.is_some(), found),
+                false => check(DECRYPT, opened, found),
+            }
         }
         "no-decrypt" | "must" | "TB" => undecryptable(token, row, seen),
         "sig" | "sig-partial" | "sig-signer" | "crypto-valid-by" | "signed-only" => {
