@@ -168,6 +168,29 @@ fn hostile_shapes_cost_little() {
         ("dashes", format!("Content-Type: multipart/mixed; boundary=-\n\n{}", "-".repeat(2_000_000))),
         ("lines", format!("From: a@b\n\n{}", "\n".repeat(3_000_000))),
         (
+            "armor in tags",
+            format!("Content-Type: text/html\n\n-----BEGIN PGP MESSAGE-----{}", "<p>\n".repeat(500_000)),
+        ),
+        (
+            "wrapped mails",
+            format!(
+                "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\n\n--b\n{}\n--b\n\nx\n--b--\n",
+                "Content-Type: message/rfc822; forwarded=no\n\n".repeat(20_000)
+            ),
+        ),
+        (
+            "signed files",
+            format!(
+                "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Disposition: attachment; filename=a\n\n{}\n{}",
+                "0123456789abcdef".repeat(500_000),
+                format!(
+                    "--b\nContent-Disposition: attachment; filename=a.asc\n\n{}\n",
+                    SIGNED.split_once("pgp-signature\n\n").unwrap().1.trim_end_matches("--s--\n")
+                )
+                .repeat(400)
+            ),
+        ),
+        (
             "quoted-printable",
             format!("Content-Transfer-Encoding: quoted-printable\n\n{}", "=\n=".repeat(500_000)),
         ),
