@@ -15,11 +15,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::open::veil;
+use crate::open::{armor, veil};
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::{Encoding, HeaderName, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 /// Of a header, no more is read than this.
 pub(super) const MAX_HEADER: usize = 256 * 1024;
@@ -171,8 +171,11 @@ pub(super) fn is_attachment(part: &MessagePart<'_>) -> bool {
 }
 
 /// The readable text of a text part; of an HTML part, its text.
-pub(super) fn text_of(part: &MessagePart<'_>) -> Option<String> {
+pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> Option<String> {
     match &part.body {
+        PartType::Text(_) if is_mislabelled(part, raw) => {
+            Some(String::from_utf8_lossy(body(part, raw)).into_owned())
+        }
         PartType::Text(text) => Some(veil::lifted(text)),
         PartType::Html(html) => Some(html_to_text(&veil::lifted(html))),
         _ => None,
@@ -186,11 +189,81 @@ pub(super) fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
     }
     let body = body(part, raw);
     let decoded = match part.encoding {
+        _ if is_mislabelled(part, raw) => None,
         Encoding::None => None,
         Encoding::QuotedPrintable => quoted_printable_decode(body),
         Encoding::Base64 => base64_decode(body),
     };
     decoded.unwrap_or_else(|| body.to_vec())
+}
+
+/// It declares a transfer encoding that nobody applied, and undoing it would break the armor in it.
+fn is_mislabelled(part: &MessagePart<'_>, raw: &[u8]) -> bool {
+    !matches!(part.encoding, Encoding::None) && armor::is_bare(body(part, raw))
+}
+
+/// A mail wrapped into the payload, which its author did not forward (RFC 9788).
+pub(super) fn is_wrapper(part: &MessagePart<'_>) -> bool {
+    media_type(part) == "message/rfc822"
+        && parameter(part, "forwarded").is_some_and(|forwarded| forwarded.eq_ignore_ascii_case("no"))
+}
+
+/// The first part of a payload repeats its protected header, as mail programs before RFC 9788 did.
+pub(super) fn is_display(
+    parsed: &Message<'_>,
+    payload: &MessagePart<'_>,
+    parts: &[&MessagePart<'_>],
+) -> bool {
+    std::ptr::eq(payload, parsed.root_part())
+        && parts.len() > 1
+        && parts.first().is_some_and(|first| {
+            matches!(media_type(first).as_str(), "text/plain" | "text/rfc822-headers")
+                && parameter(first, "protected-headers").is_some()
+        })
+}
+
+/// The readable text of a part, without what only old mail programs are shown, which is left out of what was `secret` alone.
+pub(super) fn shown_text(part: &MessagePart<'_>, raw: &[u8], secret: bool) -> Option<String> {
+    let legacy = secret && parameter(part, "hp-legacy-display") == Some("1");
+    match &part.body {
+        PartType::Html(html) if legacy => {
+            Some(html_to_text(&without_legacy_display_html(&veil::lifted(html))))
+        }
+        _ => {
+            let text = text_of(part, raw)?;
+            Some(if legacy { without_legacy_display(&text).to_owned() } else { text })
+        }
+    }
+}
+
+/// A text without what repeats its protected header for old mail programs (RFC 9788): all up to the first empty line.
+fn without_legacy_display(text: &str) -> &str {
+    let mut rest = text;
+    while let Some((line, after)) = rest.split_once('\n') {
+        rest = after;
+        if line.trim().is_empty() {
+            return rest;
+        }
+        // whoever declares it without writing it loses nothing
+        if !line.starts_with([' ', '\t']) && !line.contains(':') {
+            break;
+        }
+    }
+    text
+}
+
+/// The same for HTML, where it has an element of its own.
+fn without_legacy_display_html(html: &str) -> String {
+    const CLASS: &str = "class=\"header-protection-legacy-display\"";
+    const END: &str = "</div>";
+    let cut = || {
+        let class = html.find(CLASS)?;
+        let start = html.get(..class)?.rfind("<div")?;
+        let rest = html.get(class..)?;
+        let after = rest.get(rest.find(END)?.saturating_add(END.len())..)?;
+        Some(format!("{}{after}", html.get(..start)?))
+    };
+    cut().unwrap_or_else(|| html.to_owned())
 }
 
 fn body<'r>(part: &MessagePart<'_>, raw: &'r [u8]) -> &'r [u8] {
@@ -231,6 +304,17 @@ mod tests {
         assert_eq!(header_section(b"A: b\n\nbody"), b"A: b\n\n");
         assert_eq!(header_section(b"no end"), b"no end");
         assert_eq!(header_section(b""), b"");
+    }
+
+    #[test]
+    fn what_old_mail_programs_are_shown_ends_at_the_first_empty_line() {
+        assert_eq!(without_legacy_display("Subject: a\r\n b\r\n\r\ntext\n\nmore"), "text\n\nmore");
+        for text in ["Dear all\n\ntext", "Subject: a", ""] {
+            assert_eq!(without_legacy_display(text), text);
+        }
+        let html = "<p><div class=\"header-protection-legacy-display\"><pre>Subject: a</pre></div>text</p>";
+        assert_eq!(without_legacy_display_html(html), "<p>text</p>");
+        assert_eq!(without_legacy_display_html("<div>a</div>"), "<div>a</div>");
     }
 
     #[test]

@@ -202,16 +202,19 @@ impl<'k> Opening<'k> {
             (false, true) => Some(Protection::Older),
             (false, false) => None,
         };
-        // what is neither encrypted nor signed is no better than the outer header
-        let signed = !matches!(self.message.signature, Signature::None | Signature::Bad { .. });
-        if let Some(protection) = protection
-            && (place.secret || signed)
-            && place.whole
-        {
-            header::read_protected(&parsed, protection, place.secret, &mut self.message);
-            self.message.subject = self.message.subject.take().map(|subject| veil::lifted(&subject));
+        if let Some(protection) = protection {
+            self.protected(&parsed, protection, place);
         }
         self.part(&parsed, 0, raw, place);
+    }
+
+    /// Reads a header inside an OpenPGP layer. What is neither encrypted nor signed is no better than the outer one.
+    fn protected(&mut self, parsed: &mail_parser::Message<'_>, protection: Protection, place: Place) {
+        let signed = !matches!(self.message.signature, Signature::None | Signature::Bad { .. });
+        if place.whole && (place.secret || signed) {
+            header::read_protected(parsed, protection, place.secret, &mut self.message);
+            self.message.subject = self.message.subject.take().map(|subject| veil::lifted(&subject));
+        }
     }
 
     /// Decrypts within the room that is left.

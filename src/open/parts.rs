@@ -4,14 +4,15 @@
 //! * Ciphertext that is not the whole message is opened under a label: decrypted text never runs into the text around it.
 //! * Two shapes in which mail programs and servers break PGP/MIME are taken for the whole message, and only when nothing
 //!   readable stands beside the ciphertext.
+//! * What a mail repeats of its protected header for old mail programs is not shown, and only inside an encrypted part.
 //! * A forwarded mail says nothing about the mail that carries it: not its subject, not its author, not its signature.
 
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
 use crate::domain::message::{Encryption, Message, ReturnPath};
 use crate::domain::signature::{Signature, Source};
-use crate::open::armor::{self, Piece};
-use crate::open::header::clean_line;
+use crate::open::armor::{self, Content, Piece};
+use crate::open::header::{Protection, clean_line};
 use crate::open::{MAX_TEXT, Opening, Place, Room, mime, pgp, veil};
 
 /// Encryption, signatures and forwarded mails wrapped in each other are followed this far.
@@ -19,6 +20,10 @@ const MAX_LAYERS: usize = 4;
 /// Larger attached keys are not looked at, and no more than a few.
 const MAX_OFFERED_CERT: usize = 64 * 1024;
 const MAX_OFFERED_CERTS: usize = 4;
+/// No more signatures of attached files are checked.
+const MAX_SIGNED_FILES: usize = 8;
+/// What Proton's bridge writes where Exchange leaves the text empty.
+const EMPTY_MESSAGE: &str = "Empty Message";
 
 impl Opening<'_> {
     pub(super) fn part(&mut self, parsed: &Parsed<'_>, id: u32, raw: &[u8], place: Place) {
@@ -33,6 +38,10 @@ impl Opening<'_> {
             return;
         }
         match &part.body {
+            // the root of what came out of an OpenPGP layer
+            _ if id == 0 && place.depth > 0 && mime::is_wrapper(part) => {
+                self.wrapped(&mime::bytes_of(part, raw), place);
+            }
             PartType::Multipart(children) => self.multipart(parsed, part, children, raw, place),
             PartType::Text(_) | PartType::Html(_) if !mime::is_attachment(part) => {
                 // patches are sent inline: shown, and kept as the files they are
@@ -40,9 +49,14 @@ impl Opening<'_> {
                 if is_file {
                     self.leaf(part, raw, place);
                 }
-                if !(is_file && armor::is_message(&mime::bytes_of(part, raw))) {
+                if !(is_file && armor::content(&mime::bytes_of(part, raw), false) == Content::Message) {
                     self.text(part, raw, place);
                 }
+            }
+            // so some programs sent inline OpenPGP before there was PGP/MIME
+            _ if mime::media_type(part) == "application/pgp" && !mime::is_attachment(part) => {
+                let text = mime::bytes_of(part, raw);
+                self.pieces(armor::pieces(&String::from_utf8_lossy(&text)), place);
             }
             _ => self.leaf(part, raw, place),
         }
@@ -58,18 +72,25 @@ impl Opening<'_> {
     ) {
         let parts: Vec<&MessagePart<'_>> = children.iter().filter_map(|id| parsed.part(*id)).collect();
         match (mime::media_type(part).as_str(), parts.as_slice(), children) {
-            ("multipart/encrypted", [_, ciphertext], _) => {
-                self.encrypted(&mime::bytes_of(ciphertext, raw), place);
+            ("multipart/encrypted", [_, ciphertext, ..], [_, _, rest @ ..]) => {
+                self.encrypted(&mime::bytes_of(ciphertext, raw), place.inside(rest.is_empty()));
+                // a list's footer, say
+                for child in rest {
+                    self.part(parsed, *child, raw, place.inside(false));
+                }
             }
             // so Exchange breaks PGP/MIME up
             ("multipart/mixed", [text, version, ciphertext], _)
                 if mime::media_type(version) == "application/pgp-encrypted"
-                    && mime::text_of(text).is_some_and(|text| text.trim().is_empty()) =>
+                    && mime::text_of(text, raw)
+                        .is_some_and(|text| matches!(text.trim(), "" | EMPTY_MESSAGE)) =>
             {
                 self.encrypted(&mime::bytes_of(ciphertext, raw), place);
             }
             ("multipart/signed", [signed, signature, ..], [_, _, rest @ ..])
-                if is_signature(part, signature, "application/pgp-signature") =>
+                if is_signature(part, signature, "application/pgp-signature")
+                    // whatever it is called: a signature is good by what it holds
+                    || armor::content(&mime::bytes_of(signature, raw), false) == Content::Signature =>
             {
                 self.detached(signed, signature, raw, place.inside(rest.is_empty()));
                 for child in rest {
@@ -89,10 +110,50 @@ impl Opening<'_> {
                     self.note_encryption(place);
                     self.message.problem.get_or_insert("encrypted, but without its ciphertext".to_owned());
                 }
+                let children = match children {
+                    [_, shown @ ..] if place.secret && mime::is_display(parsed, part, &parts) => shown,
+                    all => all,
+                };
+                let files = self.message.attachments.len();
                 for child in children {
                     self.part(parsed, *child, raw, place.inside(children.len() == 1));
                 }
+                // once for all parts of a layer
+                if std::ptr::eq(part, parsed.root_part()) {
+                    self.signed_files(files, place);
+                }
             }
+        }
+    }
+
+    /// RFC 8551 §3.1: a mail that was wrapped to protect its header is the mail itself.
+    fn wrapped(&mut self, mail: &[u8], place: Place) {
+        let veiled = veil::drawn(mail);
+        let limit = mime::beyond_limits(mail);
+        let parsed = if limit.is_none() { mime::parser().parse(veiled.as_ref()) } else { None };
+        let Some(parsed) = parsed else {
+            self.message.problems.extend(limit.map(|limit| format!("wrapped mail not taken apart: {limit}")));
+            self.attach(Some("wrapped.eml".to_owned()), "message/rfc822", mail.to_vec());
+            return;
+        };
+        self.protected(&parsed, Protection::Full, place);
+        self.part(&parsed, 0, mail, place.inside(true));
+    }
+
+    /// Files with a signature beside them: `poc.py` and `poc.py.asc`. Each is the word of its author about a part at most.
+    fn signed_files(&mut self, first: usize, place: Place) {
+        let files = self.message.attachments.get(first..).unwrap_or_default();
+        let signatures = files.iter().filter(|file| {
+            armor::content(&file.bytes, is_openpgp_name(file.name.as_deref())) == Content::Signature
+        });
+        let signed = signatures.filter_map(|signature| {
+            let (stem, _) = signature.name.as_deref()?.rsplit_once('.')?;
+            let file = files.iter().find(|file| file.name.as_deref() == Some(stem))?;
+            Some(pgp::verify_detached(&file.bytes, &signature.bytes, self.keyring, self.now))
+        });
+        let verdicts: Vec<Vec<pgp::Verdict>> = signed.take(MAX_SIGNED_FILES).collect();
+        for of_one in verdicts {
+            self.signed(of_one, place.inside(false));
         }
     }
 
@@ -111,7 +172,7 @@ impl Opening<'_> {
         let plain = children.iter().find(|id| {
             parsed.part(**id).is_some_and(|part| {
                 mime::media_type(part) == "text/plain"
-                    && mime::text_of(part).is_some_and(|text| !text.trim().is_empty())
+                    && mime::text_of(part, raw).is_some_and(|text| !text.trim().is_empty())
             })
         });
         if let Some(plain) = plain {
@@ -172,7 +233,7 @@ impl Opening<'_> {
     }
 
     fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
-        let Some(text) = mime::text_of(part) else { return };
+        let Some(text) = mime::shown_text(part, raw, place.secret) else { return };
         if text.len() > MAX_TEXT && !text.contains(armor::FRAME) {
             self.long_text(&text, mime::bytes_of(part, raw));
             return;
@@ -180,16 +241,20 @@ impl Opening<'_> {
         let mut pieces = armor::pieces(&text);
         if let PartType::Html(html) = &part.body {
             self.attach(Some("body.html".to_owned()), "application/octet-stream", mime::bytes_of(part, raw));
-            // armor pasted into HTML keeps its lines in the source only
-            let source = armor::pieces(html);
-            if source.iter().any(|piece| matches!(piece, Piece::Message(_))) {
-                pieces = source.into_iter().map(Piece::without_markup).collect();
+            let in_html = armor::pieces_of_html(&veil::lifted(html));
+            if !in_html.is_empty() {
+                pieces = in_html;
             }
         }
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
             self.body.push(text);
-            return;
+        } else {
+            self.pieces(pieces, place);
         }
+    }
+
+    /// A text with OpenPGP in it, in order.
+    fn pieces(&mut self, pieces: Vec<Piece>, place: Place) {
         let alone = pieces.len() == 1;
         let place = place.inside(alone);
         for piece in pieces {
@@ -244,7 +309,8 @@ impl Opening<'_> {
                 self.message.problem.get_or_insert(said.to_owned());
             }
         }
-        if (media_type == "application/pgp-keys" || armor::is_key(&bytes))
+        let content = armor::content(&bytes, is_openpgp_name(named.as_deref()));
+        if (media_type == "application/pgp-keys" || content == Content::Key)
             && bytes.len() <= MAX_OFFERED_CERT
             && self.message.offered_certs.len() < MAX_OFFERED_CERTS
         {
@@ -253,15 +319,32 @@ impl Opening<'_> {
         if media_type == "message/rfc822" || mime::starts_with_mime_header(&bytes) {
             self.forwarded(&bytes, media_type == "message/rfc822", place);
         }
-        if armor::is_message(&bytes) || encrypted_name(named.as_deref()).is_some() {
-            self.encrypted_file(named, &media_type, bytes, place);
-        } else {
-            self.attach(named, &media_type, bytes);
+        match content {
+            // what has no name is no file
+            Content::Message if named.is_none() && !mime::is_attachment(part) => {
+                self.encrypted(&bytes, place)
+            }
+            Content::Key | Content::Signature => self.attach(named, &media_type, bytes),
+            Content::Other if encrypted_name(named.as_deref()).is_none() => {
+                self.attach(named, &media_type, bytes);
+            }
+            Content::Message | Content::Other => {
+                let meant = content == Content::Message;
+                self.encrypted_file(named, &media_type, bytes, meant, place);
+            }
         }
     }
 
     /// A file that is encrypted by itself. What comes out is a file again, or a whole entity when the frame around it was lost.
-    fn encrypted_file(&mut self, named: Option<String>, media_type: &str, bytes: Vec<u8>, place: Place) {
+    /// Only its name says so of what does not look like a message (`meant` is false): it may be some other file.
+    fn encrypted_file(
+        &mut self,
+        named: Option<String>,
+        media_type: &str,
+        bytes: Vec<u8>,
+        meant: bool,
+        place: Place,
+    ) {
         let place = place.inside(false);
         match self.decrypt(&bytes) {
             Ok(opened)
@@ -276,8 +359,7 @@ impl Opening<'_> {
                 self.attach(name, "application/octet-stream", opened.plaintext);
             }
             Err(problem) => {
-                // a name proves nothing: what does not look like a message either may be some other file
-                if armor::is_message(&bytes) || !problem.starts_with("damaged") {
+                if meant || !problem.starts_with("damaged") {
                     self.note_encryption(place);
                     self.message.problem.get_or_insert(problem);
                 } else {
@@ -289,11 +371,11 @@ impl Opening<'_> {
     }
 
     /// A forwarded mail stays an attachment as it came, and can be read beside it. The original in a server's report is no
-    /// forwarded mail: somebody here wrote it. What only looks like an entity (`meant` is false) is a file unless it is encrypted.
+    /// forwarded mail: somebody here wrote it, and it is only said of it that it cannot be read. What only looks like an entity (`meant` is false) is a file unless it is encrypted.
     fn forwarded(&mut self, bytes: &[u8], meant: bool, place: Place) {
         let layers = place.layers.saturating_add(1);
         let returned = self.message.marks.report.is_some() || self.message.return_path == ReturnPath::Null;
-        if returned || layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
+        if layers > MAX_LAYERS || mime::beyond_limits(bytes).is_some() {
             return;
         }
         let Some(mails) = self.room.mails.checked_sub(1) else { return };
@@ -303,6 +385,13 @@ impl Opening<'_> {
         opening.mail(bytes, Place { whole: true, secret: false, depth: 0, layers });
         self.room = opening.room;
         let inner = opening.finish();
+        if returned {
+            if let Some(why) = inner.problem.filter(|_| inner.encryption != Encryption::None) {
+                self.note_encryption(place.inside(false));
+                self.message.problem.get_or_insert(format!("the mail that came back: {why}"));
+            }
+            return;
+        }
         if !meant && !inner.decrypted {
             return;
         }
@@ -358,6 +447,14 @@ fn is_signature(frame: &MessagePart<'_>, signature: &MessagePart<'_>, kind: &str
 fn encrypted_name(name: Option<&str>) -> Option<&str> {
     let (stem, suffix) = name?.rsplit_once('.')?;
     ["gpg", "pgp"].iter().any(|known| suffix.eq_ignore_ascii_case(known)).then_some(stem)
+}
+
+/// A name that OpenPGP files have.
+fn is_openpgp_name(name: Option<&str>) -> bool {
+    let suffix = name.and_then(|name| name.rsplit_once('.')).map(|(_, suffix)| suffix);
+    suffix.is_some_and(|suffix| {
+        ["asc", "gpg", "pgp", "sig", "key"].iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    })
 }
 
 /// What S/MIME is to a desk with an OpenPGP key.

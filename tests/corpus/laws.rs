@@ -27,19 +27,19 @@ const SIGNED: &str = "From: rita@example.net\nSubject: x\nContent-Type: multipar
     iHUEABYKAB0WIQTrhbtfozp14V6UTmPyMVUMT0fjjgUCaaaaaAAKCRDyMVUMT0fj\n-----END PGP SIGNATURE-----\n--s--\n";
 
 /// A desk with a key, and what encrypts to it.
-struct Desk {
-    keyring: Keyring,
+pub(super) struct Desk {
+    pub(super) keyring: Keyring,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let secret = keyring::generate(&Mailbox::bare("security@example.org"), now(), false).unwrap();
         let mut keyring = Keyring::new();
         keyring.add_secret_keys(secret.as_bytes(), None).unwrap();
         Self { keyring }
     }
 
-    fn encrypt(&self, text: &str) -> String {
+    pub(super) fn encrypt(&self, text: &str) -> String {
         let desk: &Cert = self.keyring.desk().unwrap();
         let policy = keyring::policy(now());
         let keys = keyring::encryption_keys(desk, &policy, now()).unwrap();
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// The two parts of RFC 3156 under the multipart type given, with `around` as further parts.
-    fn mail(&self, media_type: &str, before: &str, text: &str, after: &str) -> String {
+    pub(super) fn mail(&self, media_type: &str, before: &str, text: &str, after: &str) -> String {
         format!(
             "From: rita@example.net\nSubject: ...\nContent-Type: {media_type}; boundary=e; \
              protocol=\"application/pgp-encrypted\"\n\n{before}--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\
@@ -63,7 +63,7 @@ impl Desk {
         )
     }
 
-    fn open(&self, mail: &str) -> Message {
+    pub(super) fn open(&self, mail: &str) -> Message {
         open(mail.as_bytes(), &self.keyring, now())
     }
 }
@@ -167,6 +167,29 @@ fn hostile_shapes_cost_little() {
         ),
         ("dashes", format!("Content-Type: multipart/mixed; boundary=-\n\n{}", "-".repeat(2_000_000))),
         ("lines", format!("From: a@b\n\n{}", "\n".repeat(3_000_000))),
+        (
+            "armor in tags",
+            format!("Content-Type: text/html\n\n-----BEGIN PGP MESSAGE-----{}", "<p>\n".repeat(500_000)),
+        ),
+        (
+            "wrapped mails",
+            format!(
+                "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=b\n\n--b\n{}\n--b\n\nx\n--b--\n",
+                "Content-Type: message/rfc822; forwarded=no\n\n".repeat(20_000)
+            ),
+        ),
+        (
+            "signed files",
+            format!(
+                "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Disposition: attachment; filename=a\n\n{}\n{}",
+                "0123456789abcdef".repeat(500_000),
+                format!(
+                    "--b\nContent-Disposition: attachment; filename=a.asc\n\n{}\n",
+                    SIGNED.split_once("pgp-signature\n\n").unwrap().1.trim_end_matches("--s--\n")
+                )
+                .repeat(400)
+            ),
+        ),
         (
             "quoted-printable",
             format!("Content-Transfer-Encoding: quoted-printable\n\n{}", "=\n=".repeat(500_000)),

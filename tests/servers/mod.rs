@@ -8,12 +8,14 @@
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
+//! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
 mod desk;
 mod scripted;
 
 mod bad_input;
+mod explained;
 mod faults;
 mod latency;
 mod mailbox;
