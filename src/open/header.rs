@@ -13,7 +13,7 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
 
 use crate::domain::message::{Mailbox, Marks, Message, ReturnPath};
-use crate::open::mime;
+use crate::open::{mime, veil};
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
@@ -49,7 +49,8 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
 
 /// The subject of an entity's header, cleaned.
 pub(super) fn subject(parsed: &mail_parser::Message<'_>) -> Option<String> {
-    parsed.subject().map(|subject| clean(subject).trim().to_owned()).filter(|subject| !subject.is_empty())
+    let subject = clean(&veil::lifted(parsed.subject()?));
+    Some(subject.trim().to_owned()).filter(|subject| !subject.is_empty())
 }
 
 /// A MIME entity begins with its fields or with the empty line after none; anything else is bare text, which some programs

@@ -12,7 +12,7 @@
 //! # Standards
 //! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for the protected subject.
 
-mod armor;
+pub mod armor;
 pub mod header;
 pub mod mime;
 mod parts;
@@ -196,7 +196,7 @@ impl<'k> Opening<'k> {
             && place.whole
             && let Some(subject) = header::subject(&parsed)
         {
-            self.message.subject = Some(veil::lifted(&subject));
+            self.message.subject = Some(subject);
             self.message.subject_is_secret = place.secret;
         }
         self.part(&parsed, 0, raw, place);

@@ -266,6 +266,14 @@ fn what_a_mail_says_about_mails_stays_as_it_is() {
     );
 }
 
+#[test]
+fn a_protected_subject_about_mails_stays_as_it_is() {
+    let desk = Desk::new();
+    let secret = SECRET.replace("the hole", "a hole in message/rfc822");
+    let message = desk.open(&desk.mail("multipart/encrypted", "", &secret, ""));
+    assert_eq!(message.subject.as_deref(), Some("a hole in message/rfc822"));
+}
+
 /// A date with a zone of one letter must not cost the field after it.
 #[test]
 fn the_field_after_a_short_zone_is_read() {
