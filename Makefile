@@ -50,7 +50,7 @@ fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of t
 	cargo fuzz build --sanitizer none
 	@mkdir -p fuzz/corpus/open fuzz/corpus/header fuzz/corpus/armor
 	@ulimit -s 2048; for target in open header armor; do \
-	    (set -x; cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target $(FUZZ_MAILS) -- \
+	    (set -x; RUST_LIB_BACKTRACE=0 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target $(FUZZ_MAILS) -- \
 	        -dict=fuzz/mail.dict -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=1024) || exit; \
 	done
 

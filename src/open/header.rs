@@ -163,7 +163,7 @@ pub(super) fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
     if root.ctype().eq_ignore_ascii_case("multipart")
         && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
     {
-        let named = root.attribute("report-type").map(str::to_ascii_lowercase);
+        let named = root.attribute("report-type").map(|kind| clean_line(kind).to_ascii_lowercase());
         return Some(named.or_else(|| reporting_part(parsed)).unwrap_or_default());
     }
     reporting_part(parsed)
@@ -242,5 +242,12 @@ mod tests {
     fn clean_text_cannot_end_a_line_or_turn_it_round() {
         assert_eq!(clean_line("a\r\nBcc: x\u{202e}y\u{0}"), "a Bcc: xy");
         assert_eq!(clean("a\r\nb\tc"), "a\nb\tc");
+    }
+
+    #[test]
+    fn the_type_of_a_report_is_safe_to_show() {
+        let header = "Content-Type: multipart/report; report-type=\"De\0livery\u{202e}-Status\"\n\n";
+        let parsed = mime::parser().parse_headers(header).unwrap();
+        assert_eq!(report_type(&parsed).as_deref(), Some("delivery-status"));
     }
 }
