@@ -44,12 +44,13 @@ bench: rust ## Run the benchmarks
 # FUZZ_MAILS may name a folder of more mails to begin with. The stack is as small as that of the threads that open mails. Without
 # a sanitizer, for there is no unsafe code here and the stable compiler can do it.
 FUZZ_SECONDS ?= 600
-fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of three targets
+fuzzed := open header armor sealed
+fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of four targets
 	@.ci/packages build
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "psirtd: installing cargo-fuzz" >&2; cargo install --locked cargo-fuzz; }
 	cargo fuzz build --sanitizer none
-	@mkdir -p fuzz/corpus/open fuzz/corpus/header fuzz/corpus/armor
-	@ulimit -s 2048; for target in open header armor; do \
+	@mkdir -p $(fuzzed:%=fuzz/corpus/%)
+	@ulimit -s 2048; for target in $(fuzzed); do \
 	    (set -x; RUST_LIB_BACKTRACE=0 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target $(FUZZ_MAILS) -- \
 	        -dict=fuzz/mail.dict -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=1024) || exit; \
 	done
