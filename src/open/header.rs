@@ -47,10 +47,9 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     }
 }
 
-/// The subject of an entity's header, cleaned.
+/// The subject of an entity's header, cleaned, on one line.
 pub(super) fn subject(parsed: &mail_parser::Message<'_>) -> Option<String> {
-    let subject = clean(&veil::lifted(parsed.subject()?));
-    Some(subject.trim().to_owned()).filter(|subject| !subject.is_empty())
+    Some(clean_line(&veil::lifted(parsed.subject()?))).filter(|subject| !subject.is_empty())
 }
 
 /// A MIME entity begins with its fields or with the empty line after none; anything else is bare text, which some programs
@@ -242,6 +241,13 @@ mod tests {
     fn clean_text_cannot_end_a_line_or_turn_it_round() {
         assert_eq!(clean_line("a\r\nBcc: x\u{202e}y\u{0}"), "a Bcc: xy");
         assert_eq!(clean("a\r\nb\tc"), "a\nb\tc");
+    }
+
+    #[test]
+    fn a_subject_has_one_line() {
+        let header = "Subject: =?utf-8?B?YQ0KQmNjOiB44oCueQ==?=\n\n";
+        let parsed = mime::parser().parse_headers(header).unwrap();
+        assert_eq!(subject(&parsed).as_deref(), Some("a Bcc: xy"));
     }
 
     #[test]
