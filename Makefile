@@ -1,7 +1,7 @@
 # psirtd: build, test, try. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench clean help rust
+.PHONY: demo test check bench fuzz clean help rust
 
 # rustup puts cargo here; a shell opened before the installation does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -40,8 +40,28 @@ bench: rust ## Run the benchmarks
 	@.ci/packages build
 	cargo bench --locked
 
+# What a run learns is kept in fuzz/corpus, what breaks psirtd in fuzz/artifacts; to see it again:
+# `cargo fuzz run --sanitizer none open FILE`. FUZZ_MAILS may name a folder of more mails to begin
+# with. The stack is as small as that of the threads that open mails. There is no sanitizer, for
+# psirtd has no unsafe code, and so the stable compiler will do. No backtrace for every error, only
+# for panics: Sequoia makes thousands of errors out of a damaged mail.
+FUZZ_SECONDS ?= 600
+fuzzed := open header armor sealed
+fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of four targets
+	@.ci/packages build
+	@cargo fuzz --version >/dev/null 2>&1 || \
+	    { echo "psirtd: installing cargo-fuzz" >&2; cargo install --locked cargo-fuzz; }
+	cargo fuzz build --sanitizer none
+	@mkdir -p $(fuzzed:%=fuzz/corpus/%)
+	@ulimit -s 2048; for target in $(fuzzed); do \
+	    (set -x; RUST_LIB_BACKTRACE=0 cargo fuzz run --sanitizer none $$target \
+	        fuzz/corpus/$$target fuzz/seeds/$$target $(FUZZ_MAILS) -- -dict=fuzz/mail.dict \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=1024) || exit; \
+	done
+
 clean: rust ## Remove everything that was built
 	cargo clean
+	cargo clean --manifest-path fuzz/Cargo.toml
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16

@@ -23,7 +23,7 @@ const MAX_BLOCKS: usize = 16;
 
 /// A stretch of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
     /// Outside every block.
     Text(String),
     /// An armored message with its frame.
@@ -40,7 +40,7 @@ impl Piece {
 }
 
 /// Takes a text apart. A block without an end reaches to the end of the text.
-pub(super) fn pieces(text: &str) -> Vec<Piece> {
+pub fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut current = Piece::Text(String::new());
     let mut blocks = 0_usize;

@@ -14,7 +14,7 @@ use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
 
 use crate::domain::message::{Mailbox, Marks, Message, ReturnPath, canonical};
 use crate::domain::signature::Source;
-use crate::open::mime;
+use crate::open::{mime, veil};
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
@@ -96,9 +96,9 @@ fn read_thread(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.parents.dedup();
 }
 
-/// The subject of an entity's header, cleaned.
+/// The subject of an entity's header, cleaned, on one line.
 pub(super) fn subject(parsed: &mail_parser::Message<'_>) -> Option<String> {
-    parsed.subject().map(|subject| clean(subject).trim().to_owned()).filter(|subject| !subject.is_empty())
+    Some(clean_line(&veil::lifted(parsed.subject()?))).filter(|subject| !subject.is_empty())
 }
 
 /// A MIME entity begins with its fields or with the empty line after none; anything else is bare text, which some programs
@@ -211,7 +211,7 @@ pub(super) fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
     if root.ctype().eq_ignore_ascii_case("multipart")
         && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
     {
-        let named = root.attribute("report-type").map(str::to_ascii_lowercase);
+        let named = root.attribute("report-type").map(|kind| clean_line(kind).to_ascii_lowercase());
         return Some(named.or_else(|| reporting_part(parsed)).unwrap_or_default());
     }
     reporting_part(parsed)
@@ -306,5 +306,19 @@ mod tests {
     fn clean_text_cannot_end_a_line_or_turn_it_round() {
         assert_eq!(clean_line("a\r\nBcc: x\u{202e}y\u{0}"), "a Bcc: xy");
         assert_eq!(clean("a\r\nb\tc"), "a\nb\tc");
+    }
+
+    #[test]
+    fn a_subject_has_one_line() {
+        let header = "Subject: =?utf-8?B?YQ0KQmNjOiB44oCueQ==?=\n\n";
+        let parsed = mime::parser().parse_headers(header).unwrap();
+        assert_eq!(subject(&parsed).as_deref(), Some("a Bcc: xy"));
+    }
+
+    #[test]
+    fn the_type_of_a_report_is_safe_to_show() {
+        let header = "Content-Type: multipart/report; report-type=\"De\0livery\u{202e}-Status\"\n\n";
+        let parsed = mime::parser().parse_headers(header).unwrap();
+        assert_eq!(report_type(&parsed).as_deref(), Some("delivery-status"));
     }
 }

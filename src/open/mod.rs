@@ -12,7 +12,7 @@
 //! # Standards
 //! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for protected headers; Autocrypt level 1.
 
-mod armor;
+pub mod armor;
 pub mod header;
 pub mod mime;
 mod parts;
@@ -213,7 +213,6 @@ impl<'k> Opening<'k> {
         let signed = !matches!(self.message.signature, Signature::None | Signature::Bad { .. });
         if place.whole && (place.secret || signed) {
             header::read_protected(parsed, protection, place.secret, &mut self.message);
-            self.message.subject = self.message.subject.take().map(|subject| veil::lifted(&subject));
         }
     }
 

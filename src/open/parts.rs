@@ -355,7 +355,8 @@ impl Opening<'_> {
             Ok(opened) => {
                 self.note_opened(&opened, place);
                 self.signed(opened.verdicts, place);
-                let name = encrypted_name(named.as_deref()).map(str::to_owned).or(named);
+                let stem = encrypted_name(named.as_deref()).filter(|stem| !stem.is_empty());
+                let name = stem.map(str::to_owned).or(named);
                 self.attach(name, "application/octet-stream", opened.plaintext);
             }
             Err(problem) => {

@@ -269,6 +269,16 @@ fn an_encrypted_file_is_a_file_again() {
     assert_eq!((message.text.trim(), message.encryption), ("see", Encryption::Part));
 }
 
+#[test]
+fn an_encrypted_file_that_is_named_by_its_suffix_alone_keeps_its_name() {
+    let desk = Desk::new();
+    let mail = format!(
+        "From: rita@example.net\nContent-Type: application/octet-stream; name=.gpg\n\n{}\n",
+        desk.encrypt("print(1)")
+    );
+    assert_eq!(desk.open(&mail).attachments[0].name.as_deref(), Some(".gpg"));
+}
+
 /// The parser is kept from taking mails in mails apart by renaming their type; nobody may see that.
 #[test]
 fn what_a_mail_says_about_mails_stays_as_it_is() {
@@ -287,6 +297,14 @@ fn what_a_mail_says_about_mails_stays_as_it_is() {
         "{:?}",
         message.attachments
     );
+}
+
+#[test]
+fn a_protected_subject_about_mails_stays_as_it_is() {
+    let desk = Desk::new();
+    let secret = SECRET.replace("the hole", "a hole in message/rfc822");
+    let message = desk.open(&desk.mail("multipart/encrypted", "", &secret, ""));
+    assert_eq!(message.subject.as_deref(), Some("a hole in message/rfc822"));
 }
 
 /// A date with a zone of one letter must not cost the field after it.
