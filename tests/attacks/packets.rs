@@ -320,3 +320,10 @@ pub(super) fn dearmored(text: &str) -> Vec<u8> {
 pub(super) fn secret_of(cert: &Cert) -> String {
     String::from_utf8(cert.as_tsk().armored().to_vec().unwrap()).unwrap()
 }
+
+/// Base64 in lines, as a mail carries a binary file.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    let armor = armored(bytes);
+    let (_, body) = armor.split_once("\n\n").unwrap();
+    body.lines().take_while(|line| !line.starts_with(['=', '-'])).map(|line| format!("{line}\n")).collect()
+}
