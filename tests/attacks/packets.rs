@@ -289,6 +289,11 @@ pub(super) fn primary_pair(cert: &Cert) -> KeyPair {
     cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap()
 }
 
+/// The certificate with a further user id, as anybody could add it: without a signature.
+pub(super) fn with_unsigned_user_id(cert: &Cert, name: &str) -> Cert {
+    cert.clone().insert_packets([Packet::from(openpgp::packet::UserID::from(name))]).unwrap().0
+}
+
 /// An OpenPGP message in armor.
 pub(super) fn armored(message: &[u8]) -> String {
     armored_as(armor::Kind::Message, message)

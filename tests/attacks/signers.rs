@@ -80,7 +80,7 @@ fn certificate_brought_along() {
 fn user_id_that_does_not_count() {
     let mallory = &people().mallory;
     let user = UserID::from(SAM);
-    let unsigned = with_packets(mallory, [openpgp::Packet::from(user.clone())]);
+    let unsigned = packets::with_unsigned_user_id(mallory, SAM);
     let by_another = {
         let mut stranger = primary_pair(&people().stranger);
         let signature = user
@@ -154,31 +154,36 @@ fn signature_of_a_revoked_key() {
     assert_never_good(sam, &[&with_packets(sam, [revocation.into()])], "signing subkey revoked");
 }
 
-/// A key for Sam, born two days before, with this validity and what may sign.
-fn sams_key(validity: Option<std::time::Duration>, signing_subkey: bool) -> Cert {
+/// A key for Sam, 31 days old, with this validity; its primary key certifies only.
+fn sams_key(validity: Option<std::time::Duration>) -> Cert {
     let builder = CertBuilder::new()
         .add_userid(SAM)
         .set_cipher_suite(CipherSuite::Cv25519)
         .set_creation_time(Some(keyring::system_time(now() - SignedDuration::from_hours(31 * 24))))
         .set_validity_period(validity)
-        .set_primary_key_flags(KeyFlags::empty().set_certification());
-    let builder = if signing_subkey { builder.add_signing_subkey() } else { builder };
-    builder.add_transport_encryption_subkey().generate().unwrap().0
+        .set_primary_key_flags(KeyFlags::empty().set_certification())
+        .add_signing_subkey()
+        .add_transport_encryption_subkey();
+    builder.generate().unwrap().0
+}
+
+/// It was valid for thirty days, until the day before.
+pub(super) fn expired_key_of_sam() -> Cert {
+    sams_key(Some(std::time::Duration::from_secs(30 * 24 * 3600)))
 }
 
 #[test]
 fn signature_of_an_expired_key() {
-    let day = std::time::Duration::from_secs(24 * 3600);
-    let expired = sams_key(Some(day * 30), true);
+    let expired = expired_key_of_sam();
     assert_never_good(&expired, &[&expired], "expired the day before");
-    let valid = sams_key(Some(day * 300), true);
+    let valid = sams_key(Some(std::time::Duration::from_secs(300 * 24 * 3600)));
     assert_eq!(opened_with(&mails_signed_by(&valid)[0], &[&valid]).signature.word(), "good");
 }
 
 /// The primary key may certify, not sign; and a key that may only encrypt is none either.
 #[test]
 fn signature_of_a_key_that_must_not_sign() {
-    let cert = sams_key(None, true);
+    let cert = sams_key(None);
     let signature = SignatureBuilder::new(SignatureType::Binary)
         .set_signature_creation_time(keyring::system_time(now()))
         .unwrap()
