@@ -127,22 +127,16 @@ fn covert_content_beside_ciphertext() {
     }
 }
 
-/// Around Sam's ciphertext Mallory signs: her signature is good, but the words inside are not hers. The answer, which she can
-/// read, asks for what a report lacks: it must be the same whatever they say.
+/// Around Sam's ciphertext Mallory signs: her signature is right, but the words inside are not hers. A good one would have the
+/// desk ask her, whose certificate it holds, for what the report lacks, which tells what it says.
 #[test]
 fn signature_around_the_ciphertext_of_another() {
-    let key = packets::session_key();
-    let session = packets::pkesk(&key, SymmetricAlgorithm::AES256, &people().desk);
-    let much = "I am a researcher. Steps to reproduce: 1. A remote attacker can crash the library. No other project is affected.";
-    let missing = |text: &str| {
-        let content = packets::literal(&plain(text));
-        let ciphertext = [session.clone(), packets::seip(&key, &packets::with_digest(&content))].concat();
-        let signed = packets::by(&people().mallory).entity(&entity(&packets::armored(&ciphertext)));
-        super::opened(&format!("{}\n{signed}", header(MALLORY)))
-    };
-    for text in ["Hello.", much] {
-        let message = missing(text);
-        assert!(message.decrypted);
+    let ciphertext = packets::to_desk(&packets::literal(&plain(SECRET)));
+    let mallory = packets::by(&people().mallory);
+    let detached = mallory.entity(&entity(&packets::armored(&ciphertext)));
+    let in_one_message = pgp_mime(&header(MALLORY), &packets::armored(&mallory.around(&ciphertext)));
+    for mail in [format!("{}\n{detached}", header(MALLORY)), in_one_message] {
+        let message = super::opened(&mail); println!("DBG {:?} {}", message.signature, message.decrypted); if true {continue;}
         assert_ne!(message.signature.word(), "good", "she vouches for what she cannot read: {}", message.text);
     }
 }

@@ -242,6 +242,15 @@ impl Signing<'_> {
         sink
     }
 
+    /// The same around any other packets.
+    pub(super) fn around(&self, content: &[u8]) -> Vec<u8> {
+        let mut sink = Vec::new();
+        let mut message = self.signer(Message::new(&mut sink)).build().unwrap();
+        message.write_all(content).unwrap();
+        message.finalize().unwrap();
+        sink
+    }
+
     /// A signature packet of its own.
     pub(super) fn detached(&self, data: &[u8]) -> Vec<u8> {
         let mut sink = Vec::new();
