@@ -6,9 +6,9 @@
 use super::packets::{self, COMPRESSED_TAG, literal};
 use super::{SAM, header, mail_around, mixed, multipart, people};
 use psirtd::keyring;
-use serde_json::Value;
 use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse};
 use sequoia_openpgp::types::CompressionAlgorithm;
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -73,7 +73,9 @@ pub(super) fn weighed(name: &str, mail: &str) -> Result<Value, String> {
 /// As a block in the text, as a file, and encrypted to the desk.
 fn assert_harmless(name: &str, bomb: &[u8]) {
     let armored = packets::armored(bomb);
-    let file = format!("Content-Type: application/octet-stream; name=a.gpg\nContent-Disposition: attachment\n\n{armored}");
+    let file = format!(
+        "Content-Type: application/octet-stream; name=a.gpg\nContent-Disposition: attachment\n\n{armored}"
+    );
     for (frame, mail) in [
         ("in the text", format!("{}\n\n{armored}", header(SAM))),
         ("as a file", mixed(SAM, &["\nsee the file", &file])),
@@ -81,7 +83,10 @@ fn assert_harmless(name: &str, bomb: &[u8]) {
     ] {
         let seen = explained(&format!("{name}, {frame}"), &mail);
         let problem = seen["problem"].as_str().unwrap_or_default().to_owned() + &seen["problems"].to_string();
-        assert!(problem.contains("unpacks to more") || problem.contains("damaged") || problem.contains("nested"), "{name}, {frame}: {problem}");
+        assert!(
+            problem.contains("unpacks to more") || problem.contains("damaged") || problem.contains("nested"),
+            "{name}, {frame}: {problem}"
+        );
         assert!(seen["text"].as_str().unwrap().len() < 10_000);
     }
 }
@@ -112,7 +117,8 @@ fn nested_compression() {
 /// A hundred messages in one mail, each within what the mail may unpack to.
 #[test]
 fn many_small_bombs() {
-    let bomb = packets::armored(&packets::to_desk(&packets::compressed(CompressionAlgorithm::Zip, &zeros(1))));
+    let bomb =
+        packets::armored(&packets::to_desk(&packets::compressed(CompressionAlgorithm::Zip, &zeros(1))));
     let parts = vec![format!("\n{bomb}"); 100];
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     explained("a hundred parts", &mixed(SAM, &parts));
@@ -135,7 +141,8 @@ fn as_much_as_a_mail_may_unpack_to() {
         ("no entity", much),
     ] {
         let bomb = packets::to_desk(&packets::compressed(CompressionAlgorithm::Zip, &literal(&entity)));
-        let inner = crate::support::desk::pgp_mime("X: x", &packets::armored(&bomb)).replacen("X: x\n", "", 1);
+        let inner =
+            crate::support::desk::pgp_mime("X: x", &packets::armored(&bomb)).replacen("X: x\n", "", 1);
         let seen = explained(&format!("60 MB of {name}"), &mixed(SAM, &[&inner, &unread]));
         assert_eq!(seen["decrypted"], true, "{}", seen["problem"]);
     }
@@ -145,7 +152,9 @@ fn as_much_as_a_mail_may_unpack_to() {
 #[test]
 fn compression_quine() {
     let quine = quine();
-    let PacketParserResult::Some(mut packet) = PacketParser::from_bytes(&quine).unwrap() else { panic!("no packet") };
+    let PacketParserResult::Some(mut packet) = PacketParser::from_bytes(&quine).unwrap() else {
+        panic!("no packet")
+    };
     let mut unpacked = Vec::new();
     packet.read_to_end(&mut unpacked).unwrap();
     assert_eq!(unpacked, quine, "it unpacks to itself");

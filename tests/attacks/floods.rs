@@ -1,16 +1,18 @@
 //! Many small things: packets, keys, parts. Each costs little, and all of them together must not stop the desk.
 
 use super::bombs::{explained, weighed};
-use super::packets::{self, LITERAL_TAG, MARKER_TAG, ONE_PASS_TAG, PADDING_TAG, SIGNATURE_TAG, by, frame, literal};
+use super::packets::{
+    self, LITERAL_TAG, MARKER_TAG, ONE_PASS_TAG, PADDING_TAG, SIGNATURE_TAG, by, frame, literal,
+};
 use super::{MALLORY, SAM, SECRET, header, mail_around, mixed, multipart, now, people};
 use psirtd::keyring;
 use sequoia_openpgp as openpgp;
 
-use openpgp::packet::signature::SignatureBuilder;
+use openpgp::Packet;
 use openpgp::packet::UserID;
+use openpgp::packet::signature::SignatureBuilder;
 use openpgp::serialize::MarshalInto;
 use openpgp::types::{HashAlgorithm, SignatureType, SymmetricAlgorithm};
-use openpgp::Packet;
 
 const MANY: usize = 100_000;
 
@@ -20,12 +22,17 @@ fn text() -> String {
 
 #[test]
 fn marker_packets() {
-    for flood in [frame(MARKER_TAG, b"PGP"), frame(PADDING_TAG, b"x"), vec![0xC0 | MARKER_TAG, 3, b'P', b'G', b'P']] {
+    for flood in
+        [frame(MARKER_TAG, b"PGP"), frame(PADDING_TAG, b"x"), vec![0xC0 | MARKER_TAG, 3, b'P', b'G', b'P']]
+    {
         let flood = flood.repeat(MANY);
         let mut ciphertext = packets::to_desk(&literal(&text()));
         ciphertext.splice(..0, flood.iter().copied());
         explained("markers before", &mail_around(SAM, &ciphertext));
-        explained("markers inside", &mail_around(SAM, &packets::to_desk(&[&flood[..], &literal(&text())].concat())));
+        explained(
+            "markers inside",
+            &mail_around(SAM, &packets::to_desk(&[&flood[..], &literal(&text())].concat())),
+        );
         explained("markers alone", &mail_around(SAM, &flood));
     }
 }
@@ -61,8 +68,11 @@ fn session_key_packets() {
 fn signature_packets() {
     let signed = by(&people().sam).message(&text());
     let [one_pass, content, signature] = &packets::split(&signed)[..] else { panic!("three packets") };
-    let (one_pass, content, signature) =
-        (frame(ONE_PASS_TAG, &one_pass.1), frame(LITERAL_TAG, &content.1), frame(SIGNATURE_TAG, &signature.1));
+    let (one_pass, content, signature) = (
+        frame(ONE_PASS_TAG, &one_pass.1),
+        frame(LITERAL_TAG, &content.1),
+        frame(SIGNATURE_TAG, &signature.1),
+    );
     let (one_passes, signatures) = (one_pass.repeat(MANY), signature.repeat(MANY));
     let before = [&signatures[..], &content].concat();
     let behind = [&one_pass[..], &content, &signatures].concat();
@@ -109,7 +119,9 @@ fn flooded_by_certifications(count: usize) -> Vec<u8> {
     let mut pair = packets::primary_pair(&people().stranger);
     let kind = SignatureType::GenericCertification;
     let at = keyring::system_time(now());
-    flooded((0..count).map(|_| user.certify(&mut pair, cert, kind, HashAlgorithm::SHA512, at).unwrap().into()))
+    flooded(
+        (0..count).map(|_| user.certify(&mut pair, cert, kind, HashAlgorithm::SHA512, at).unwrap().into()),
+    )
 }
 
 fn flooded_by_user_ids(count: usize) -> Vec<u8> {
@@ -173,11 +185,16 @@ fn many_large_keys() {
 fn mails_in_mails() {
     let ciphertext = mail_around(SAM, &packets::to_desk(&literal(&text())));
     for depth in [3, 100, 20_000] {
-        let mail = format!("{}\n{}{ciphertext}", header(MALLORY), "Content-Type: message/rfc822\n\n".repeat(depth));
+        let mail =
+            format!("{}\n{}{ciphertext}", header(MALLORY), "Content-Type: message/rfc822\n\n".repeat(depth));
         let seen = explained(&format!("{depth} mails in mails"), &mail);
         assert_eq!(seen["decrypted"], depth < 10, "{}", seen["text"]);
         assert_ne!(seen["signature"], "good");
-        let wrapped = format!("{}\n{}{ciphertext}", header(MALLORY), "Content-Type: message/rfc822\nFrom: x@example.net\n\n".repeat(depth));
+        let wrapped = format!(
+            "{}\n{}{ciphertext}",
+            header(MALLORY),
+            "Content-Type: message/rfc822\nFrom: x@example.net\n\n".repeat(depth)
+        );
         explained(&format!("{depth} whole mails in mails"), &wrapped);
     }
 }
@@ -187,9 +204,14 @@ fn multiparts_in_multiparts() {
     let ciphertext = mail_around(SAM, &packets::to_desk(&literal(&text())));
     let ciphertext = &ciphertext[ciphertext.find("Content-Type").unwrap()..];
     for depth in [3, 10, 90, 20_000] {
-        let opening = |number: usize| format!("Content-Type: multipart/mixed; boundary=\"b{number}\"\n\n--b{number}\n");
+        let opening =
+            |number: usize| format!("Content-Type: multipart/mixed; boundary=\"b{number}\"\n\n--b{number}\n");
         let closing = |number: usize| format!("\n--b{number}--\n");
-        let nested: String = (0..depth).map(opening).chain([ciphertext.to_owned()]).chain((0..depth).rev().map(closing)).collect();
+        let nested: String = (0..depth)
+            .map(opening)
+            .chain([ciphertext.to_owned()])
+            .chain((0..depth).rev().map(closing))
+            .collect();
         let seen = explained(&format!("{depth} multiparts"), &format!("{}\n{nested}", header(SAM)));
         assert_eq!(seen["decrypted"], depth < 15, "{depth}: {}", seen["problem"]);
         let same = "Content-Type: multipart/mixed; boundary=b\n\n--b\n".repeat(depth) + ciphertext;
@@ -203,7 +225,8 @@ fn layers_in_layers() {
     let mut encrypted = packets::to_desk(&literal(&text()));
     let mut signed = text().replace('\r', "");
     for _ in 0..30 {
-        let entity = crate::support::desk::pgp_mime("X: x", &packets::armored(&encrypted)).replacen("X: x\n", "", 1);
+        let entity =
+            crate::support::desk::pgp_mime("X: x", &packets::armored(&encrypted)).replacen("X: x\n", "", 1);
         encrypted = packets::to_desk(&literal(&entity.replace('\n', "\r\n")));
         signed = multipart("mixed", "m", &[&packets::by(&people().sam).entity(&signed)]);
     }

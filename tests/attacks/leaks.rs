@@ -16,7 +16,9 @@ fn outside(from: &str) -> String {
 
 fn outside_number(from: &str, number: usize) -> String {
     let (_, domain) = from.trim_end_matches('>').rsplit_once('@').unwrap();
-    format!("From: {from}\nTo: security@example.org\nSubject: ...\nMessage-ID: <m-{number}@{domain}>\nMIME-Version: 1.0")
+    format!(
+        "From: {from}\nTo: security@example.org\nSubject: ...\nMessage-ID: <m-{number}@{domain}>\nMIME-Version: 1.0"
+    )
 }
 
 /// The ciphertext Mallory caught: Sam's words, in armor.
@@ -77,16 +79,23 @@ fn efail_direct_exfiltration() {
     for (number, body) in bodies.iter().enumerate() {
         desk.receives(&format!("{}\n{body}", outside_number(MALLORY, number + 2)));
         let (acknowledgement, relay) = by_kind(&desk);
-        for letter in &acknowledgement {
+        if let Some(letter) = &acknowledgement {
             assert_tells_nothing(letter);
         }
         assert!(relay.inside.contains("Content-Type: text/plain"), "{}", relay.inside);
-        assert!(!relay.inside.contains("text/html"), "nothing that a program opens by itself: {}", relay.inside);
+        assert!(
+            !relay.inside.contains("text/html"),
+            "nothing that a program opens by itself: {}",
+            relay.inside
+        );
         let text = relay.text();
         if let Some(at) = text.find(SECRET) {
             let before = &text[..at];
             let label = before.rfind('[').unwrap_or_else(|| panic!("no label: {text}"));
-            assert!(before.rfind("evil").is_none_or(|html| html < label), "in one piece with the html: {text}");
+            assert!(
+                before.rfind("evil").is_none_or(|html| html < label),
+                "in one piece with the html: {text}"
+            );
             assert!(text[at..].contains("[end of the"), "{text}");
         }
         for (name, bytes) in relay.attachments() {
@@ -103,19 +112,28 @@ fn covert_content_beside_ciphertext() {
     let armored = caught(&desk, &plain(SECRET));
     let question = "What are your business hours?";
     let blank = "\n".repeat(500);
-    let hidden = "<p>What are your business hours?</p><div style=\"display: none; font-size: 0; color: white\">";
+    let hidden =
+        "<p>What are your business hours?</p><div style=\"display: none; font-size: 0; color: white\">";
     let bodies = [
         multipart("mixed", "outer", &[&plain(&format!("{question}{blank}")), &entity(&armored)]),
         plain(&format!("{question}\n{blank}\n{armored}")),
         plain(&format!("{question}\n{}\n{armored}", "> ".repeat(200))),
-        multipart("mixed", "outer", &[&format!("Content-Type: text/html\n\n{hidden}"), &entity(&armored), "Content-Type: text/html\n\n</div>"]),
+        multipart(
+            "mixed",
+            "outer",
+            &[
+                &format!("Content-Type: text/html\n\n{hidden}"),
+                &entity(&armored),
+                "Content-Type: text/html\n\n</div>",
+            ],
+        ),
         format!("Content-Type: text/html\n\n{hidden}\n{armored}\n</div>\n"),
         multipart("related", "outer", &[&plain(question), &entity(&armored)]),
     ];
     for (number, body) in bodies.iter().enumerate() {
         desk.receives(&format!("{}\n{body}", outside_number(MALLORY, number + 2)));
         let (acknowledgement, relay) = by_kind(&desk);
-        for letter in &acknowledgement {
+        if let Some(letter) = &acknowledgement {
             assert_tells_nothing(letter);
             assert!(!letter.text().contains("business hours"), "quotes nothing at all");
         }
@@ -136,7 +154,12 @@ fn signature_around_the_ciphertext_of_another() {
     let in_one_message = pgp_mime(&header(MALLORY), &packets::armored(&mallory.around(&ciphertext)));
     for mail in [format!("{}\n{detached}", header(MALLORY)), in_one_message] {
         let message = super::opened(&mail);
-        assert_ne!(message.signature.word(), "good", "she vouches for what she cannot read: {}", message.text);
+        assert_ne!(
+            message.signature.word(),
+            "good",
+            "she vouches for what she cannot read: {}",
+            message.text
+        );
     }
 }
 
@@ -176,8 +199,18 @@ fn error_oracle() {
 
 /// Every name a letter's header may have.
 const FIELDS: [&str; 12] = [
-    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
-    "X-Auto-Response-Suppress", "MIME-Version", "Content-Type", "HP-Outer",
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "MIME-Version",
+    "Content-Type",
+    "HP-Outer",
 ];
 
 #[track_caller]
@@ -241,7 +274,9 @@ fn header_injection_by_a_protected_subject() {
     .iter()
     .enumerate()
     {
-        let inside = format!("Content-Type: text/plain; protected-headers=\"v1\"; hp=\"cipher\"\nSubject: {subject}\n\nHello.\n");
+        let inside = format!(
+            "Content-Type: text/plain; protected-headers=\"v1\"; hp=\"cipher\"\nSubject: {subject}\n\nHello.\n"
+        );
         desk.receives(&desk.encrypted_mail(&outside_number(SAM, number), &inside));
         let letters = desk.letters();
         assert_eq!(letters.len(), 2);
@@ -259,15 +294,31 @@ fn key_update() {
     let false_sam = super::new_key("sam@example.com");
     let bytes = sequoia_openpgp::serialize::MarshalInto::to_vec(&false_sam).unwrap();
     let armored = packets::armored_key(&bytes);
-    let autocrypt = format!("Autocrypt: addr=sam@example.com; prefer-encrypt=mutual; keydata={}", packets::base64(&bytes).replace('\n', ""));
-    let attached = format!("Content-Type: application/pgp-keys; name=\"new.asc\"\nContent-Disposition: attachment\n\n{armored}");
+    let autocrypt = format!(
+        "Autocrypt: addr=sam@example.com; prefer-encrypt=mutual; keydata={}",
+        packets::base64(&bytes).replace('\n', "")
+    );
+    let attached = format!(
+        "Content-Type: application/pgp-keys; name=\"new.asc\"\nContent-Disposition: attachment\n\n{armored}"
+    );
     let ciphertext = packets::armored(&packets::to_desk(&packets::literal(&plain("Hello."))));
     let mails = [
         format!("{autocrypt}\n{}\n\nMy new key.\n", outside_number(SAM, 2)),
         pgp_mime(&format!("{autocrypt}\n{}", outside_number(SAM, 3)), &ciphertext),
-        format!("{}\n{}", outside_number(SAM, 4), multipart("mixed", "outer", &[&plain("My new key."), &attached, &entity(&ciphertext)])),
+        format!(
+            "{}\n{}",
+            outside_number(SAM, 4),
+            multipart("mixed", "outer", &[&plain("My new key."), &attached, &entity(&ciphertext)])
+        ),
         // the same inside the encryption
-        pgp_mime(&outside_number(SAM, 5), &packets::armored(&packets::to_desk(&packets::literal(&multipart("mixed", "o", &[&plain("My new key."), &attached]))))),
+        pgp_mime(
+            &outside_number(SAM, 5),
+            &packets::armored(&packets::to_desk(&packets::literal(&multipart(
+                "mixed",
+                "o",
+                &[&plain("My new key."), &attached],
+            )))),
+        ),
     ];
     for mail in &mails {
         desk.receives(mail);

@@ -93,7 +93,9 @@ fn opened_with(mail: &str, certs: &[&Cert]) -> Message {
 
 /// The header of a mail to the desk.
 fn header(from: &str) -> String {
-    format!("From: {from}\nTo: security@example.org\nSubject: A report\nMessage-ID: <m-1@example.net>\nMIME-Version: 1.0")
+    format!(
+        "From: {from}\nTo: security@example.org\nSubject: A report\nMessage-ID: <m-1@example.net>\nMIME-Version: 1.0"
+    )
 }
 
 /// A PGP/MIME mail around an OpenPGP message.

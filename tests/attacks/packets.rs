@@ -12,10 +12,8 @@ use openpgp::packet::key::{PublicParts, UnspecifiedRole};
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::packet::{Key, PKESK, pkesk::PKESK3};
 use openpgp::policy::StandardPolicy;
-use openpgp::serialize::stream::{
-    Armorer, Compressor, Encryptor, LiteralWriter, Message, Recipient, Signer,
-};
 use openpgp::serialize::MarshalInto;
+use openpgp::serialize::stream::{Armorer, Compressor, Encryptor, LiteralWriter, Message, Recipient, Signer};
 use openpgp::types::{CompressionAlgorithm, Features, HashAlgorithm, SignatureType, SymmetricAlgorithm};
 use openpgp::{Cert, Packet};
 

@@ -5,12 +5,12 @@ use super::{MALLORY, SAM, SECRET, assert_closed, mail_around, opened, people, sh
 use psirtd::domain::message::Encryption;
 use sequoia_openpgp as openpgp;
 
+use openpgp::Packet;
 use openpgp::crypto::{Password, SessionKey};
 use openpgp::packet::SKESK;
 use openpgp::packet::skesk::SKESK4;
 use openpgp::serialize::MarshalInto;
 use openpgp::types::{CompressionAlgorithm, SymmetricAlgorithm};
-use openpgp::Packet;
 use std::time::{Duration, Instant};
 
 /// The whole mail is a text packet in the frame of an encrypted one. Everybody on the way could read and change it.
@@ -31,7 +31,12 @@ fn literal_packet_posing_as_encrypted() {
             super::mixed(MALLORY, &["\nsee the file", &file]),
         ] {
             let message = opened(&mail);
-            assert_eq!((message.encryption, message.decrypted), (Encryption::None, false), "{:?}", message.problem);
+            assert_eq!(
+                (message.encryption, message.decrypted),
+                (Encryption::None, false),
+                "{:?}",
+                message.problem
+            );
             assert_eq!(message.signature.word(), "none");
         }
     }
@@ -40,10 +45,12 @@ fn literal_packet_posing_as_encrypted() {
 /// The same, signed: the signature is what it is, and nothing was encrypted.
 #[test]
 fn signed_message_in_multipart_encrypted() {
-    let message = opened(&mail_around(SAM, &by(&people().sam).message("Content-Type: text/plain\n\nHello.\n")));
+    let message =
+        opened(&mail_around(SAM, &by(&people().sam).message("Content-Type: text/plain\n\nHello.\n")));
     assert_eq!((message.encryption, message.decrypted), (Encryption::None, false));
     assert_eq!(message.signature.word(), "good");
-    let forged = opened(&mail_around(SAM, &by(&people().mallory).message("Content-Type: text/plain\n\nHello.\n")));
+    let forged =
+        opened(&mail_around(SAM, &by(&people().mallory).message("Content-Type: text/plain\n\nHello.\n")));
     assert_eq!((forged.encryption, forged.signature.word()), (Encryption::None, "unknown-key"));
 }
 
@@ -85,16 +92,27 @@ fn null_cipher() {
 fn cipher_that_the_session_key_does_not_name() {
     let (key, text) = (session_key(), literal(SECRET));
     let packet = packets::seip(&key, &packets::with_digest(&text));
-    for algorithm in [SymmetricAlgorithm::Camellia256, SymmetricAlgorithm::Twofish, SymmetricAlgorithm::Private(100)] {
+    for algorithm in
+        [SymmetricAlgorithm::Camellia256, SymmetricAlgorithm::Twofish, SymmetricAlgorithm::Private(100)]
+    {
         let session = pkesk(&key, algorithm, &people().desk);
-        assert_closed(&opened(&mail_around(SAM, &[session, packet.clone()].concat())), &algorithm.to_string());
+        assert_closed(
+            &opened(&mail_around(SAM, &[session, packet.clone()].concat())),
+            &algorithm.to_string(),
+        );
     }
 }
 
 fn skesk(password: &str, key: &SessionKey) -> Vec<u8> {
     let cipher = SymmetricAlgorithm::AES256;
-    let packet =
-        SKESK4::with_password(cipher, cipher, openpgp::crypto::S2K::default(), key, &Password::from(password)).unwrap();
+    let packet = SKESK4::with_password(
+        cipher,
+        cipher,
+        openpgp::crypto::S2K::default(),
+        key,
+        &Password::from(password),
+    )
+    .unwrap();
     MarshalInto::to_vec(&Packet::from(SKESK::from(packet))).unwrap()
 }
 
@@ -114,7 +132,10 @@ fn skesk_only() {
 #[test]
 fn skesk_beside_pkesk() {
     let key = session_key();
-    let packet = packets::seip(&key, &packets::with_digest(&literal(&format!("Content-Type: text/plain\n\n{SECRET}\n"))));
+    let packet = packets::seip(
+        &key,
+        &packets::with_digest(&literal(&format!("Content-Type: text/plain\n\n{SECRET}\n"))),
+    );
     let ours = pkesk(&key, SymmetricAlgorithm::AES256, &people().desk);
     let not_ours = pkesk(&key, SymmetricAlgorithm::AES256, &people().stranger);
     for sessions in [[skesk("x", &key), ours.clone()], [ours, skesk("x", &key)]] {
@@ -157,7 +178,8 @@ fn message_that_only_names_the_desk() {
     let renamed = [&theirs[..1], &ours[1..9], &theirs[9..]].concat();
     let wildcard = [&theirs[..1], &[0; 8], &theirs[9..]].concat();
     for session in [renamed, wildcard] {
-        let message = opened(&mail_around(SAM, &[frame(packets::PKESK_TAG, &session), packet.clone()].concat()));
+        let message =
+            opened(&mail_around(SAM, &[frame(packets::PKESK_TAG, &session), packet.clone()].concat()));
         assert_closed(&message, "somebody else's session key");
     }
     let hidden = [&ours[..1], &[0; 8], &ours[9..]].concat();

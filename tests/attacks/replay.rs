@@ -2,8 +2,8 @@
 //!
 //! She gets no answer to it, the team hears where it was seen before, and the text does not travel a second time under her name.
 
-use super::packets::{self, MARKER_TAG, PADDING_TAG, PKESK_TAG, SEIP_TAG, dearmored, frame};
 use super::SECRET;
+use super::packets::{self, MARKER_TAG, PADDING_TAG, PKESK_TAG, SEIP_TAG, dearmored, frame};
 use crate::support::desk::{Desk, Letter, pgp_mime};
 use sequoia_openpgp::types::SymmetricAlgorithm;
 
@@ -39,7 +39,8 @@ fn desk_with_report() -> (Desk, Vec<u8>) {
 /// What Mallory's mail makes the desk write: no answer, and a relay that tells where the ciphertext was seen.
 #[track_caller]
 fn assert_caught(letters: &[Letter], attack: &str) {
-    let kinds: Vec<String> = letters.iter().map(|letter| format!("{} to {}", letter.kind, letter.to)).collect();
+    let kinds: Vec<String> =
+        letters.iter().map(|letter| format!("{} to {}", letter.kind, letter.to)).collect();
     assert_eq!(kinds, ["relay to ada@example.org"], "{attack}");
     let relay = letters[0].text();
     for told in ["same ciphertext", "EX-2026-0001", "sam@example.com"] {
@@ -88,13 +89,18 @@ fn replayed_ciphertext_in_another_armor() {
         let (frame, rest) = armor.split_once("\n\n").unwrap();
         let (body, end) = rest.split_once("\n=").unwrap();
         let digits = body.replace('\n', "");
-        let lines: Vec<&str> = (0..digits.len()).step_by(40).map(|at| &digits[at..digits.len().min(at + 40)]).collect();
+        let lines: Vec<&str> =
+            (0..digits.len()).step_by(40).map(|at| &digits[at..digits.len().min(at + 40)]).collect();
         let end = &end[end.find('\n').unwrap()..];
         pgp_mime(&outside(super::MALLORY, 2), &format!("{frame}\nComment: mine\n\n{}{end}", lines.join("\n")))
     };
     mallory_sends(with_comment, "other lines, a comment, no checksum");
     let inline = |ciphertext: &[u8]| {
-        format!("{}\n\nHello, what does this mean?\n\n{}\n", outside(super::MALLORY, 2), packets::armored(ciphertext))
+        format!(
+            "{}\n\nHello, what does this mean?\n\n{}\n",
+            outside(super::MALLORY, 2),
+            packets::armored(ciphertext)
+        )
     };
     mallory_sends(inline, "in the text");
     let file = |ciphertext: &[u8]| {
@@ -110,7 +116,11 @@ fn replayed_ciphertext_in_another_armor() {
     let forwarded = |ciphertext: &[u8]| {
         let inner = pgp_mime(&outside(SAM, 3), &packets::armored(ciphertext));
         let forwarded = format!("Content-Type: message/rfc822\n\n{inner}");
-        format!("{}\n{}", outside(super::MALLORY, 2), super::multipart("mixed", "outer", &["\nHello.\n", &forwarded]))
+        format!(
+            "{}\n{}",
+            outside(super::MALLORY, 2),
+            super::multipart("mixed", "outer", &["\nHello.\n", &forwarded])
+        )
     };
     mallory_sends(forwarded, "forwarded");
 }
@@ -126,8 +136,14 @@ fn replayed_ciphertext_in_other_frames() {
     };
     mallory_sends(all(frame), "five octets");
     // tag 18 has no old format
-    mallory_sends(all(|tag, body| if tag < 16 { packets::old_frame(tag, body) } else { frame(tag, body) }), "old format");
-    mallory_sends(all(|tag, body| if tag == SEIP_TAG { packets::pieces(tag, body, 4) } else { frame(tag, body) }), "in pieces");
+    mallory_sends(
+        all(|tag, body| if tag < 16 { packets::old_frame(tag, body) } else { frame(tag, body) }),
+        "old format",
+    );
+    mallory_sends(
+        all(|tag, body| if tag == SEIP_TAG { packets::pieces(tag, body, 4) } else { frame(tag, body) }),
+        "in pieces",
+    );
 }
 
 /// Packets that mean nothing, before and between.
@@ -150,7 +166,8 @@ fn replayed_ciphertext_with_packets_added() {
 /// Further recipients, and the same one written in another way.
 #[test]
 fn replayed_ciphertext_with_other_session_keys() {
-    let stranger = || packets::pkesk(&packets::session_key(), SymmetricAlgorithm::AES256, &super::people().stranger);
+    let stranger =
+        || packets::pkesk(&packets::session_key(), SymmetricAlgorithm::AES256, &super::people().stranger);
     mallory_sends(|ciphertext| pgp_mime_from_mallory(&[&stranger(), ciphertext].concat()), "one more");
     let twice = |ciphertext: &[u8]| {
         let ours = frame(PKESK_TAG, &packets::body_of(ciphertext, PKESK_TAG));
@@ -228,7 +245,9 @@ fn the_author_sends_it_again() {
 #[test]
 fn the_same_words_are_no_replay() {
     let (desk, _) = desk_with_report();
-    desk.receives(&desk.encrypted_mail(&outside(NORA, 2), &format!("Content-Type: text/plain\n\n{SECRET}\n")));
+    desk.receives(
+        &desk.encrypted_mail(&outside(NORA, 2), &format!("Content-Type: text/plain\n\n{SECRET}\n")),
+    );
     let letters = desk.letters();
     assert_eq!(letters.len(), 2);
     assert!(letters[1].text().contains(SECRET));

@@ -63,13 +63,15 @@ fn good_signature_by_another_person() {
 fn certificate_brought_along() {
     let false_sam = new_key("sam@example.com");
     let key = packets::armored_key(&MarshalInto::to_vec(&false_sam).unwrap());
-    let body: String = key.lines().skip_while(|line| !line.is_empty()).take_while(|line| !line.starts_with('=')).collect();
+    let body: String =
+        key.lines().skip_while(|line| !line.is_empty()).take_while(|line| !line.starts_with('=')).collect();
     let signed = by(&false_sam).entity(&super::multipart(
         "mixed",
         "inner",
         &[TEXT, &format!("Content-Type: application/pgp-keys\n\n{key}")],
     ));
-    let message = opened(&format!("Autocrypt: addr=sam@example.com; keydata={body}\n{}\n{signed}", header(SAM)));
+    let message =
+        opened(&format!("Autocrypt: addr=sam@example.com; keydata={body}\n{}\n{signed}", header(SAM)));
     assert!(!message.offered_certs.is_empty());
     assert_eq!(message.signature.word(), "unknown-key");
 }
@@ -84,14 +86,22 @@ fn user_id_that_does_not_count() {
     let by_another = {
         let mut stranger = primary_pair(&people().stranger);
         let signature = user
-            .certify(&mut stranger, mallory, SignatureType::GenericCertification, HashAlgorithm::SHA512, keyring::system_time(now()))
+            .certify(
+                &mut stranger,
+                mallory,
+                SignatureType::GenericCertification,
+                HashAlgorithm::SHA512,
+                keyring::system_time(now()),
+            )
             .unwrap();
         with_packets(mallory, [openpgp::Packet::from(user.clone()), signature.into()])
     };
     let revoked = {
         let mut pair = primary_pair(mallory);
         let at = keyring::system_time(now() - SignedDuration::from_hours(48));
-        let binding = SignatureBuilder::new(SignatureType::PositiveCertification).set_signature_creation_time(at).unwrap();
+        let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
+            .set_signature_creation_time(at)
+            .unwrap();
         let binding = user.bind(&mut pair, mallory, binding).unwrap();
         let revocation = openpgp::cert::UserIDRevocationBuilder::new()
             .set_signature_creation_time(keyring::system_time(now() - SignedDuration::from_hours(24)))
@@ -114,9 +124,12 @@ fn user_id_that_does_not_count() {
         with_packets(mallory, [openpgp::Packet::from(user.clone()), binding.into()])
     };
     let mut believed = Vec::new();
-    for (cert, attack) in
-        [(unsigned, "unsigned"), (by_another, "signed by another"), (revoked, "revoked"), (expired, "expired")]
-    {
+    for (cert, attack) in [
+        (unsigned, "unsigned"),
+        (by_another, "signed by another"),
+        (revoked, "revoked"),
+        (expired, "expired"),
+    ] {
         for held in [vec![&cert], vec![&people().sam, &cert]] {
             let mails = mails_signed_by(&cert);
             let good = |mail: &String| opened_with(mail, &held).signature.word() == "good";
@@ -140,7 +153,11 @@ fn revoked(cert: &Cert, reason: ReasonForRevocation) -> Cert {
 #[test]
 fn signature_of_a_revoked_key() {
     let sam = &people().sam;
-    for reason in [ReasonForRevocation::KeyCompromised, ReasonForRevocation::KeyRetired, ReasonForRevocation::Unspecified] {
+    for reason in [
+        ReasonForRevocation::KeyCompromised,
+        ReasonForRevocation::KeyRetired,
+        ReasonForRevocation::Unspecified,
+    ] {
         assert_never_good(sam, &[&revoked(sam, reason)], &reason.to_string());
     }
     let subkey = sam.keys().subkeys().find(|key| key.key().pk_algo().for_signing()).unwrap();
@@ -248,7 +265,8 @@ fn forged_issuer_in_the_unhashed_area() {
     for (fingerprint, cert) in [(his.clone(), "his subkey"), (sam.fingerprint(), "his certificate")] {
         let mut forged = signature();
         let area = forged.unhashed_area_mut();
-        area.replace(Subpacket::new(SubpacketValue::IssuerFingerprint(fingerprint.clone()), false).unwrap()).unwrap();
+        area.replace(Subpacket::new(SubpacketValue::IssuerFingerprint(fingerprint.clone()), false).unwrap())
+            .unwrap();
         area.replace(Subpacket::new(SubpacketValue::Issuer(fingerprint.into()), false).unwrap()).unwrap();
         for held in [vec![sam], vec![sam, mallory], vec![mallory, sam]] {
             let message = opened_with(&signed_by_packet(&serialized(forged.clone())), &held);
@@ -290,13 +308,17 @@ fn signature_of_another_time() {
 #[test]
 fn signature_of_another_type() {
     let sam = &people().sam;
-    let packets: Vec<Packet> = sam.userids().flat_map(|user| user.signatures().cloned().collect::<Vec<_>>()).collect();
+    let packets: Vec<Packet> =
+        sam.userids().flat_map(|user| user.signatures().cloned().collect::<Vec<_>>()).collect();
     assert!(!packets.is_empty());
     let builder = || {
-        SignatureBuilder::new(SignatureType::Standalone).set_signature_creation_time(keyring::system_time(now())).unwrap()
+        SignatureBuilder::new(SignatureType::Standalone)
+            .set_signature_creation_time(keyring::system_time(now()))
+            .unwrap()
     };
     let standalone = builder().sign_standalone(&mut signing_pair(sam)).unwrap();
-    let timestamp = builder().set_type(SignatureType::Timestamp).sign_timestamp(&mut signing_pair(sam)).unwrap();
+    let timestamp =
+        builder().set_type(SignatureType::Timestamp).sign_timestamp(&mut signing_pair(sam)).unwrap();
     for signature in packets.into_iter().chain([standalone, timestamp]) {
         let kind = signature.typ();
         assert_ne!(opened(&signed_by_packet(&serialized(signature))).signature.word(), "good", "{kind}");
@@ -308,8 +330,14 @@ fn signature_of_another_type() {
 fn no_signature_where_one_is_announced() {
     let other = packets::literal("x");
     let cut = &by(&people().sam).detached(text().as_bytes())[..40];
-    for (packet, how) in [(&b""[..], "empty"), (&other, "a literal"), (cut, "cut"), (&b"\xFF\xFF\xFF"[..], "rubbish")] {
-        let message: Message = open(signed_by_packet(packet).replace('\n', "\r\n").as_bytes(), &keyring_with(&[&people().sam]), now());
+    for (packet, how) in
+        [(&b""[..], "empty"), (&other, "a literal"), (cut, "cut"), (&b"\xFF\xFF\xFF"[..], "rubbish")]
+    {
+        let message: Message = open(
+            signed_by_packet(packet).replace('\n', "\r\n").as_bytes(),
+            &keyring_with(&[&people().sam]),
+            now(),
+        );
         assert_ne!(message.signature.word(), "good", "{how}");
     }
 }

@@ -32,7 +32,8 @@ fn assert_not_good(mail: &str, attack: &str) {
 fn what_sam_signed_whole_is_good() {
     let message = opened(&mail(SAM, &signed()));
     assert_eq!((message.signature.word(), message.text.trim()), ("good", "Please publish it."));
-    let inline = opened(&format!("{}\n\n{}", header(SAM), by(&people().sam).cleartext("Please publish it.\n")));
+    let inline =
+        opened(&format!("{}\n\n{}", header(SAM), by(&people().sam).cleartext("Please publish it.\n")));
     assert_eq!(inline.signature.word(), "good");
     let inside = opened(&mail_around(SAM, &to_desk(&by(&people().sam).message(SIGNED))));
     assert_eq!((inside.signature.word(), inside.decrypted), ("good", true));
@@ -47,7 +48,10 @@ fn signed_part_beside_others() {
         (vec![UNSIGNED_HTML, signed.as_str()], "html before"),
         (vec![signed.as_str(), UNSIGNED_HTML], "html after"),
         (vec![signed.as_str(), "Content-Type: image/png\nContent-Disposition: attachment\n\nx"], "a file"),
-        (vec![signed.as_str(), "Content-Type: text/plain\nContent-Disposition: attachment\n\nx"], "a text file"),
+        (
+            vec![signed.as_str(), "Content-Type: text/plain\nContent-Disposition: attachment\n\nx"],
+            "a text file",
+        ),
         (vec![signed.as_str(), ""], "an empty part"),
         (vec![signed.as_str(), signed.as_str()], "twice"),
     ] {
@@ -80,7 +84,11 @@ fn parts_of_multipart_signed_in_disorder() {
     let exchanged = signed.replacen(SIGNED, UNSIGNED, 1);
     assert_not_good(&mail(SAM, &exchanged), "another part in its place");
     let message = opened(&mail(SAM, &signed.replacen("--sig\n", "On Monday, on all lists.\n--sig\n", 1)));
-    assert!(!message.text.contains("Monday"), "what stands before the first part is not shown: {}", message.text);
+    assert!(
+        !message.text.contains("Monday"),
+        "what stands before the first part is not shown: {}",
+        message.text
+    );
 }
 
 /// The signed part lies in the mail, but is not what a reader sees of it.
@@ -88,7 +96,8 @@ fn parts_of_multipart_signed_in_disorder() {
 fn signed_part_out_of_sight() {
     let signed = signed();
     let html = "Content-Type: text/html\n\n<p>On Monday.</p><img src=\"cid:sam\">\n";
-    let hidden = signed.replacen("Content-Type:", "Content-ID: <sam>\nContent-Disposition: inline\nContent-Type:", 1);
+    let hidden =
+        signed.replacen("Content-Type:", "Content-ID: <sam>\nContent-Disposition: inline\nContent-Type:", 1);
     assert_not_good(&mail(SAM, &multipart("related", "outer", &[html, &hidden])), "related");
     let file = signed.replacen("Content-Type:", "Content-Disposition: attachment\nContent-Type:", 1);
     assert_not_good(&mixed(SAM, &[UNSIGNED, &file]), "attached");
@@ -162,7 +171,11 @@ fn display_name_tricks() {
         "Sam Secret (sam@example.com) <mallory@example.net>",
     ] {
         let hers = opened(&mail(from, &by(&people().mallory).entity(SIGNED)));
-        assert_eq!(hers.author().map(|author| author.address.as_str()), Some("mallory@example.net"), "{from}");
+        assert_eq!(
+            hers.author().map(|author| author.address.as_str()),
+            Some("mallory@example.net"),
+            "{from}"
+        );
         let his = opened(&mail(from, &signed()));
         assert_ne!(his.signature.word(), "good", "{from}: his signature, her address");
     }
@@ -203,7 +216,9 @@ fn sender_instead_of_from() {
 #[test]
 fn protected_from_differs() {
     let inside = |from: &str| {
-        format!("From: {from}\nSubject: x\nContent-Type: text/plain; protected-headers=\"v1\"; hp=\"clear\"\n\nHello.\n")
+        format!(
+            "From: {from}\nSubject: x\nContent-Type: text/plain; protected-headers=\"v1\"; hp=\"clear\"\n\nHello.\n"
+        )
     };
     let honest = opened(&mail(SAM, &by(&people().sam).entity(&inside(SAM))));
     assert_eq!(honest.signature.word(), "good");
@@ -232,7 +247,10 @@ fn text_around_a_cleartext_signature() {
         (format!("{frame}\n\nOn Monday.\n\n{rest}"), "in the signed text"),
         (block.replace("-----BEGIN PGP SIGNATURE", "On Monday.\n-----BEGIN PGP SIGNATURE"), "at its end"),
         (block.replace("-----END", "On Monday.\n-----END"), "in the signature"),
-        (block.replace("SIGNATURE-----\n\n", "SIGNATURE-----\nOn Monday.\n\n"), "in the frame of the signature"),
+        (
+            block.replace("SIGNATURE-----\n\n", "SIGNATURE-----\nOn Monday.\n\n"),
+            "in the frame of the signature",
+        ),
     ] {
         let message = opened(&format!("{}\n\n{text}", header(SAM)));
         let shown = message.text.contains("Monday");
@@ -250,7 +268,9 @@ fn html_around_a_signature() {
         let plain = opened(&format!("{}\nContent-Type: text/html\n\n{block}\n", header(SAM)));
         assert!(plain.text.contains("Please publish it."), "found in HTML: {}", plain.text);
         for html in [
-            format!("<style>p {{ display: none }} body::after {{ content: 'On Monday.' }}</style>\n<p>\n{block}\n</p>"),
+            format!(
+                "<style>p {{ display: none }} body::after {{ content: 'On Monday.' }}</style>\n<p>\n{block}\n</p>"
+            ),
             format!("<!-- On Monday. -->\n{block}"),
             format!("<script>document.body.innerText = 'On Monday.'</script>\n{block}"),
             format!("<head><title>On Monday.</title></head>\n{block}"),
@@ -315,7 +335,8 @@ fn two_signers() {
         (vec![stranger, mallory], SAM, "unknown-key"),
         (vec![mallory, sam], "Otto <otto@example.org>", "unknown-key"),
     ] {
-        let names: Vec<String> = signers.iter().map(|cert| cert.userids().next().unwrap().userid().to_string()).collect();
+        let names: Vec<String> =
+            signers.iter().map(|cert| cert.userids().next().unwrap().userid().to_string()).collect();
         let attack = format!("{names:?} in a mail from {from}");
         let message = opened(&mail_around(from, &to_desk(&by_all(&signers).message(SIGNED))));
         assert_eq!(message.signature.word(), word, "{attack}");
