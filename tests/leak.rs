@@ -82,6 +82,12 @@ fn nothing_encrypted_is_left_in_the_clear() {
     let armor = &inline[inline.find("-----BEGIN PGP").unwrap()..inline.find("--pgp--").unwrap()];
     mails.push(format!("{}\n\nBefore the block.\n\n{armor}\nAfter the block.\n", outside(SAM, 200)));
 
+    // one changed on its way: what was decrypted before that showed is no fact of the mail
+    let digits = armor.rfind("\n-----END").unwrap() - 40;
+    let changed = if armor.as_bytes()[digits] == b'A' { "B" } else { "A" };
+    let damaged = format!("{}{changed}{}", &armor[..digits], &armor[digits + 1..]);
+    mails.push(format!("{}\n\n{damaged}\n", outside(SAM, 201)));
+
     desk.steps_aside();
     let (log, said) = run(&desk, "trace", &mails);
     assert!(log.contains("letter sent") && log.contains("could not be sealed"), "{log}");
@@ -99,7 +105,8 @@ fn nothing_encrypted_is_left_in_the_clear() {
     assert_eq!(relays.len(), mails.len(), "one for Ada each");
     for relay in relays {
         assert!(relay.encrypted && relay.to == "ada@example.org");
-        assert!(shows(relay.entity(), CANARY), "{}", relay.text());
+        let unopened = relay.text().contains("encrypted, and the desk could not open it");
+        assert_eq!(shows(relay.entity(), CANARY), !unopened, "{}", relay.text());
     }
     assert!(acknowledgements.len() > mails.len() / 2, "{}", acknowledgements.len());
     for acknowledgement in acknowledgements {
@@ -170,8 +177,12 @@ fn run(desk: &Desk, level: &str, mails: &[String]) -> (String, String) {
     let config = desk.dir().join("psirtd.toml");
     let log = desk.dir().join("log");
     let rust_log = format!("RUST_LOG={level}");
-    let daemon =
-        Daemon::start(&["env", &rust_log, PSIRTD, "--config", config.to_str().unwrap(), "run"], &log);
+    // what it writes into temporary files, if it does, lies where it is searched for
+    let temporary = desk.dir().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let tmpdir = format!("TMPDIR={}", temporary.display());
+    let command = ["env", &rust_log, &tmpdir, PSIRTD, "--config", config.to_str().unwrap(), "run"];
+    let daemon = Daemon::start(&command, &log);
     let inbox = desk.dir().join("inbox");
     wait_until("the inbox is there", Duration::from_secs(20), || inbox.join("new").exists());
     for (number, mail) in mails.iter().enumerate() {
@@ -198,6 +209,7 @@ fn run(desk: &Desk, level: &str, mails: &[String]) -> (String, String) {
         said += &(ask(&["case", id]) + &ask(&["case", id, "--json"]));
     }
     drop(daemon);
+    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "no temporary file is left");
     (fs::read_to_string(log).unwrap(), said)
 }
 

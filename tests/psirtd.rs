@@ -12,6 +12,7 @@
 mod support;
 
 mod architecture;
+mod attacks;
 mod cli;
 mod corpus;
 mod interop;
