@@ -36,7 +36,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     wrong(
         "flufl.bounce--groupwise_03.eml",
         "no answer (hard)",
-        "a person answers with Outlook, and quotes what they answer; its group takes the name of a picture for GroupWise",
+        "an answer typed in Outlook, with In-Reply-To, a quotation and a request for a receipt; nothing in its header is a machine's",
     ),
     known("flufl.bounce--groupwise_03.eml", "kind (hard)", "as above"),
     known("flufl.bounce--qmail_08.eml", "kind", "an automatic reply by its own word, Precedence: auto_reply"),
