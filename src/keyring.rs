@@ -24,7 +24,8 @@ use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::cert::amalgamation::key::{PrimaryKey, ValidErasedKeyAmalgamation};
 use openpgp::cert::{CertParser, CipherSuite, Preferences};
 use openpgp::crypto::{KeyPair, Password};
-use openpgp::packet::key::PublicParts;
+use openpgp::packet::Signature;
+use openpgp::packet::key::{PublicParts, SecretKeyMaterial};
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::{Serialize, SerializeInto};
@@ -156,7 +157,7 @@ impl Keyring {
     pub fn held_for(&self, address: &str) -> Vec<(Standing, &Cert)> {
         let address = canonical(address);
         let named = |held: &&Held| held.named.as_ref() == Some(&address);
-        let said = |held: &&Held| held.named.is_none() && held.addresses.contains(&address);
+        let said = |held: &&Held| held.addresses.contains(&address);
         let mut found: Vec<&Held> = self.held.iter().filter(named).collect();
         if found.is_empty() {
             found.extend(self.held.iter().filter(said));
@@ -183,15 +184,8 @@ impl Keyring {
         let unusable =
             |why: String| KeyError::Unusable(format!("the desk's key {}", desk.fingerprint().to_hex()), why);
         let valid = valid(desk, &policy, now).map_err(unusable)?;
-        let key = valid
-            .keys()
-            .secret()
-            .alive()
-            .revoked(false)
-            .supported()
-            .for_signing()
-            .next()
-            .ok_or_else(|| unusable("it has no valid signing key".to_owned()))?;
+        let mut keys = valid.keys().unencrypted_secret().alive().revoked(false).supported().for_signing();
+        let key = keys.next().ok_or_else(|| unusable("it has no valid signing key".to_owned()))?;
         key.key().clone().into_keypair().map_err(|error| unusable(error.to_string()))
     }
 
@@ -305,12 +299,14 @@ pub fn armored(cert: &Cert) -> Result<String, KeyError> {
     write().map_err(|error| KeyError::Unusable(cert.fingerprint().to_hex(), error.to_string()))
 }
 
-/// The addresses of a certificate's user ids: those that it signed itself and has not revoked since.
+/// The addresses of a certificate's user ids: those that it signed itself, for as long as it lives, and has not revoked since.
 pub fn user_addresses(cert: &Cert) -> Vec<String> {
-    let at = |signature: &openpgp::packet::Signature| signature.signature_creation_time();
+    let at = |signature: &Signature| signature.signature_creation_time();
     cert.userids()
         .filter(|user| {
-            user.self_signatures().filter_map(at).max() > user.self_revocations().filter_map(at).max()
+            let newest = user.self_signatures().max_by_key(|signature| at(signature));
+            let revoked = user.self_revocations().filter_map(at).max();
+            newest.is_some_and(|it| at(it) > revoked && it.signature_validity_period().is_none())
         })
         .filter_map(|user| user.userid().email().ok().flatten().map(canonical))
         .collect()
@@ -380,8 +376,9 @@ pub fn successor(
     let mut cert = certificate(secret.as_bytes())?;
     if let Some(desk) = keyring.desk()
         && let Ok(primary) = desk.primary_key().key().clone().parts_into_secret()
+        // an offline primary key certifies nothing here
+        && let Ok(mut old) = primary.into_keypair()
     {
-        let mut old = primary.into_keypair().map_err(broken)?;
         let certify = |user: openpgp::packet::UserID| {
             openpgp::packet::signature::SignatureBuilder::new(SignatureType::GenericCertification)
                 .set_signature_creation_time(system_time(now))?
@@ -438,7 +435,7 @@ fn unlock(cert: Cert, passphrase: Option<&Zeroizing<String>>) -> Result<Cert, Ke
     let fingerprint = cert.fingerprint().to_hex();
     let mut packets = Vec::new();
     for key in cert.keys().secret() {
-        if key.key().secret().is_encrypted() {
+        if key.key().secret().is_encrypted() && !is_elsewhere(key.key().secret()) {
             let passphrase = passphrase
                 .ok_or(KeyError::Locked(fingerprint.clone(), "give its passphrase in the configuration"))?;
             let password = Password::from(passphrase.as_str());
@@ -460,6 +457,11 @@ fn unlock(cert: Cert, passphrase: Option<&Zeroizing<String>>) -> Result<Cert, Ke
     let merged =
         cert.insert_packets(packets).map_err(|error| KeyError::Unusable(fingerprint, error.to_string()))?;
     Ok(merged.0)
+}
+
+/// GnuPG's mark for a secret that is kept offline or on a card: there is nothing to unlock.
+fn is_elsewhere(secret: &SecretKeyMaterial) -> bool {
+    matches!(secret, SecretKeyMaterial::Encrypted(encrypted) if !encrypted.s2k().is_supported())
 }
 
 fn timestamp(at: SystemTime) -> Option<Timestamp> {

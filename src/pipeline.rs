@@ -40,6 +40,7 @@ use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, seal};
 use crate::store::index::{Draft, IndexError, Lookup};
 use crate::store::journal::{JournalError, Receipt};
+use crate::store::suspects::{ENOUGH, Suspects};
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, telemetry};
 
@@ -305,13 +306,57 @@ impl Pipeline {
     }
 
     /// Opens the mails of a batch on all threads: whether a mail is known shows only in what it says.
-    fn open_all(&self, batch: &[Work], now: Timestamp) -> Vec<Option<Arc<Message>>> {
-        in_parallel(batch, |work| match work {
+    /// What psirtd may have died of is opened afterwards, one after the other.
+    fn open_all(&mut self, batch: &[Work], now: Timestamp) -> Vec<Option<Arc<Message>>> {
+        let names: Vec<Option<Digest>> = batch
+            .iter()
+            .map(|work| match work {
+                Work::Mail(arrival, _) => Some(open::digest(&arrival.raw)),
+                _ => None,
+            })
+            .collect();
+        let deaths = |name: &Digest| self.writer.suspects.deaths(name);
+        let (suspect, fresh): (Vec<_>, Vec<_>) = names.iter().flatten().partition(|name| deaths(name) > 0);
+        let suspect: Vec<Digest> = suspect.into_iter().cloned().collect();
+        let fresh: Vec<Digest> = fresh.into_iter().cloned().collect();
+        let work: Vec<(&Work, Option<&Digest>)> =
+            batch.iter().zip(names.iter().map(Option::as_ref)).collect();
+        self.note(|suspects| suspects.opening(fresh.iter()));
+        let mut opened = in_parallel(&work, |(work, name)| match work {
+            Work::Mail(..) if name.is_some_and(|name| suspect.contains(name)) => None,
             Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
             Work::Found(found, _) => self.open_again(found, now),
             Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => None,
-        })
+        });
+        self.note(|suspects| suspects.survived(fresh.iter()));
+        for ((work, name), opened) in work.into_iter().zip(&mut opened) {
+            if let (Work::Mail(arrival, _), Some(name), None) = (work, name, &opened) {
+                *opened = Some(Arc::new(self.open_suspect(arrival, name, now)));
+            }
+        }
+        opened
+    }
+
+    /// A mail that was being opened when psirtd died: after a few times only its header is looked at, then nothing of it.
+    fn open_suspect(&mut self, arrival: &Arrival, name: &Digest, now: Timestamp) -> Message {
+        let deaths = self.writer.suspects.deaths(name);
+        self.note(|suspects| suspects.opening(std::iter::once(name)));
+        let message = if deaths >= ENOUGH {
+            error!(mail = %name, deaths, "psirtd died while it opened this mail: it is recorded unopened");
+            open::unopened(&arrival.raw, deaths, deaths == ENOUGH, &self.keyring, now)
+        } else {
+            self.open_one(&arrival.raw, arrival.too_large, now)
+        };
+        self.note(|suspects| suspects.survived(std::iter::once(name)));
+        message
+    }
+
+    /// Without the note a mail that ends the process would end it again; that alone is no reason to stop.
+    fn note(&mut self, write: impl FnOnce(&mut Suspects) -> std::io::Result<()>) {
+        if let Err(error) = write(&mut self.writer.suspects) {
+            warn!(%error, "it could not be noted which mails are being opened");
+        }
     }
 
     /// Opens a mail with the desk's keys and what the desk remembers of its author.

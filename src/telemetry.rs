@@ -9,7 +9,7 @@
 
 use std::io::IsTerminal;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -36,7 +36,12 @@ pub fn set_up(verbosity: u8, quiet: bool) {
     std::panic::set_hook(Box::new(|panic| {
         // a panic's message may quote the text that caused it: only its place is told
         let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        error!(place, "a bug in psirtd: please report it");
+        // of a damaged mail its parser may despair: that is caught where the mail is opened, and said there
+        if ["sequoia-openpgp", "buffered-reader"].iter().any(|library| place.contains(library)) {
+            debug!(place, "the OpenPGP library gave up on a message");
+        } else {
+            error!(place, "a bug in psirtd: please report it");
+        }
     }));
 }
 

@@ -30,8 +30,6 @@ pub struct Message {
     pub subject: Option<String>,
     /// The subject came out of an encrypted part, and does not stand outside as well.
     pub subject_is_secret: bool,
-    /// The author of the protected header, when it names another one than the header outside.
-    pub inner_author: Option<Mailbox>,
     /// `Message-ID` without angle brackets.
     pub message_id: Option<String>,
     /// `In-Reply-To`, then `References`, without angle brackets, nearest parent first.

@@ -76,11 +76,10 @@ pub(super) fn read_protected(
     }
     message.date = parsed.header_raw(HeaderName::Date).and_then(date).or(message.date);
     let from = mailboxes(parsed.header_values(HeaderName::From));
-    if let [inner] = from.as_slice()
-        && message.author().is_none_or(|outer| outer.canonical() != inner.canonical())
-    {
+    let names = |mailboxes: &[Mailbox]| mailboxes.iter().map(Mailbox::canonical).collect::<Vec<_>>();
+    if !from.is_empty() && names(&from) != names(&message.from) {
+        let inner = from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         message.problems.push(format!("the protected From is another one: {inner}"));
-        message.inner_author = Some(inner.clone());
     }
     message.offered_certs.extend(autocrypt(parsed, &message.from).map(|cert| (Source::Autocrypt, cert)));
 }
@@ -268,6 +267,8 @@ fn autocrypt_key(value: &str, author: &Mailbox) -> Option<Vec<u8>> {
         match key.trim().to_ascii_lowercase().as_str() {
             "addr" => addr = Some(canonical(value)),
             "prefer-encrypt" => {}
+            // an earlier draft had it
+            "type" if value.trim() == "1" => {}
             "keydata" => data = Some(value.split_whitespace().collect::<String>()),
             key if key.starts_with('_') => {}
             _ => return None,

@@ -32,6 +32,9 @@ use crate::open::header::{Protection, clean, clean_line};
 /// More text than this is shown as an attachment.
 const MAX_TEXT: usize = 256 * 1024;
 
+/// How the labels begin that divide decrypted and forwarded text from the text around it.
+const LABELS: [&str; 4] = ["decrypted part", "inline OpenPGP block", "forwarded mail", "end of the"];
+
 /// A mail may unpack to this, and to [`MAX_RATIO`] times its size, but never to more than [`MAX_UNPACKED`], all its OpenPGP
 /// messages together. Compression makes a thousand times as much of it for whoever wants to.
 const FREE_UNPACKED: u64 = 1024 * 1024;
@@ -53,7 +56,7 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     let unread = || Message { problem: Some(WHY.to_owned()), ..closed(raw) };
     let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
     guarded(&|| open_and_compare(raw, keyring, now))
-        .or_else(|| guarded(&|| unopened(raw, WHY, keyring, now)))
+        .or_else(|| guarded(&|| from_header(raw, WHY, keyring, now)))
         .unwrap_or_else(unread)
 }
 
@@ -90,11 +93,21 @@ fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 /// What is known of a mail whose body was not fetched, from its header.
 pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
     let why = format!("not fetched: {size} bytes are more than the limit");
-    Message { size, not_fetched: true, ..unopened(header, &why, keyring, now) }
+    Message { size, not_fetched: true, ..from_header(header, &why, keyring, now) }
+}
+
+/// A mail that psirtd died of so many times, while it opened it; of its header only what is harmless, or nothing at all.
+pub fn unopened(raw: &[u8], deaths: u32, with_header: bool, keyring: &Keyring, now: Timestamp) -> Message {
+    let why = format!("unopened: psirtd died {deaths} times while it opened it; it is kept as received");
+    if with_header {
+        from_header(raw, &why, keyring, now)
+    } else {
+        Message { problem: Some(why), ..closed(raw) }
+    }
 }
 
 /// What is known of a mail that could not be opened, from its header.
-fn unopened(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
+fn from_header(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
     let mut opening = Opening::of(raw, keyring, now, Room::of(0));
     opening.message.problem = Some(why.to_owned());
     opening.header_only(raw);
@@ -180,7 +193,7 @@ impl<'k> Opening<'k> {
 
     fn taken_for_text(&mut self, why: &str, raw: &[u8]) {
         self.message.problems.push(format!("{why}: all of it is taken for text"));
-        self.body.push(String::from_utf8_lossy(raw).into_owned());
+        self.say(&String::from_utf8_lossy(raw));
     }
 
     /// An entity that came out of an OpenPGP layer. Some programs encrypt bare text, without a header.
@@ -192,7 +205,7 @@ impl<'k> Opening<'k> {
             self.message
                 .problems
                 .extend(limit.map(|limit| format!("decrypted part not taken apart: {limit}")));
-            self.body.push(String::from_utf8_lossy(raw).into_owned());
+            self.say(&String::from_utf8_lossy(raw));
             return;
         };
         let root = parsed.root_part();
@@ -227,6 +240,21 @@ impl<'k> Opening<'k> {
 
     fn attach(&mut self, name: Option<String>, media_type: &str, bytes: Vec<u8>) {
         self.message.attachments.push(Attachment { name, media_type: clean_line(media_type), bytes });
+    }
+
+    /// Words of the mail. A line among them that looks like one of our labels is quoted.
+    fn say(&mut self, text: &str) {
+        let forged = |line: &str| {
+            let line = clean_line(line);
+            LABELS.iter().any(|label| line.strip_prefix('[').is_some_and(|line| line.starts_with(label)))
+        };
+        if text.lines().any(forged) {
+            let lines =
+                text.lines().map(|line| if forged(line) { format!("> {line}") } else { line.to_owned() });
+            self.body.push(lines.collect::<Vec<_>>().join("\n"));
+        } else {
+            self.body.push(text.to_owned());
+        }
     }
 
     fn label(&mut self, what: &str, alone: bool) {

@@ -157,6 +157,15 @@ impl Opening<'_> {
         }
     }
 
+    /// A signature around a ciphertext says nothing about the text: anybody can sign what somebody else encrypted.
+    fn signed_around(&mut self) {
+        let around = &mut self.message.signature;
+        if let Signature::Good(_) | Signature::Offered { .. } | Signature::OtherAddress { .. } = around {
+            *around = Signature::Partial { signer: around.signer().map(str::to_owned) };
+            self.message.problems.push("its signature is around the ciphertext, not inside".to_owned());
+        }
+    }
+
     /// An entity and the signature beside it (RFC 3156 §5).
     fn detached(&mut self, signed: &MessagePart<'_>, signature: &MessagePart<'_>, raw: &[u8], place: Place) {
         let entity = mime::entity(signed, raw).to_vec();
@@ -225,6 +234,9 @@ impl Opening<'_> {
         if !secret {
             self.message.problems.push("it poses as encrypted, but is not".to_owned());
         }
+        if opened.ciphertext.is_some() {
+            self.signed_around();
+        }
         self.signed(opened.verdicts, place);
         let layers = place.layers.saturating_add(1);
         self.label("decrypted part", place.whole);
@@ -247,35 +259,35 @@ impl Opening<'_> {
             }
         }
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
-            self.body.push(text);
+            self.say(&text);
         } else {
-            self.pieces(pieces, place);
+            // what surrounds a block in HTML is not all seen
+            self.pieces(pieces, place.inside(!matches!(part.body, PartType::Html(_))));
         }
     }
 
     /// A text with OpenPGP in it, in order.
     fn pieces(&mut self, pieces: Vec<Piece>, place: Place) {
-        let alone = pieces.len() == 1;
-        let place = place.inside(alone);
+        let place = place.inside(pieces.len() == 1);
         for piece in pieces {
             if matches!(piece, Piece::Text(_)) {
                 self.inline(piece, place);
             } else {
-                self.label("inline OpenPGP block", alone);
+                self.label("inline OpenPGP block", place.whole);
                 self.inline(piece, place);
-                self.label("end of the inline OpenPGP block", alone);
+                self.label("end of the inline OpenPGP block", place.whole);
             }
         }
     }
 
     fn inline(&mut self, piece: Piece, place: Place) {
         match piece {
-            Piece::Text(text) => self.body.push(text.trim_end().to_owned()),
+            Piece::Text(text) => self.say(text.trim_end()),
             Piece::Message(block) => match self.decrypt(block.as_bytes()) {
                 Ok(opened) => {
                     self.note_opened(&opened, place);
                     self.signed(opened.verdicts, place);
-                    self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
+                    self.say(&String::from_utf8_lossy(&opened.plaintext));
                 }
                 Err(problem) => {
                     self.note_encryption(place);
@@ -285,11 +297,11 @@ impl Opening<'_> {
             Piece::Signed(block) => match pgp::verify_cleartext(block.as_bytes(), self.keyring, self.now) {
                 Ok(opened) => {
                     self.signed(opened.verdicts, place);
-                    self.body.push(String::from_utf8_lossy(&opened.plaintext).into_owned());
+                    self.say(&String::from_utf8_lossy(&opened.plaintext));
                 }
                 Err(why) => {
                     self.signed(vec![pgp::Verdict::malformed(why)], place);
-                    self.body.push(block);
+                    self.say(&block);
                 }
             },
         }

@@ -338,9 +338,14 @@ impl VerificationHelper for Helper<'_> {
     /// Never refuses: the verdict is a fact, not a reason to lose the mail.
     fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {
         for layer in structure {
-            if let MessageLayer::SignatureGroup { results } = layer {
-                let verdicts: Vec<Verdict> = results.into_iter().map(|result| self.judge(result)).collect();
-                self.verdicts.extend(verdicts);
+            match layer {
+                MessageLayer::SignatureGroup { results } => {
+                    let judged: Vec<Verdict> = results.into_iter().map(|result| self.judge(result)).collect();
+                    self.verdicts.extend(judged);
+                }
+                // what is signed outside is a ciphertext: whoever signed it need not know what it says
+                MessageLayer::Encryption { .. } => self.verdicts.clear(),
+                MessageLayer::Compression { .. } => {}
             }
         }
         Ok(())

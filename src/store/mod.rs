@@ -15,6 +15,7 @@
 pub mod index;
 pub mod journal;
 pub mod mail;
+pub mod suspects;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -28,6 +29,7 @@ use crate::domain::message::Digest;
 use crate::store::index::{Draft, Index, IndexError, Seen};
 use crate::store::journal::{Journal, JournalError, Receipt, Record};
 use crate::store::mail::MailFiles;
+use crate::store::suspects::Suspects;
 
 /// A store in use is tried again this often, with a breath in between: a second in all.
 const PATIENCE: u32 = 20;
@@ -86,6 +88,8 @@ pub struct Notices(pub Vec<String>);
 pub struct Writer {
     journal: Journal,
     reader: Reader,
+    /// Mails during whose opening the process died.
+    pub suspects: Suspects,
     condemned: PathBuf,
     _lock: File,
 }
@@ -124,7 +128,12 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), Sto
         Err(error) => return Err(error),
     };
     let reader = Reader { index, mails, letters };
-    Ok((Writer { journal, reader: reader.clone(), condemned, _lock: lock }, reader, Notices(notices)))
+    let suspects = Suspects::open(&dir.join("opening")).map_err(io)?;
+    Ok((
+        Writer { journal, reader: reader.clone(), suspects, condemned, _lock: lock },
+        reader,
+        Notices(notices),
+    ))
 }
 
 /// The journal's file in a state directory.

@@ -4,7 +4,9 @@ use super::packets::{self, dearmored};
 use super::{SECRET, assert_closed, header, multipart, people};
 use crate::support::desk::{Desk, Letter, pgp_mime};
 use psirtd::domain::message::Mailbox;
+use psirtd::domain::signature::Source;
 use psirtd::keyring::{self, Keyring};
+use sequoia_openpgp::Cert;
 
 const SAM: &str = "Sam Secret <sam@example.com>";
 const RITA: &str = "Rita Reporter <rita@example.net>";
@@ -219,7 +221,10 @@ fn assert_no_field_added(letter: &Letter) {
         let fields = entity.split("\n\n").next().unwrap();
         for line in fields.lines() {
             let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("{line:?} in {fields}"));
-            assert!(FIELDS.contains(&name) || name == "Content-Transfer-Encoding", "{name} in {fields}");
+            assert!(
+                FIELDS.contains(&name) || ["Content-Transfer-Encoding", "Autocrypt"].contains(&name),
+                "{name} in {fields}"
+            );
             assert!(!value.contains(['\r', '\u{0}']), "{line:?}");
         }
     }
@@ -337,6 +342,10 @@ fn key_update() {
     assert!(by_kind(&desk).0.expect("an answer to Sam").encrypted);
 }
 
+fn attached(cert: &Cert) -> (Source, Vec<u8>) {
+    (Source::Attached, keyring::armored(cert).unwrap().into_bytes())
+}
+
 /// His certificate has expired: the one that a mail brings along does not step into its place.
 #[test]
 fn key_update_when_the_old_key_has_expired() {
@@ -344,11 +353,12 @@ fn key_update_when_the_old_key_has_expired() {
     let sam = Mailbox::bare("sam@example.com");
     let mut keyring = Keyring::new();
     keyring.add_certificates(keyring::armored(&held).unwrap().as_bytes(), None).unwrap();
-    let offers = [offered];
-    let found = keyring::encryptable(&keyring, &offers, &sam, super::now());
-    assert!(found.is_err(), "encrypted to {}", found.unwrap().fingerprint());
-    let nobody = Keyring::new();
-    assert!(keyring::encryptable(&nobody, &offers, &sam, super::now()).is_ok(), "to somebody new, it does");
+    let offers = [attached(&offered)];
+    let chosen = keyring::choose(&keyring, &sam, &offers, super::now());
+    assert_eq!(chosen.certificate, None);
+    assert_eq!(chosen.other.unwrap().fingerprint, offered.fingerprint().to_hex(), "it is told of");
+    let chosen = keyring::choose(&Keyring::new(), &sam, &offers, super::now());
+    assert!(chosen.certificate.is_some(), "to somebody new, it does");
 }
 
 /// A certificate that names several addresses is for the author's only, and one that does not name it is for nobody.
@@ -356,11 +366,11 @@ fn key_update_when_the_old_key_has_expired() {
 fn key_for_another_address() {
     let nobody = Keyring::new();
     let sam = Mailbox::bare("sam@example.com");
-    let offers = [people().mallory.clone()];
-    assert!(keyring::encryptable(&nobody, &offers, &sam, super::now()).is_err());
+    let chosen = keyring::choose(&nobody, &sam, &[attached(&people().mallory)], super::now());
+    assert_eq!(chosen.certificate, None);
     let named = packets::with_unsigned_user_id(&people().mallory, "sam@example.com");
-    let offers = [named];
-    assert!(keyring::encryptable(&nobody, &offers, &sam, super::now()).is_err(), "a name that nobody signed");
+    let chosen = keyring::choose(&nobody, &sam, &[attached(&named)], super::now());
+    assert_eq!(chosen.certificate, None, "a name that nobody signed");
 }
 
 /// What could not be opened is enclosed as it came: nothing that was half opened is beside it.

@@ -78,7 +78,7 @@ pub(super) fn split(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
                 short @ 0..=191 => (usize::from(short), 1, false),
                 255 => (number(&bytes[1..5]), 5, false),
                 power @ 224.. => (1 << (power & 31), 1, true),
-                high => ((usize::from(high) - 192 << 8) + usize::from(bytes[1]) + 192, 2, false),
+                high => (((usize::from(high) - 192) << 8) + usize::from(bytes[1]) + 192, 2, false),
             };
             body.extend(&bytes[octets..octets + length]);
             bytes = &bytes[octets + length..];
@@ -323,7 +323,7 @@ fn armored_as(kind: armor::Kind, bytes: &[u8]) -> String {
 pub(super) fn dearmored(text: &str) -> Vec<u8> {
     let start = text.find("-----BEGIN PGP").unwrap();
     let mut bytes = Vec::new();
-    let mut reader = armor::Reader::from_bytes(text[start..].as_bytes(), armor::ReaderMode::VeryTolerant);
+    let mut reader = armor::Reader::from_bytes(&text.as_bytes()[start..], armor::ReaderMode::VeryTolerant);
     std::io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
     bytes
 }

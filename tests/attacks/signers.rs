@@ -4,7 +4,8 @@
 use super::packets::{self, by, primary_pair, signing_pair, to_desk};
 use super::{MALLORY, SAM, header, keyring_with, mail_around, new_key, now, opened, opened_with, people};
 use jiff::SignedDuration;
-use psirtd::domain::message::{Message, Signature};
+use psirtd::domain::message::Message;
+use psirtd::domain::signature::Signature;
 use psirtd::keyring;
 use psirtd::open::open;
 use sequoia_openpgp as openpgp;

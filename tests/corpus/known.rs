@@ -109,16 +109,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         "old signature: version 3, refused by Sequoia's policy, and so called bad in the label of the forwarded mail",
     ),
     known(
-        "muacrypt--rsa2048-unknown-critical.eml",
-        "autocrypt",
-        "must wait: attributes that are not known and critical are passed over in `open/header.rs`",
-    ),
-    known(
-        "tb-android--rsa2048-unknown-critical.eml",
-        "autocrypt",
-        "must wait: attributes that are not known and critical are passed over in `open/header.rs`",
-    ),
-    known(
         "gopenpgp--scenario_02.asc",
         "blob signed",
         "two signers, and the desk knows one of them only: stricter than its project",

@@ -190,7 +190,7 @@ fn a_ciphertext_of_somebody_else() {
     Encryption:  the whole mail was encrypted to the desk
     Signature:   right, but by a key held for somebody else
     Signed by:   [fingerprint of sam]
-    Noticed:     REPLAYED: its ciphertext came before in case EX-2026-0001, from sam@example.com; whoever sent it now need not know what it says, so that it is not repeated here
+    Noticed:     REPLAYED: the same ciphertext came before in case EX-2026-0001, from sam@example.com; whoever sent it now need not know what it says, so that it is not repeated here
     Answer:      none was sent (somebody else's ciphertext)
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST
                  plan by Wed, 25 Nov 2026 23:59 PST
@@ -209,6 +209,6 @@ fn a_ciphertext_of_somebody_else() {
     ));
     let letters = desk.letters();
     assert_eq!(letters.len(), 2);
-    insta::assert_snapshot!(line(&letters[1].text(), "Noticed:"), @"Noticed:     its ciphertext came before in case EX-2026-0001, from the same author");
+    insta::assert_snapshot!(line(&letters[1].text(), "Noticed:"), @"Noticed:     the same ciphertext came before in case EX-2026-0001, from sam@example.com");
     assert!(letters[1].text().contains("made from the clock"));
 }

@@ -110,7 +110,9 @@ fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);
     let same =
         |sighting: &&Sighting| author.is_some() && sighting.from.as_ref().map(Mailbox::canonical) == author;
-    facts.sighting.as_ref().filter(|sighting| !same(sighting))
+    // a thief may have been faster than the author, whose signature says that it is his
+    let his_own = matches!(message.signature, Signature::Good(_));
+    facts.sighting.as_ref().filter(|sighting| !his_own && !same(sighting))
 }
 
 /// The relay's word about a ciphertext that was seen before.
@@ -119,11 +121,11 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
     let from = sighting.from.as_ref().map_or("an unknown author", |from| from.address.as_str());
     if replayed {
         format!(
-            "REPLAYED: its ciphertext came before{case}, from {from}; whoever sent it now need not know what it says, \
+            "REPLAYED: the same ciphertext came before{case}, from {from}; whoever sent it now need not know what it says, \
              so that it is not repeated here"
         )
     } else {
-        format!("its ciphertext came before{case}, from the same author")
+        format!("the same ciphertext came before{case}, from {from}")
     }
 }
 
