@@ -528,8 +528,8 @@ fn says(payload: &[u8], kind: LetterKind, case: &str, about: &Message) -> Result
         LetterKind::Acknowledgement => (format!("Auto: [{case}] we have your report"), "\n".to_owned()),
         LetterKind::Relay => {
             let subject = about.subject.as_deref().unwrap_or_default();
-            // the words of a letter have no white space at the end of a line
-            (format!("[{case}] {subject}"), format!("\n\n{}\n", trimmed()))
+            // white space at the end of a line counts, but for the last
+            (format!("[{case}] {subject}"), format!("\n\n{}\n", about.text.trim()))
         }
     };
     same("subject inside", &parsed.subject(), &Some(subject.as_str()))?;

@@ -14,7 +14,8 @@ use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, Mutex};
 
 use jiff::Timestamp;
-use psirtd::domain::message::{Encryption, Message, ReturnPath, Signature};
+use psirtd::domain::message::{Encryption, Message, ReturnPath};
+use psirtd::domain::signature::Signature;
 use psirtd::keyring::Keyring;
 
 const DESK: &[u8] = include_bytes!("../keys/desk.key.asc");
@@ -62,11 +63,11 @@ pub fn check(message: &Message) {
 
     assert!(!message.decrypted || message.encryption != Encryption::None, "{message:?}");
     assert!(!message.subject_is_secret || message.decrypted, "{message:?}");
-    assert!(!message.reporter_cert_known || message.author().is_some(), "{message:?}");
+    assert!(message.reporter_cert.is_none() || message.author().is_some(), "{message:?}");
     if let Signature::Good(by) = &message.signature {
         let author = message.author().expect("an author who signed");
-        let mut held = KEYRING.held_for(&author.address);
-        assert!(held.any(|cert| cert.fingerprint().to_hex() == by.fingerprint()), "{message:?}");
+        let held = KEYRING.held_for(&author.address);
+        assert!(held.iter().any(|(_, cert)| cert.fingerprint().to_hex() == by.fingerprint()), "{message:?}");
     }
     assert!(message.attachments.iter().all(|file| file.name.as_deref() != Some("")), "{message:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -23,8 +23,10 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
 
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| failed(file, error))?);
     let owner = std::fs::metadata(file).map_err(|error| failed(file, error))?;
+    // whoever may read the key may enter the folder of the old ones
+    let enter = owner.mode() | (owner.mode() & 0o444) >> 2;
     let folder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(old_keys);
-    folder.and_then(|()| give(old_keys, &owner)).map_err(|error| failed(old_keys, error))?;
+    folder.and_then(|()| give(old_keys, &owner, enter)).map_err(|error| failed(old_keys, error))?;
     let kept = old_keys.join(format!("{old}.asc"));
     written(&kept, &bytes, &owner).map_err(|error| failed(&kept, error))?;
     let fresh = file.with_extension("new");
@@ -45,23 +47,23 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
     ))
 }
 
-/// Writes a private file of the same owner whole, or not at all.
+/// Writes a file of the same owner and mode whole, or not at all.
 fn written(path: &Path, bytes: &[u8], owner: &std::fs::Metadata) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
-    give(&part, owner)?;
+    give(&part, owner, owner.mode())?;
     file.sync_all()?;
     std::fs::rename(&part, path)?;
     folder_synced(path)
 }
 
-fn give(path: &Path, owner: &std::fs::Metadata) -> io::Result<()> {
+fn give(path: &Path, owner: &std::fs::Metadata, mode: u32) -> io::Result<()> {
     let mine = std::fs::metadata(path)?;
-    if (mine.uid(), mine.gid()) == (owner.uid(), owner.gid()) {
-        return Ok(());
+    if (mine.uid(), mine.gid()) != (owner.uid(), owner.gid()) {
+        chown(path, Some(owner.uid()), Some(owner.gid()))?;
     }
-    chown(path, Some(owner.uid()), Some(owner.gid()))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o777))
 }
 
 fn folder_synced(path: &Path) -> io::Result<()> {

@@ -29,7 +29,7 @@ pub struct Templates {
 pub struct Words {
     /// One line.
     pub subject: String,
-    /// Lines ended by LF, no trailing white space.
+    /// Lines ended by LF; but for relays, without white space before it.
     pub body: String,
 }
 
@@ -68,8 +68,10 @@ impl Templates {
         let subject = first
             .strip_prefix("Subject:")
             .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
-        let mut body: String =
-            body.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned();
+        // white space at a line's end may be lost on the way, and the signature with it; what is encrypted is safe, and in a
+        // patch it counts
+        let end = |line| if kind == LetterKind::Relay { line } else { str::trim_end(line) };
+        let mut body: String = body.lines().map(end).collect::<Vec<_>>().join("\n").trim().to_owned();
         body.push('\n');
         Ok(Words { subject: subject.trim().to_owned(), body })
     }
