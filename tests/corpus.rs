@@ -17,6 +17,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod forms;
+mod headers;
 mod house;
 mod known;
 mod laws;

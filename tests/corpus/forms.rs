@@ -10,7 +10,9 @@ use sequoia_openpgp::Cert;
 use sequoia_openpgp::armor::Kind;
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::serialize::SerializeInto;
-use sequoia_openpgp::serialize::stream::{Armorer, Message as Writer, Signer};
+use sequoia_openpgp::serialize::stream::{
+    Armorer, Encryptor, LiteralWriter, Message as Writer, Recipient, Signer,
+};
 
 use crate::corpus::laws::Desk;
 use crate::corpus::now;
@@ -346,5 +348,37 @@ fn an_encrypted_mail_that_came_back_is_flagged() {
     for readable in [pair.encrypted(secret), secret.to_owned()] {
         let message = pair.open(&report(&readable));
         assert_eq!((message.text.trim(), message.problem), ("No such user.", None));
+    }
+}
+
+/// Encrypted to several people, and in a way that tells nobody to whom (gpg --throw-keyids).
+#[test]
+fn several_and_hidden_recipients() {
+    let desk = Desk::new();
+    let policy = keyring::policy(now());
+    let others: Vec<Cert> = (0..5)
+        .map(|n| keyring::generate(&Mailbox::bare(format!("p{n}@example.com")), now(), false).unwrap())
+        .map(|secret| keyring::certificate(secret.as_bytes()).unwrap())
+        .collect();
+    for hidden in [false, true] {
+        let certs = others.iter().chain(desk.keyring.desk());
+        let keys = certs.flat_map(|cert| keyring::encryption_keys(cert, &policy, now()).unwrap());
+        let recipients = keys.map(|key| {
+            let recipient = Recipient::from(key);
+            if hidden { recipient.set_key_handle(None).unwrap() } else { recipient }
+        });
+        let mut sink = Vec::new();
+        let armor = Armorer::new(Writer::new(&mut sink)).kind(Kind::Message).build().unwrap();
+        let encryptor = Encryptor::for_recipients(armor, recipients).build().unwrap();
+        let mut literal = LiteralWriter::new(encryptor).build().unwrap();
+        literal.write_all(b"secret words").unwrap();
+        literal.finalize().unwrap();
+        let message = desk.open(&format!("From: {RITA}\n\n{}", String::from_utf8(sink).unwrap()));
+        assert_eq!(
+            (message.text.as_str(), message.decrypted),
+            ("secret words", true),
+            "{:?}",
+            message.problem
+        );
     }
 }
