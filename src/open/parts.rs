@@ -428,6 +428,9 @@ impl Opening<'_> {
             self.note_encryption(place);
             self.message.decrypted = true;
             self.message.ciphertexts.push(ciphertext.clone());
+            let old =
+                opened.old_cipher.iter().map(|cipher| format!("encrypted with an outdated cipher: {cipher}"));
+            self.message.problems.extend(old);
         }
     }
 

@@ -19,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
-use openpgp::cert::amalgamation::{ValidAmalgamation, ValidateAmalgamation};
+use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::crypto::SessionKey;
 use openpgp::packet::{PKESK, SKESK, Tag};
 use openpgp::parse::stream::{
@@ -48,6 +48,10 @@ const MAX_SIGNATURES: usize = 16;
 const MAX_COMPRESSIONS: usize = 4;
 /// A message of more packets is a flood.
 const MAX_PACKETS: usize = 1000;
+/// Opened, but told.
+#[allow(deprecated)]
+const OLD_CIPHERS: [SymmetricAlgorithm; 3] =
+    [SymmetricAlgorithm::TripleDES, SymmetricAlgorithm::CAST5, SymmetricAlgorithm::Blowfish];
 /// A detached signature is smaller. Bytes.
 const MAX_DETACHED: usize = 128 * 1024;
 
@@ -60,6 +64,8 @@ pub(super) struct Opened {
     pub(super) ciphertext: Option<Digest>,
     /// What its signatures are worth, before anybody asked for the author.
     pub(super) verdicts: Vec<Verdict>,
+    /// It was encrypted with a cipher that nobody should use any more.
+    pub(super) old_cipher: Option<String>,
 }
 
 /// The outcome of checking a signature, before it is held against the author and the place of the signature.
@@ -171,7 +177,8 @@ fn read_to_end(
         return Err("it unpacks to more than its size allows".to_owned());
     }
     let helper = decryptor.into_helper();
-    Ok(Opened { plaintext, ciphertext: helper.ciphertext, verdicts: helper.verdicts })
+    let Helper { ciphertext, verdicts, old_cipher, .. } = helper;
+    Ok(Opened { plaintext, ciphertext, verdicts, old_cipher })
 }
 
 /// Checks a detached signature.
@@ -210,7 +217,8 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
         // the text is no longer than what it was made of
         let mut plaintext = Vec::new();
         (&mut verifier).take(u64::try_from(text.len()).unwrap_or(u64::MAX)).read_to_end(&mut plaintext)?;
-        Ok(Opened { plaintext, ciphertext: None, verdicts: verifier.into_helper().verdicts })
+        let verdicts = verifier.into_helper().verdicts;
+        Ok(Opened { plaintext, ciphertext: None, verdicts, old_cipher: None })
     };
     match guarded(check) {
         Some(checked) => checked.map_err(|error: openpgp::anyhow::Error| cause(&error)),
@@ -219,10 +227,12 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
 }
 
 /// The standard policy, but self-signatures of certificates may be over SHA-1, as those of most keys made before 2015 are.
-/// Forging one needs a second preimage, which nobody can compute; a signature over a mail must still resist collisions.
+/// Forging one needs a second preimage, which nobody can compute; a signature over a mail must still resist collisions. And
+/// what old programs encrypted with old ciphers is opened, if its integrity is protected: refusing it would protect nobody.
 fn policy(now: Timestamp) -> StandardPolicy<'static> {
     let mut policy = keyring::policy(now);
     policy.accept_hash_property(HashAlgorithm::SHA1, HashAlgoSecurity::SecondPreImageResistance);
+    OLD_CIPHERS.into_iter().for_each(|cipher| policy.accept_symmetric_algo(cipher));
     policy
 }
 
@@ -275,6 +285,7 @@ struct Helper<'k> {
     now: Timestamp,
     ciphertext: Option<Digest>,
     verdicts: Vec<Verdict>,
+    old_cipher: Option<String>,
     packets: usize,
     signatures: usize,
     compressions: usize,
@@ -283,7 +294,8 @@ struct Helper<'k> {
 impl<'k> Helper<'k> {
     fn new(keyring: &'k Keyring, now: Timestamp) -> Self {
         let (packets, signatures, compressions) = (0, 0, 0);
-        Self { keyring, now, ciphertext: None, verdicts: Vec::new(), packets, signatures, compressions }
+        let (ciphertext, verdicts, old_cipher) = (None, Vec::new(), None);
+        Self { keyring, now, ciphertext, verdicts, old_cipher, packets, signatures, compressions }
     }
 
     /// It names recipients, and the desk is none of them.
@@ -344,7 +356,10 @@ impl VerificationHelper for Helper<'_> {
                     self.verdicts.extend(judged);
                 }
                 // what is signed outside is a ciphertext: whoever signed it need not know what it says
-                MessageLayer::Encryption { .. } => self.verdicts.clear(),
+                MessageLayer::Encryption { sym_algo, .. } => {
+                    self.verdicts.clear();
+                    self.old_cipher = OLD_CIPHERS.contains(&sym_algo).then(|| sym_algo.to_string());
+                }
                 MessageLayer::Compression { .. } => {}
             }
         }
@@ -401,15 +416,9 @@ impl DecryptionHelper for Helper<'_> {
         if pkesks.len() > MAX_RECIPIENTS || hidden > MAX_HIDDEN {
             return Err(Refusal::TooManyRecipients.into());
         }
-        let policy = policy(self.now);
         for cert in self.keyring.secret_keys() {
-            // old, expired keys still open what was encrypted to them
-            let keys = cert.keys().secret().filter(|key| {
-                key.key().pk_algo().for_encryption()
-                    && key.clone().with_policy(&policy, None).map_or(true, |valid| {
-                        valid.for_transport_encryption() || valid.for_storage_encryption()
-                    })
-            });
+            // old and expired keys, and those that should not have been encrypted to, still open what was
+            let keys = cert.keys().unencrypted_secret().filter(|key| key.key().pk_algo().for_encryption());
             for key in keys {
                 let handle = key.key().key_handle();
                 let Ok(mut pair) = key.key().clone().into_keypair() else { continue };

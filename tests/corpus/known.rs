@@ -113,11 +113,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         "blob signed",
         "two signers, and the desk knows one of them only: stricter than its project",
     ),
-    known(
-        "rnp--message-encrypted-rsas.txt.pgp",
-        "blob opened",
-        "encrypted to a primary key whose flags say that it only signs and certifies",
-    ),
     known("rnp--message.enc-password", "blob opened", "encrypted to a password, and the desk has none"),
     known("rnp--message.txt.asc", "blob signed", "a detached signature without the file that it is about"),
     known(
@@ -175,14 +170,6 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         "blob opened",
         "ElGamal, which the crypto library does not know; flagged, and so optional",
     ),
-    known("rpgp--gnupg-v1-4-11-001.asc", "blob opened", "3DES, which Sequoia's policy refuses; flagged"),
-    known("rpgp--gnupg-v2-0-17-001.asc", "blob opened", "3DES, which Sequoia's policy refuses; flagged"),
-    known("rpgp--gnupg-v2-10-001.asc", "blob opened", "3DES, which Sequoia's policy refuses; flagged"),
-    known("rpgp--pgp-10-0-001.asc", "blob opened", "3DES, which Sequoia's policy refuses; flagged"),
-    known("rpgp--gnupg-v1-4-11-006.asc", "blob opened", "CAST5, which Sequoia's policy refuses; flagged"),
-    known("rpgp--gnupg-v2-0-17-006.asc", "blob opened", "CAST5, which Sequoia's policy refuses; flagged"),
-    known("rpgp--gnupg-v2-10-007.asc", "blob opened", "CAST5, which Sequoia's policy refuses; flagged"),
-    known("rpgp--pgp-10-0-006.asc", "blob opened", "CAST5, which Sequoia's policy refuses; flagged"),
     known("rpgp--pgp-10-0-007.asc", "blob opened", "IDEA, which the crypto library does not know; flagged"),
     known(
         "rpgp--gnupg-v2-1-5-001.asc",
