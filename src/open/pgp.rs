@@ -162,7 +162,7 @@ fn read_to_end(
     room: &mut u64,
 ) -> Result<Opened, String> {
     let policy = policy(now);
-    let helper = Helper::new(keyring, now);
+    let helper = Helper::new(keyring);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
         builder.with_policy(&policy, tolerant(now), helper).map_err(|error| problem(&error))?;
@@ -194,7 +194,7 @@ pub(super) fn verify_detached(
     let policy = policy(now);
     let check = || {
         let builder = DetachedVerifierBuilder::from_bytes(signature)?;
-        let helper = Helper::new(keyring, now);
+        let helper = Helper::new(keyring);
         let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         verifier.verify_bytes(signed)?;
         Ok(verifier.into_helper().verdicts)
@@ -212,7 +212,7 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
     let policy = policy(now);
     let check = || {
         let builder = VerifierBuilder::from_bytes(text)?;
-        let helper = Helper::new(keyring, now);
+        let helper = Helper::new(keyring);
         let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         // the text is no longer than what it was made of
         let mut plaintext = Vec::new();
@@ -282,7 +282,6 @@ enum Refusal {
 
 struct Helper<'k> {
     keyring: &'k Keyring,
-    now: Timestamp,
     ciphertext: Option<Digest>,
     verdicts: Vec<Verdict>,
     old_cipher: Option<String>,
@@ -292,10 +291,10 @@ struct Helper<'k> {
 }
 
 impl<'k> Helper<'k> {
-    fn new(keyring: &'k Keyring, now: Timestamp) -> Self {
+    fn new(keyring: &'k Keyring) -> Self {
         let (packets, signatures, compressions) = (0, 0, 0);
         let (ciphertext, verdicts, old_cipher) = (None, Vec::new(), None);
-        Self { keyring, now, ciphertext, verdicts, old_cipher, packets, signatures, compressions }
+        Self { keyring, ciphertext, verdicts, old_cipher, packets, signatures, compressions }
     }
 
     /// It names recipients, and the desk is none of them.
