@@ -155,7 +155,7 @@ pub(super) fn media_type(part: &MessagePart<'_>) -> String {
         || "text/plain".to_owned(),
         |content_type| {
             let subtype = content_type.subtype().unwrap_or("plain");
-            veil::lifted(&format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase())
+            veil::lifted(&format!("{}/{subtype}", content_type.ctype()).to_ascii_lowercase()).into_owned()
         },
     )
 }
@@ -171,13 +171,11 @@ pub(super) fn is_attachment(part: &MessagePart<'_>) -> bool {
 }
 
 /// The readable text of a text part; of an HTML part, its text.
-pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> Option<String> {
+pub(super) fn text_of<'p>(part: &'p MessagePart<'_>, raw: &'p [u8]) -> Option<Cow<'p, str>> {
     match &part.body {
-        PartType::Text(_) if is_mislabelled(part, raw) => {
-            Some(String::from_utf8_lossy(body(part, raw)).into_owned())
-        }
+        PartType::Text(_) if is_mislabelled(part, raw) => Some(String::from_utf8_lossy(body(part, raw))),
         PartType::Text(text) => Some(veil::lifted(text)),
-        PartType::Html(html) => Some(html_to_text(&veil::lifted(html))),
+        PartType::Html(html) => Some(html_to_text(&veil::lifted(html)).into()),
         _ => None,
     }
 }
@@ -223,15 +221,15 @@ pub(super) fn is_display(
 }
 
 /// The readable text of a part, without what only old mail programs are shown, which is left out of what was `secret` alone.
-pub(super) fn shown_text(part: &MessagePart<'_>, raw: &[u8], secret: bool) -> Option<String> {
+pub(super) fn shown_text<'p>(part: &'p MessagePart<'_>, raw: &'p [u8], secret: bool) -> Option<Cow<'p, str>> {
     let legacy = secret && parameter(part, "hp-legacy-display") == Some("1");
     match &part.body {
         PartType::Html(html) if legacy => {
-            Some(html_to_text(&without_legacy_display_html(&veil::lifted(html))))
+            Some(html_to_text(&without_legacy_display_html(&veil::lifted(html))).into())
         }
         _ => {
             let text = text_of(part, raw)?;
-            Some(if legacy { without_legacy_display(&text).to_owned() } else { text })
+            Some(if legacy { without_legacy_display(&text).to_owned().into() } else { text })
         }
     }
 }

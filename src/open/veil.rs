@@ -37,7 +37,10 @@ pub(super) fn drawn(raw: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The same text, readable again.
-pub(super) fn lifted(text: &str) -> String {
+pub(super) fn lifted(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::from(VEIL)) {
+        return Cow::Borrowed(text);
+    }
     let mut whole = String::with_capacity(text.len());
     for c in text.chars() {
         let stem = whole.len().checked_sub(5).and_then(|from| whole.get(from..)).unwrap_or_default();
@@ -54,7 +57,7 @@ pub(super) fn lifted(text: &str) -> String {
             None => c,
         });
     }
-    whole
+    Cow::Owned(whole)
 }
 
 #[cfg(test)]
