@@ -15,21 +15,22 @@
 //! RFC 9580, by Sequoia and its standard policy at the time given.
 
 mod reporter;
+mod secret;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use openpgp::cert::amalgamation::ValidAmalgamation;
-use openpgp::cert::amalgamation::key::{PrimaryKey, ValidErasedKeyAmalgamation};
-use openpgp::cert::{CertParser, CipherSuite, Preferences};
-use openpgp::crypto::{KeyPair, Password};
+use openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
+use openpgp::cert::{CertParser, Preferences};
+use openpgp::crypto::KeyPair;
 use openpgp::packet::Signature;
-use openpgp::packet::key::{PublicParts, SecretKeyMaterial};
+use openpgp::packet::key::PublicParts;
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::{Serialize, SerializeInto};
-use openpgp::types::{Features, RevocationStatus, SignatureType};
+use openpgp::types::{Features, RevocationStatus};
 use openpgp::{Cert, KeyHandle, armor};
 use sequoia_openpgp as openpgp;
 use zeroize::Zeroizing;
@@ -38,9 +39,8 @@ use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
 pub use crate::keyring::reporter::{Choice, choose, described, minimal};
-
-/// The validity of a fresh desk key.
-const VALIDITY: Duration = Duration::from_secs(2 * 366 * 24 * 60 * 60);
+use crate::keyring::secret::unlock;
+pub use crate::keyring::secret::{generate, successor};
 
 /// Why a key or a certificate cannot be used. The text is for people and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -328,24 +328,6 @@ pub fn certificate(bytes: &[u8]) -> Result<Cert, KeyError> {
     Cert::from_bytes(bytes).map_err(|error| KeyError::NotACertificate(first_line(&error.to_string())))
 }
 
-/// A fresh Curve25519 key for a mailbox: the secret key, armored. It advertises SEIPDv1 alone, so that every implementation
-/// writes to it what every implementation can read (GnuPG 2.2 reads nothing newer, and newer GnuPGs write a form of their
-/// own).
-pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zeroizing<String>, KeyError> {
-    let broken =
-        |error: openpgp::anyhow::Error| KeyError::Unusable("a new key".to_owned(), error.to_string());
-    let (cert, _) = openpgp::cert::CertBuilder::general_purpose(Some(mailbox.to_string()))
-        .set_cipher_suite(CipherSuite::Cv25519)
-        .set_features(Features::empty().set_seipdv1())
-        .map_err(broken)?
-        .set_creation_time(Some(system_time(now)))
-        .set_validity_period(expires.then_some(VALIDITY))
-        .generate()
-        .map_err(broken)?;
-    let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| broken(error.into()))
-}
-
 /// One of its keys is what a signature names as its issuer, a fingerprint or a key id in hexadecimal.
 pub fn has_key(cert: &Cert, issuer: &str) -> bool {
     issuer
@@ -360,55 +342,6 @@ pub fn advertises_more_than_seipdv1(cert: &Cert, now: Timestamp) -> bool {
         keys.iter()
             .any(|key| key.valid_cert().features().is_some_and(|it| it != Features::empty().set_seipdv1()))
     })
-}
-
-/// A fresh key that takes the place of the desk's: protected with the same passphrase, and certified by the key before it, so
-/// that whoever trusts that one can trust this one. The secret key, armored, and its fingerprint.
-pub fn successor(
-    keyring: &Keyring,
-    mailbox: &Mailbox,
-    passphrase: Option<&Zeroizing<String>>,
-    now: Timestamp,
-) -> Result<(Zeroizing<String>, String), KeyError> {
-    let broken =
-        |error: openpgp::anyhow::Error| KeyError::Unusable("the new key".to_owned(), error.to_string());
-    let secret = generate(mailbox, now, true)?;
-    let mut cert = certificate(secret.as_bytes())?;
-    if let Some(desk) = keyring.desk()
-        && let Ok(primary) = desk.primary_key().key().clone().parts_into_secret()
-        // an offline primary key certifies nothing here
-        && let Ok(mut old) = primary.into_keypair()
-    {
-        let certify = |user: openpgp::packet::UserID| {
-            openpgp::packet::signature::SignatureBuilder::new(SignatureType::GenericCertification)
-                .set_signature_creation_time(system_time(now))?
-                .sign_userid_binding(&mut old, &cert.primary_key().key().clone(), &user)
-        };
-        let user = cert.userids().next().map(|user| user.userid().clone());
-        if let Some(certified) = user.map(certify) {
-            cert = cert.insert_packets(certified.map_err(broken)?).map_err(broken)?.0;
-        }
-    }
-    if let Some(passphrase) = passphrase {
-        cert = locked(cert, passphrase).map_err(broken)?;
-    }
-    let fingerprint = cert.fingerprint().to_hex();
-    let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
-    let armored = String::from_utf8(bytes).map_err(|error| broken(error.into()))?;
-    Ok((Zeroizing::new(armored), fingerprint))
-}
-
-fn locked(cert: Cert, passphrase: &Zeroizing<String>) -> openpgp::Result<Cert> {
-    let password = Password::from(passphrase.as_str());
-    let mut packets = Vec::new();
-    for key in cert.keys().secret() {
-        let locked = key.key().clone().encrypt_secret(&password)?;
-        packets.push(match key.primary() {
-            true => openpgp::Packet::from(locked.role_into_primary()),
-            false => openpgp::Packet::from(locked.role_into_subordinate()),
-        });
-    }
-    Ok(cert.insert_packets(packets)?.0)
 }
 
 fn valid<'a>(
@@ -429,39 +362,6 @@ fn valid<'a>(
         });
     }
     Ok(valid)
-}
-
-fn unlock(cert: Cert, passphrase: Option<&Zeroizing<String>>) -> Result<Cert, KeyError> {
-    let fingerprint = cert.fingerprint().to_hex();
-    let mut packets = Vec::new();
-    for key in cert.keys().secret() {
-        if key.key().secret().is_encrypted() && !is_elsewhere(key.key().secret()) {
-            let passphrase = passphrase
-                .ok_or(KeyError::Locked(fingerprint.clone(), "give its passphrase in the configuration"))?;
-            let password = Password::from(passphrase.as_str());
-            let unlocked = key
-                .key()
-                .clone()
-                .decrypt_secret(&password)
-                .map_err(|_| KeyError::Locked(fingerprint.clone(), "the passphrase is wrong"))?;
-            packets.push(if key.primary() {
-                openpgp::Packet::from(unlocked.role_into_primary())
-            } else {
-                openpgp::Packet::from(unlocked.role_into_subordinate())
-            });
-        }
-    }
-    if packets.is_empty() {
-        return Ok(cert);
-    }
-    let merged =
-        cert.insert_packets(packets).map_err(|error| KeyError::Unusable(fingerprint, error.to_string()))?;
-    Ok(merged.0)
-}
-
-/// GnuPG's mark for a secret that is kept offline or on a card: there is nothing to unlock.
-fn is_elsewhere(secret: &SecretKeyMaterial) -> bool {
-    matches!(secret, SecretKeyMaterial::Encrypted(encrypted) if !encrypted.s2k().is_supported())
 }
 
 fn timestamp(at: SystemTime) -> Option<Timestamp> {
