@@ -117,6 +117,11 @@ fn a_pinned_certificate_stays() {
     let relay = letters[1].text();
     assert_eq!(line(&relay, "Signature:"), "Signature:   by a key not held for this sender");
     assert!(line(&relay, "Noticed:").contains("another certificate"), "{relay}");
+    assert_eq!(
+        desk.ask(&Question::Seen("sam@example.com".to_owned())),
+        serde_json::json!([]),
+        "nor remembered"
+    );
     desk.receives(&desk.encrypted_mail("From: sam@example.com\nMessage-ID: <y@example.com>", INSIDE));
     assert_eq!(desk.letters()[0].encrypted_to(), letters[0].encrypted_to());
 }

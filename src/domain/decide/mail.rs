@@ -134,7 +134,9 @@ fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<
     let address = message.author().map(Mailbox::canonical).unwrap_or_default();
     let chosen = message.reporter_cert.iter().filter(|(standing, _)| *standing != Standing::Pinned);
     let chosen = chosen.map(|(_, certificate)| (certificate, true));
-    let other = message.other_cert.iter().map(|certificate| (certificate, false));
+    // beside a pinned one nothing is remembered: it would be in use as soon as the pin is taken away
+    let other = message.other_cert.iter().filter(|_| !remembered.is_empty());
+    let other = other.map(|certificate| (certificate, false));
     chosen
         .chain(other)
         .filter(|(certificate, _)| {
