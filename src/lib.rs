@@ -15,7 +15,8 @@
 //! ```
 //!
 //! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
-//! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses?
+//! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses? [`scheduler`] says from
+//! time to time that time has passed.
 //!
 //! # Invariants
 //! Each is kept by a type or watched by a test (`tests/architecture.rs`, `tests/leak.rs`, `tests/stories/`).
@@ -35,9 +36,11 @@
 //! # The trip of one report
 //! 1. `inbox::imap` wakes from IDLE, lists what is new by UID and size, fetches it with `BODY.PEEK[]`, and hands an
 //!    [`pipeline::Arrival`] over.
-//! 2. A worker opens it: `open::open(bytes, keyring, now) -> Message`.
+//! 2. A worker opens it: `open::open(bytes, keyring, now) -> Message`, the keyring being the desk's keys and what the desk
+//!    remembers of the author.
 //! 3. The pipeline looks for a receipt (place on the server, digest of the bytes, digest of its twin). Known mail stops here.
-//! 4. The thread (its Message-ID chain) gives the [`domain::decide::Facts`].
+//! 4. The thread (its Message-ID chain), what is remembered of the author, and whether a ciphertext came before, are the
+//!    [`domain::decide::Facts`].
 //! 5. [`domain::decide::decide`] returns events and letters: a case, an acknowledgement, a relay for each coordinator.
 //! 6. A worker seals each letter (`seal::seal`), or it becomes held, with the reason.
 //! 7. One commit for everything that waited together: mail files, letters, the journal's fsync, then the index.
@@ -48,6 +51,7 @@
 //! |---|---|
 //! | before the journal's fsync | the mail is still unmarked: everything is done again, nothing had left the house |
 //! | after the fsync, before the index | the index is caught up from the journal |
+//! | while it opens a mail, again and again | the mail is opened alone, and after three deaths recorded unopened |
 //! | after the commit, before the mark | the receipt is found: only mark |
 //! | after the SMTP 250, before it is recorded | the same bytes with the same Message-ID go out again |
 //!
