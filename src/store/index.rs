@@ -27,6 +27,9 @@ use crate::domain::signature::Certificate;
 use crate::store::journal::{Receipt, Record};
 
 const SEEN: &[u8] = b"meta/seen";
+const FORM: &[u8] = b"meta/form";
+/// Counted up when the same records give another index: an older one is rebuilt.
+const THIS_FORM: u32 = 2;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 
@@ -45,6 +48,9 @@ pub enum IndexError {
     /// It belongs to another journal.
     #[error("index: it has seen record {0} of another history")]
     OtherHistory(u64),
+    /// Another version of psirtd folded it.
+    #[error("index: it was made by another version of psirtd, up to record {0}")]
+    OtherVersion(u64),
     /// sled gave up.
     #[error("index: the database panicked: {0}")]
     Panicked(String),
@@ -165,9 +171,14 @@ impl Index {
         Ok(Self { tree: opened? })
     }
 
-    /// How far it has come.
+    /// How far it has come. An index in another form than this version's has to be made anew.
     pub fn seen(&self) -> Result<Seen, IndexError> {
-        Ok(self.entry(SEEN)?.unwrap_or_default())
+        let seen: Seen = self.entry(SEEN)?.unwrap_or_default();
+        match self.entry(FORM)? {
+            Some(THIS_FORM) => Ok(seen),
+            None if seen.seq == 0 => Ok(seen),
+            _ => Err(IndexError::OtherVersion(seen.seq)),
+        }
     }
 
     /// Takes over a draft and how far it has come with it, in one step.
@@ -180,6 +191,7 @@ impl Index {
             }
         }
         batch.insert(SEEN, serde_json::to_vec(seen)?);
+        batch.insert(FORM, serde_json::to_vec(&THIS_FORM)?);
         self.tree.apply_batch(batch)?;
         Ok(())
     }

@@ -118,12 +118,17 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), Sto
         notices.push("index: it was unusable when psirtd stopped; it is rebuilt from the journal".to_owned());
         set_aside(dir, now).and_then(|()| fs::remove_file(&condemned)).map_err(io)?;
     }
-    let (index, journal) = match open_index(dir, now, &mut notices) {
+    let (index, journal) = match open_index(dir, now, 0, &mut notices) {
         Ok(both) => both,
+        Err(StoreError::Index(error @ IndexError::OtherVersion(seen))) => {
+            notices.push(format!("{error}; it is rebuilt from the journal"));
+            fs::remove_dir_all(dir.join("index")).map_err(io)?;
+            open_index(dir, now, seen, &mut notices)?
+        }
         Err(StoreError::Index(error)) => {
             notices.push(format!("{error}; it is rebuilt from the journal"));
             set_aside(dir, now).map_err(io)?;
-            open_index(dir, now, &mut notices)?
+            open_index(dir, now, 0, &mut notices)?
         }
         Err(error) => return Err(error),
     };
@@ -184,28 +189,34 @@ fn borrowed(files: &[(Digest, Vec<u8>)]) -> Vec<(Digest, &[u8])> {
     files.iter().map(|(digest, bytes)| (digest.clone(), bytes.as_slice())).collect()
 }
 
-/// Opens the index and brings it to where the journal is.
-fn open_index(dir: &Path, now: Timestamp, notices: &mut Vec<String>) -> Result<(Index, Journal), StoreError> {
+/// Opens the index and brings it to where the journal is, which goes at least up to a record.
+fn open_index(
+    dir: &Path,
+    now: Timestamp,
+    at_least: u64,
+    notices: &mut Vec<String>,
+) -> Result<(Index, Journal), StoreError> {
     let index = Index::open(&dir.join("index"))?;
     let seen = index.seen()?;
     let mut error = None;
     let mut same_history = seen.seq == 0;
     let mut behind = 0_u64;
-    let (journal, found) = Journal::open(&journal_file(dir), now, seen.seq, |records, digest| {
-        let last = records.last().map_or(0, |record| record.seq);
-        if last == seen.seq {
-            same_history = digest.as_slice() == seen.digest;
-        }
-        if last <= seen.seq || error.is_some() {
-            return;
-        }
-        behind = behind.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
-        let mut draft = Draft::new(&index);
-        let folded = records.iter().try_for_each(|record| draft.fold(record));
-        let taken =
-            folded.and_then(|()| index.take_over(draft, &Seen { seq: last, digest: digest.to_vec() }));
-        error = taken.err();
-    })?;
+    let (journal, found) =
+        Journal::open(&journal_file(dir), now, seen.seq.max(at_least), |records, digest| {
+            let last = records.last().map_or(0, |record| record.seq);
+            if last == seen.seq {
+                same_history = digest.as_slice() == seen.digest;
+            }
+            if last <= seen.seq || error.is_some() {
+                return;
+            }
+            behind = behind.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+            let mut draft = Draft::new(&index);
+            let folded = records.iter().try_for_each(|record| draft.fold(record));
+            let taken =
+                folded.and_then(|()| index.take_over(draft, &Seen { seq: last, digest: digest.to_vec() }));
+            error = taken.err();
+        })?;
     if found.torn > 0 {
         notices.push(format!(
             "journal: an unfinished batch of {} bytes after record {} was cut off and kept aside; it was never acknowledged",
@@ -216,9 +227,7 @@ fn open_index(dir: &Path, now: Timestamp, notices: &mut Vec<String>) -> Result<(
         return Err(error.into());
     }
     if !same_history {
-        return Err(
-            IndexError::Panicked(format!("it has seen record {} of another history", seen.seq)).into()
-        );
+        return Err(IndexError::OtherHistory(seen.seq).into());
     }
     if behind > 0 {
         let how = if seen.seq > 0 { "caught up with" } else { "there was none, built from" };
@@ -415,6 +424,25 @@ mod tests {
         assert_eq!(knows, knew);
         assert!(notices[0].ends_with("it is rebuilt from the journal"), "{notices:?}");
         assert!(dir.path().join(format!("index.damaged-{}", now().as_second())).exists());
+    }
+
+    #[test]
+    fn an_index_of_another_version_is_made_anew() {
+        let (dir, knew) = closed();
+        let older = sled::open(dir.path().join("index")).unwrap();
+        older.remove("meta/form").unwrap();
+        older.remove("meta/desk-letters").unwrap();
+        drop(older);
+        let (knows, notices) = reopened(dir.path());
+        assert_eq!(knows, knew);
+        assert!(notices[0].contains("another version of psirtd, up to record 3"), "{notices:?}");
+        assert!(reopened(dir.path()).1.is_empty(), "once");
+        // the journal is still held against what that index had seen
+        let older = sled::open(dir.path().join("index")).unwrap();
+        older.remove("meta/form").unwrap();
+        drop(older);
+        fs::write(journal_file(dir.path()), "").unwrap();
+        assert!(open(dir.path(), now()).is_err());
     }
 
     #[test]
