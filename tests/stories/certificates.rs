@@ -59,7 +59,13 @@ fn a_certificate_is_remembered() {
     // it survives a restart
     desk.restarts();
     desk.receives(&desk.encrypted_mail(&from_nora(&desk, "n-3", None), INSIDE));
+    assert_eq!(told(&desk), (lines.clone(), encrypted));
+
+    // it comes again, as it does with every mail: nothing new
+    desk.receives(&desk.encrypted_mail(&from_nora(&desk, "n-4", Some("nora@example.net")), INSIDE));
     assert_eq!(told(&desk), (lines, encrypted));
+    let case = desk.ask(&Question::Case("EX-2026-0004".to_owned()));
+    assert!(!case["timeline"].to_string().contains("certificate"), "{}", case["timeline"]);
 }
 
 /// "Mailto: me your secrets": somebody writes in her name, with a key of his own. It replaces nothing, and Ada is told. When
