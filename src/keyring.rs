@@ -398,5 +398,11 @@ mod tests {
         let keys = encryption_keys(&cert, &policy, now).unwrap();
         let features = keys.iter().map(|key| key.valid_cert().features());
         assert_eq!(features.collect::<Vec<_>>(), [Some(Features::empty().set_seipdv1())]);
+        assert!(!advertises_more_than_seipdv1(&cert, now));
+        let (newer, _) = openpgp::cert::CertBuilder::general_purpose(Some("security@example.org"))
+            .set_creation_time(Some(system_time(now)))
+            .generate()
+            .unwrap();
+        assert!(advertises_more_than_seipdv1(&newer, now), "a wish that not everybody can fulfil is told");
     }
 }
