@@ -18,5 +18,6 @@ mod corpus;
 mod interop;
 mod leak;
 mod lookup;
+mod rotate;
 mod servers;
 mod stories;

@@ -10,6 +10,7 @@
 //! | `leaks` | decrypted text on its way out |
 //! | `bombs` | time and memory, with few bytes |
 //! | `floods` | time and memory, with many packets, keys and parts |
+//! | `seen_through` | what a second look found |
 //!
 //! `packets` makes what no honest program writes. `docs/mistakes-of-others.md` says where each attack comes from.
 //!
@@ -23,6 +24,7 @@ mod leaks;
 mod packets;
 mod posing;
 mod replay;
+mod seen_through;
 mod signers;
 mod spoofing;
 

@@ -11,3 +11,4 @@ mod hostile_mail;
 mod letters_that_wait;
 mod machines;
 mod plain_report;
+mod second_look;

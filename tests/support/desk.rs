@@ -592,6 +592,43 @@ impl Desk {
         fs::write(self.dir().join(format!("people/{person}.asc")), self.gpg.export_public(key)).unwrap();
     }
 
+    /// Somebody renews a key: GnuPG has it with a later expiry from now on.
+    pub fn renews(&self, address: &str) {
+        let fingerprint = &self.people[address.split('@').next().unwrap()].fingerprint;
+        self.gpg_does(&["--quick-set-expire", fingerprint, "3y"]);
+    }
+
+    /// A detached signature over an entity as it travels, with CRLF.
+    pub fn signature_over(&self, entity: &str, signer: &str) -> String {
+        let file = self.dir().join("to-sign");
+        fs::write(&file, entity.replace('\n', "\r\n")).unwrap();
+        self.gpg_does(&["--armor", "-u", signer, "-o", "-", "--detach-sign", file.to_str().unwrap()])
+    }
+
+    fn gpg_does(&self, arguments: &[&str]) -> String {
+        let time = self.clock.now().strftime("%Y%m%dT%H%M%S").to_string();
+        let mut gpg = std::process::Command::new("gpg");
+        gpg.arg("--homedir").arg(self.gpg.home()).args(["--batch", "--faked-system-time", &time]);
+        let done = gpg.args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// The certificate of a person, armored.
+    pub fn exported(&self, address: &str) -> String {
+        String::from_utf8(self.gpg.export_public(address)).unwrap()
+    }
+
+    /// From the next start on the coordinators stand in the other order.
+    pub fn coordinators_swap(&self) {
+        self.setup.borrow_mut().coordinators.reverse();
+    }
+
+    /// From the next start on Otto is the only coordinator.
+    pub fn otto_is_alone(&self) {
+        self.setup.borrow_mut().coordinators.retain(|(name, _)| name == "otto");
+    }
+
     fn gpg_now(&self) -> &Gpg {
         self.gpg.set_time(&self.clock.now().strftime("%Y%m%dT%H%M%S").to_string());
         &self.gpg
