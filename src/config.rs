@@ -293,8 +293,11 @@ impl Reading<'_> {
         let (place, key) = named.as_ref().map_or((0, desk.key("old_keys")), |it| (it.place, it.key.clone()));
         let folder = self.path(named.as_ref().map_or("old-keys", |it| it.value.as_str()));
         if named.is_some() || folder.exists() {
-            let read = files(&folder)
-                .and_then(|files| files.iter().try_for_each(|file| secret_keys(file, passphrase, keyring)));
+            // a rotation that was killed leaves a part of a file: the key itself is still in its place
+            let whole = |file: &&PathBuf| file.extension().is_none_or(|extension| extension != "part");
+            let read = files(&folder).and_then(|files| {
+                files.iter().filter(whole).try_for_each(|file| secret_keys(file, passphrase, keyring))
+            });
             if let Err(error) = read {
                 desk.problems().at(place, &key, error);
             }
