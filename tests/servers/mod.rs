@@ -11,7 +11,7 @@
 //! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
-mod desk;
+pub mod desk;
 mod scripted;
 
 mod bad_input;
