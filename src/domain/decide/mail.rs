@@ -129,12 +129,14 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
     }
 }
 
-/// What is remembered of the certificates that the mail offers for its author.
+/// What is remembered of the certificates that the mail offers for its author. The first that is remembered is in use: beside a
+/// pinned one none is.
 fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
     let address = message.author().map(Mailbox::canonical).unwrap_or_default();
     let chosen = message.reporter_cert.iter().filter(|(standing, _)| *standing != Standing::Pinned);
     let chosen = chosen.map(|(_, certificate)| (certificate, true));
-    let other = message.other_cert.iter().map(|certificate| (certificate, false));
+    let other = message.other_cert.iter().filter(|_| !remembered.is_empty());
+    let other = other.map(|certificate| (certificate, false));
     chosen
         .chain(other)
         .filter(|(certificate, _)| {
