@@ -12,3 +12,4 @@ mod letters_that_wait;
 mod looked_up;
 mod machines;
 mod plain_report;
+mod poisoned;
