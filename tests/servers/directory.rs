@@ -58,9 +58,8 @@ fn the_switch_is_true_or_false() {
         let desk = Desk::on_maildirs(&["ada"], more);
         Config::load(&desk.config(), Clock::System.now()).map(|config| config.look_up)
     };
-    assert_eq!(switched("").unwrap(), false);
-    assert_eq!(switched("web_key_directory = false").unwrap(), false);
-    assert_eq!(switched("web_key_directory = true").unwrap(), true);
+    let switches = ["", "web_key_directory = false", "web_key_directory = true"];
+    assert_eq!(switches.map(|more| switched(more).unwrap()), [false, false, true]);
     for (value, kind) in [("\"yes\"", "string"), ("1", "integer"), ("[true]", "array")] {
         let desk = Desk::on_maildirs(&["ada"], &format!("web_key_directory = {value}"));
         let (code, said, complaint) = desk.says(&["check"]);

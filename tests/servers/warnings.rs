@@ -73,8 +73,7 @@ fn the_daemon_warns_the_coordinators_once() {
     let count = |desk: &Desk| desk.outbox().iter().filter(|letter| letter["kind"] == "warning").count();
     wait_until("a warning is written", SOON, || count(&desk) > 0);
     desk.await_letters();
-    let first = (ADA.to_owned(), true, vec![expires]);
-    assert_eq!(warnings(&desk, &gpg), [first.clone()]);
+    assert_eq!(warnings(&desk, &gpg), [(ADA.to_owned(), true, vec![expires])]);
     assert!(!desk.log().contains(ADA), "{}", desk.log());
     desk.stop();
 
