@@ -293,8 +293,12 @@ impl Reading<'_> {
         let (place, key) = named.as_ref().map_or((0, desk.key("old_keys")), |it| (it.place, it.key.clone()));
         let folder = self.path(named.as_ref().map_or("old-keys", |it| it.value.as_str()));
         if named.is_some() || folder.exists() {
-            let read = files(&folder)
-                .and_then(|files| files.iter().try_for_each(|file| secret_keys(file, passphrase, keyring)));
+            // a rotation that was killed leaves a part of a file, a person perhaps a note: neither is a key
+            let is_key = |name: &std::ffi::OsStr| ["asc", "gpg", "pgp", "key"].iter().any(|known| name == *known);
+            let whole = |file: &&PathBuf| file.extension().is_some_and(is_key);
+            let read = files(&folder).and_then(|files| {
+                files.iter().filter(whole).try_for_each(|file| secret_keys(file, passphrase, keyring))
+            });
             if let Err(error) = read {
                 desk.problems().at(place, &key, error);
             }

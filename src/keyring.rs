@@ -40,7 +40,7 @@ use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
 pub use crate::keyring::reporter::{Choice, choose, described, minimal};
 use crate::keyring::secret::unlock;
-pub use crate::keyring::secret::{generate, successor};
+pub use crate::keyring::secret::{Successor, generate, successor};
 
 /// Why a key or a certificate cannot be used. The text is for people and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -25,7 +25,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(project(file)).unwrap()
 }
 
-fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(PROGRAM)
         .args(arguments)
         .current_dir(dir)
@@ -36,16 +36,16 @@ fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// The secret key of somebody, armored.
-fn key(name: &str, address: &str) -> String {
+pub(crate) fn key(name: &str, address: &str) -> String {
     let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
     keyring::generate(&mailbox, Clock::System.now(), false).unwrap().to_string()
 }

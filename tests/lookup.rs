@@ -2,9 +2,7 @@
 //!
 //! The servers are real ones with TLS, on loopback; the names they have are known to the look-up alone.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,110 +14,18 @@ use openpgp::types::{ReasonForRevocation, SignatureType};
 use openpgp::{Cert, KeyHandle};
 use psirtd::clock::Clock;
 use psirtd::keyring::{encryption_keys, policy};
-use psirtd::lookup::{Found, LookupError, Loopback, Reach, Settings, look_up};
-use psirtd::tls;
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
+use psirtd::lookup::{Found, LookupError, Reach, Settings, look_up};
 use sequoia_openpgp as openpgp;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
 
 use crate::support::tls::Authority;
+use crate::support::web::{Does, Web, http, internet, ok};
 
 const ADA: &str = "Ada@example.org";
 const ADVANCED: &str = "openpgpkey.example.org";
 const DIRECT: &str = "example.org";
 /// SHA-1 of `ada` in z-base-32.
 const HU: &str = "huin1uygftjfco69ypidm11zuqef9jyy?l=Ada";
-
-/// What a server does with every connection.
-#[derive(Clone)]
-enum Does {
-    /// Says this once it has heard a request, and hangs up.
-    Says(Vec<u8>),
-    /// Says the first, and the second again and again, with a pause.
-    Repeats(Vec<u8>, Vec<u8>, Duration),
-    /// The same without TLS, before anything is asked.
-    Greets(Vec<u8>),
-    /// Takes the connection and is silent.
-    Nothing,
-}
-
-/// A host: where it listens, and what it was asked.
-struct Web {
-    address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
-}
-
-impl Web {
-    async fn start(authority: &Authority, name: &str, does: Does) -> Web {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (acceptor, log) = (acceptor(authority, name), heard.clone());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                log.lock().unwrap().push(String::new());
-                tokio::spawn(converse(stream, acceptor.clone(), does.clone(), log.clone()));
-            }
-        });
-        Web { address, heard }
-    }
-
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
-    }
-}
-
-fn acceptor(authority: &Authority, name: &str) -> TlsAcceptor {
-    let identity = authority.issue(&[name]);
-    let certs = tls::authorities(identity.cert_pem.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(certs, key).unwrap()))
-}
-
-async fn converse(mut stream: TcpStream, acceptor: TlsAcceptor, does: Does, log: Arc<Mutex<Vec<String>>>) {
-    match does {
-        Does::Nothing => std::future::pending().await,
-        Does::Greets(greeting) => {
-            let _ = stream.write_all(&greeting).await;
-            let _ = stream.read(&mut [0; 1024]).await;
-        }
-        Does::Says(answer) => {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            hear(&mut stream, &log).await;
-            let _ = stream.write_all(&answer).await;
-            let _ = stream.shutdown().await;
-        }
-        Does::Repeats(first, again, pause) => {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            hear(&mut stream, &log).await;
-            let mut open = stream.write_all(&first).await.is_ok();
-            while open {
-                open = stream.write_all(&again).await.is_ok() && stream.flush().await.is_ok();
-                tokio::time::sleep(pause).await;
-            }
-        }
-    }
-}
-
-async fn hear(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), log: &Mutex<Vec<String>>) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
-    *log.lock().unwrap().last_mut().unwrap() = String::from_utf8(request).unwrap();
-}
-
-/// An Internet of these hosts.
-fn internet(authority: &Authority, hosts: &[(&str, &[SocketAddr])]) -> Settings {
-    let hosts: BTreeMap<_, _> = hosts.iter().map(|(name, at)| (name.to_string(), at.to_vec())).collect();
-    let authorities = tls::authorities(authority.ca_pem().as_bytes()).unwrap();
-    let reach = Reach::Loopback(Loopback { hosts, authorities });
-    Settings { timeout: Duration::from_secs(20), reach, ..Settings::default() }
-}
 
 /// Asks for Ada where only the advanced host exists, and does this.
 async fn ask(does: Does) -> Result<Found, LookupError> {
@@ -132,17 +38,6 @@ async fn ask_within(does: Does, change: impl FnOnce(&mut Settings)) -> Result<Fo
     let mut settings = internet(&authority, &[(ADVANCED, &[web.address])]);
     change(&mut settings);
     look_up(ADA, &settings).await
-}
-
-/// An answer with this status and body.
-fn http(status: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend(body);
-    answer
-}
-
-fn ok(body: &[u8]) -> Does {
-    Does::Says(http("200 OK", body))
 }
 
 fn certificate(user_ids: &[&str]) -> Cert {

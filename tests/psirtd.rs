@@ -16,6 +16,7 @@ mod attacks;
 mod cli;
 mod corpus;
 mod interop;
+mod keys;
 mod leak;
 mod lookup;
 mod rotate;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::{Failure, print};
 use crate::config::{Config, DeskKey};
-use crate::keyring;
+use crate::keyring::{self, Successor};
 
 /// Puts the old key into the folder of old keys, then a new one in its place. Killed in between, it leaves the desk as it was.
 pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
     let DeskKey { file, old_keys, passphrase, mailbox, keyring } = &desk;
     let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     let old = keyring.desk().map(|old| old.fingerprint().to_hex()).unwrap_or_default();
-    let (secret, new) =
+    let Successor { secret, fingerprint: new, certified } =
         keyring::successor(keyring, mailbox, passphrase.as_ref(), now).map_err(Failure::because)?;
 
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| failed(file, error))?);
@@ -40,9 +40,13 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
             serde_json::json!({ "fingerprint": new, "old": old, "old_key": kept.display().to_string() });
         return print(&done.to_string());
     }
+    let signature = match certified {
+        true => "the new one carries its signature",
+        false => "its primary key is not here, so that it could not sign the new one",
+    };
     print(&format!(
-        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; the new one carries its \
-         signature.\nNow: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.",
+        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; {signature}.\n\
+         Now: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.",
         kept.display()
     ))
 }
@@ -50,7 +54,12 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
 /// Writes a file of the same owner and mode whole, or not at all.
 fn written(path: &Path, bytes: &[u8], owner: &std::fs::Metadata) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    // what was left by one that was killed need not be private
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     give(&part, owner, owner.mode())?;
     file.sync_all()?;

@@ -40,18 +40,29 @@ pub fn generate(mailbox: &Mailbox, now: Timestamp, expires: bool) -> Result<Zero
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| broken(error.into()))
 }
 
+/// A key that takes the place of the desk's.
+pub struct Successor {
+    /// The secret key, armored.
+    pub secret: Zeroizing<String>,
+    /// Its fingerprint, in hexadecimal.
+    pub fingerprint: String,
+    /// It carries a signature of the key before it.
+    pub certified: bool,
+}
+
 /// A fresh key that takes the place of the desk's: protected with the same passphrase, and certified by the key before it, so
-/// that whoever trusts that one can trust this one. The secret key, armored, and its fingerprint.
+/// that whoever trusts that one can trust this one.
 pub fn successor(
     keyring: &Keyring,
     mailbox: &Mailbox,
     passphrase: Option<&Zeroizing<String>>,
     now: Timestamp,
-) -> Result<(Zeroizing<String>, String), KeyError> {
+) -> Result<Successor, KeyError> {
     let broken =
         |error: openpgp::anyhow::Error| KeyError::Unusable("the new key".to_owned(), error.to_string());
     let secret = generate(mailbox, now, true)?;
     let mut cert = certificate(secret.as_bytes())?;
+    let mut certified = false;
     if let Some(desk) = keyring.desk()
         && let Ok(primary) = desk.primary_key().key().clone().parts_into_secret()
         // an offline primary key certifies nothing here
@@ -63,8 +74,9 @@ pub fn successor(
                 .sign_userid_binding(&mut old, &cert.primary_key().key().clone(), &user)
         };
         let user = cert.userids().next().map(|user| user.userid().clone());
-        if let Some(certified) = user.map(certify) {
-            cert = cert.insert_packets(certified.map_err(broken)?).map_err(broken)?.0;
+        if let Some(signature) = user.map(certify) {
+            cert = cert.insert_packets(signature.map_err(broken)?).map_err(broken)?.0;
+            certified = true;
         }
     }
     if let Some(passphrase) = passphrase {
@@ -73,7 +85,7 @@ pub fn successor(
     let fingerprint = cert.fingerprint().to_hex();
     let bytes = cert.as_tsk().armored().to_vec().map_err(broken)?;
     let armored = String::from_utf8(bytes).map_err(|error| broken(error.into()))?;
-    Ok((Zeroizing::new(armored), fingerprint))
+    Ok(Successor { secret: Zeroizing::new(armored), fingerprint, certified })
 }
 
 fn locked(cert: Cert, passphrase: &Zeroizing<String>) -> openpgp::Result<Cert> {

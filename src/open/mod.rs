@@ -44,6 +44,9 @@ const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
 const MAX_OPENED: usize = 32;
 const MAX_FORWARDED: usize = 64;
 
+/// How the problem of a mail begins that psirtd died of, and will not open again.
+pub const UNOPENED: &str = "unopened: ";
+
 /// What a mail of this size may unpack to. Bytes.
 pub fn unpacks_to(size: usize) -> u64 {
     let size = u64::try_from(size).unwrap_or(u64::MAX);
@@ -98,11 +101,22 @@ pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) 
 
 /// A mail that psirtd died of so many times, while it opened it; of its header only what is harmless, or nothing at all.
 pub fn unopened(raw: &[u8], deaths: u32, with_header: bool, keyring: &Keyring, now: Timestamp) -> Message {
-    let why = format!("unopened: psirtd died {deaths} times while it opened it; it is kept as received");
+    let why = format!("{UNOPENED}psirtd died {deaths} times while it opened it; it is kept as received");
+    still_unopened(raw, &why, with_header, keyring, now)
+}
+
+/// The same mail again, whose problem is known to be this.
+pub fn still_unopened(
+    raw: &[u8],
+    why: &str,
+    with_header: bool,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Message {
     if with_header {
-        from_header(raw, &why, keyring, now)
+        from_header(raw, why, keyring, now)
     } else {
-        Message { problem: Some(why), ..closed(raw) }
+        Message { problem: Some(why.to_owned()), ..closed(raw) }
     }
 }
 

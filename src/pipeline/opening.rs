@@ -104,7 +104,12 @@ impl Pipeline {
         let mail = posting.about?;
         let raw = self.reader.mails.read(&mail).ok()?;
         let case = index.case(&posting.case?).ok().flatten()?;
-        let size = case.mails.iter().find(|known| known.mail == mail).map(|mail| mail.size);
+        let known = case.mails.iter().find(|known| known.mail == mail);
+        let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));
+        if let Some((why, with_header)) = problem.filter(|(why, _)| why.starts_with(open::UNOPENED)) {
+            return Some(Arc::new(open::still_unopened(&raw, why, with_header, &self.keyring, now)));
+        }
+        let size = known.map(|mail| mail.size);
         let kept = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         Some(Arc::new(self.open_one(&raw, size.filter(|size| *size > kept), now)))
     }

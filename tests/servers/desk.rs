@@ -169,6 +169,42 @@ impl Desk {
         desk
     }
 
+    /// A desk on Maildirs, `inbox` and `outbox` in its folder, with these coordinators; `more` are lines of `[desk]`.
+    pub fn on_maildirs(coordinators: &[&str], more: &str) -> Desk {
+        let desk = Desk::new(&Plan::scripted(0, 0));
+        desk.rewrite_on_maildirs(coordinators, more);
+        desk
+    }
+
+    /// The same for the same state. Who has no file `NAME.asc` in the folder has no certificate.
+    pub fn rewrite_on_maildirs(&self, coordinators: &[&str], more: &str) {
+        let mut toml = format!(
+            "[desk]\nname = \"Example Security\"\naddress = \"{DESK}\"\ncase_prefix = \"EX\"\nkey = \"desk.key.asc\"\n\
+             state = \"state\"\n{more}\n[inbox.maildir]\npath = \"inbox\"\n[outbox.maildir]\npath = \"outbox\"\n"
+        );
+        for name in coordinators {
+            let cert = format!("{name}.asc");
+            let there = self.dir().join(&cert).exists();
+            let cert = if there { format!("cert = \"{cert}\"\n") } else { String::new() };
+            write!(
+                toml,
+                "[[person]]\nname = \"{name}\"\naddress = \"{name}@example.org\"\nroles = [\"coordinator\"]\n{cert}"
+            )
+            .unwrap();
+        }
+        self.write("psirtd.toml", toml.as_bytes());
+    }
+
+    /// Delivers a mail into the Maildir `inbox`, before or after the daemon has made it.
+    pub fn deliver(&self, name: &str, mail: &[u8]) {
+        deliver(&self.dir().join("inbox"), name, mail);
+    }
+
+    /// The letters in the Maildir `outbox`: name of the file, and bytes.
+    pub fn delivered(&self) -> Vec<(String, Vec<u8>)> {
+        delivered(&self.dir().join("outbox"))
+    }
+
     /// Another configuration for the same state.
     pub fn rewrite(&self, plan: &Plan) {
         for (name, server) in [("imap", &plan.imap), ("smtp", &plan.smtp)] {
@@ -189,7 +225,7 @@ impl Desk {
         self.dir().join("psirtd.toml")
     }
 
-    fn state(&self) -> PathBuf {
+    pub fn state(&self) -> PathBuf {
         self.dir().join("state")
     }
 
@@ -244,6 +280,13 @@ impl Desk {
         let _ = child.kill();
         assert!(ended, "psirtd did not end after SIGTERM");
         assert!(child.wait().unwrap().success(), "psirtd ended badly");
+    }
+
+    /// SIGKILL; returns when it is gone.
+    pub fn kill(&self) {
+        let mut child = self.process.lock().unwrap().take().expect("a running daemon");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// What the daemon has logged.
@@ -335,6 +378,26 @@ impl Drop for Desk {
             eprintln!("--- psirtd's log\n{}", self.log());
         }
     }
+}
+
+/// Delivers a mail into a Maildir, which need not be there.
+pub fn deliver(maildir: &Path, name: &str, mail: &[u8]) {
+    for folder in ["tmp", "new"] {
+        fs::create_dir_all(maildir.join(folder)).unwrap();
+    }
+    fs::write(maildir.join("tmp").join(name), mail).unwrap();
+    fs::rename(maildir.join("tmp").join(name), maildir.join("new").join(name)).unwrap();
+}
+
+/// The mails in the folder `new` of a Maildir, by name.
+pub fn delivered(maildir: &Path) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(maildir.join("new")) else { return Vec::new() };
+    let mut mails: Vec<_> = entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    mails.sort();
+    mails
 }
 
 /// How many mails lie in a folder, without reading them.

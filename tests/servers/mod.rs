@@ -8,15 +8,21 @@
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
+//! | `poison` | a mail that psirtd dies of |
+//! | `warnings` | what the coordinators are told of the desk |
+//! | `directory` | certificates that are looked up, or not, as the configuration says |
 //! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
-mod desk;
+pub mod desk;
 mod scripted;
 
 mod bad_input;
+mod directory;
 mod explained;
 mod faults;
 mod latency;
 mod mailbox;
 mod main_job;
+mod poison;
+mod warnings;

@@ -132,6 +132,40 @@ fn a_pinned_certificate_stays() {
     assert_eq!(desk.letters()[0].encrypted_to(), letters[0].encrypted_to());
 }
 
+/// While Sam's certificate is pinned, somebody mails another one in his name. It is not in use, and does not come into use
+/// when the pin is taken away.
+#[test]
+fn what_was_offered_beside_a_pin_is_never_in_use_by_itself() {
+    let desk = Desk::new();
+    let new = desk.makes_a_key("Sam Secret <sam@example.com>");
+    let key = desk.autocrypt_key(&new);
+    let offering = |id: &str| {
+        let outside = format!(
+            "Autocrypt: addr=sam@example.com; keydata={key}\nFrom: Sam <sam@example.com>\nMessage-ID: <{id}@example.com>"
+        );
+        desk.encrypted_mail_to(&outside, INSIDE, "security@example.org", &new)
+    };
+    desk.receives(&offering("x-1"));
+    let seen = desk.ask(&Question::Seen("sam@example.com".to_owned()));
+    let in_use = seen.as_array().unwrap().iter().filter(|one| one["in_use"] == true).count();
+
+    std::fs::remove_file(desk.dir().join("reporters/sam.asc")).unwrap();
+    desk.restarts();
+    desk.letters();
+    desk.receives(&desk.encrypted_mail_to(
+        "From: Sam <sam@example.com>\nMessage-ID: <x-2@example.com>",
+        INSIDE,
+        "security@example.org",
+        &new,
+    ));
+    let told = told(&desk).0.replace(&new, "[the other one]");
+    assert_eq!(
+        (in_use, told.lines().next()),
+        (0, Some("Signature:   by a key not held for this sender")),
+        "{told}"
+    );
+}
+
 /// A certificate runs out: the coordinators are told 60, 30 and 7 days before, once each; then the letters to it are held,
 /// which is told as well, and the others are served.
 #[test]

@@ -9,6 +9,8 @@ mod encrypted_report;
 mod follow_up;
 mod hostile_mail;
 mod letters_that_wait;
+mod looked_up;
 mod machines;
 mod plain_report;
+mod poisoned;
 mod second_look;

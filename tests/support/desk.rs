@@ -22,16 +22,23 @@ use psirtd::control::{self, Question};
 use psirtd::daemon::Daemon;
 use psirtd::domain::message::{Mailbox, Position};
 use psirtd::keyring;
+use psirtd::lookup;
 use psirtd::outbox;
 use psirtd::pipeline::{Arrival, Recorded};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::Level;
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Friday, 20 November 2026, 15:00 in Los Angeles.
 const START: &str = "2026-11-20T23:00:00Z";
@@ -157,6 +164,49 @@ pub struct Desk {
     names: RefCell<Vec<(String, String)>>,
     arrivals: Cell<usize>,
     dir: TempDir,
+}
+
+/// The door for questions of a desk.
+pub struct Lookups<'d> {
+    desk: &'d Desk,
+    stop: watch::Sender<bool>,
+    log: Log,
+    door: JoinHandle<()>,
+}
+
+impl Lookups<'_> {
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Closes it; an open question is not waited for.
+    pub fn close(self) {
+        self.stop.send(true).unwrap();
+        self.desk.runtime.block_on(self.door).unwrap();
+    }
+}
+
+/// Lines of a log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        self.clone()
+    }
 }
 
 /// A letter as its reader's mail program would show it.
@@ -286,6 +336,22 @@ impl Desk {
         let _in_runtime = self.runtime.enter();
         let daemon = Daemon::open(config, self.clock.clone()).unwrap();
         *self.house.borrow_mut() = Some(House { daemon, outbox });
+    }
+
+    /// Where servers of a test run: they end with the desk.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Opens the door for questions on this Internet. It is closed before the daemon ends.
+    pub fn looks_up(&self, settings: lookup::Settings) -> Lookups<'_> {
+        let (stop, stopped) = watch::channel(false);
+        let pipeline = self.with(|house| house.daemon.pipeline().clone());
+        let log = Log::default();
+        let door = lookup::door::run(settings, pipeline, self.clock.clone(), stopped);
+        let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
+        let door = door.with_subscriber(lines.with_writer(log.clone()).finish());
+        Lookups { desk: self, stop, log, door: self.runtime.spawn(door) }
     }
 
     /// A mail arrives now, as text with LF. Returns when it is recorded and no letter is due any more.
@@ -627,6 +693,11 @@ impl Desk {
     /// From the next start on Otto is the only coordinator.
     pub fn otto_is_alone(&self) {
         self.setup.borrow_mut().coordinators.retain(|(name, _)| name == "otto");
+    }
+
+    /// The public key of a person, armored.
+    pub fn public(&self, key: &str) -> Vec<u8> {
+        self.gpg.export_public(key)
     }
 
     fn gpg_now(&self) -> &Gpg {

@@ -7,6 +7,7 @@
 //! | `postfix` | a real SMTP server that delivers into that IMAP server |
 //! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
 //! | `program` | GnuPG, `sq` (module `sq`) and RNP (module `rnp`) behind one interface |
+//! | `web` | web servers with TLS, and an Internet of them |
 //! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
 //! | `desk` | a desk of its own for a story: the daemon, its clock, its letters as their readers see them |
 //! | `daemon` | how the servers are started, and how they are gone afterwards |
@@ -27,6 +28,7 @@ pub mod program;
 pub mod rnp;
 pub mod sq;
 pub mod tls;
+pub mod web;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};

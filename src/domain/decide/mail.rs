@@ -129,7 +129,8 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
     }
 }
 
-/// What is remembered of the certificates that the mail offers for its author.
+/// What is remembered of the certificates that the mail offers for its author. The first that is remembered is in use: beside a
+/// pinned one none is.
 fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
     let address = message.author().map(Mailbox::canonical).unwrap_or_default();
     let chosen = message.reporter_cert.iter().filter(|(standing, _)| *standing != Standing::Pinned);
