@@ -294,7 +294,8 @@ impl Reading<'_> {
         let folder = self.path(named.as_ref().map_or("old-keys", |it| it.value.as_str()));
         if named.is_some() || folder.exists() {
             // a rotation that was killed leaves a part of a file, a person perhaps a note: neither is a key
-            let is_key = |name: &std::ffi::OsStr| ["asc", "gpg", "pgp", "key"].iter().any(|known| name == *known);
+            let is_key =
+                |name: &std::ffi::OsStr| ["asc", "gpg", "pgp", "key"].iter().any(|known| name == *known);
             let whole = |file: &&PathBuf| file.extension().is_some_and(is_key);
             let read = files(&folder).and_then(|files| {
                 files.iter().filter(whole).try_for_each(|file| secret_keys(file, passphrase, keyring))

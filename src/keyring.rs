@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
-pub use crate::keyring::reporter::{Choice, choose, described, minimal};
+pub use crate::keyring::reporter::{Choice, choose, described, merged, minimal, rebuilt};
 use crate::keyring::secret::unlock;
 pub use crate::keyring::secret::{Successor, generate, successor};
 
@@ -251,6 +251,13 @@ pub fn validities<'a>(
         unusable: encryption_keys(cert, &policy(now), now).err(),
     };
     let mut found: Vec<Validity> = keyring.desk().map(|desk| of("the desk", desk)).into_iter().collect();
+    for desk in &mut found {
+        // the desk signs, too
+        let signs_until = keyring.desk().and_then(|desk| signs_until(desk, now));
+        desk.expires = desk.expires.into_iter().chain(signs_until).min();
+        desk.unusable =
+            desk.unusable.take().or_else(|| keyring.signer(now).err().map(|error| error.to_string()));
+    }
     found.extend(people.map(|mailbox| {
         let held = keyring.held_for(&mailbox.address);
         let used = encryptable(keyring, mailbox, now).ok().or(held.first().map(|(_, cert)| *cert));
@@ -265,6 +272,16 @@ pub fn validities<'a>(
         )
     }));
     found
+}
+
+/// When the last of a certificate's signing keys expires, if all of them do.
+fn signs_until(cert: &Cert, now: Timestamp) -> Option<Timestamp> {
+    let policy = policy(now);
+    let valid = cert.with_policy(&policy, system_time(now)).ok()?;
+    let keys = valid.keys().supported().alive().revoked(false).for_signing();
+    let ends: Option<Vec<Timestamp>> =
+        keys.map(|key| key.key_expiration_time().and_then(timestamp)).collect();
+    ends?.into_iter().max()
 }
 
 /// When a certificate expires, if it does: its primary key, or the last of its keys that mail is encrypted to.

@@ -33,8 +33,8 @@ use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, Outcome};
 use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
-use crate::domain::signature::Certificate;
-use crate::keyring::Keyring;
+use crate::domain::signature::{Certificate, Standing};
+use crate::keyring::{self, Keyring};
 use crate::open;
 use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
@@ -432,6 +432,10 @@ impl Pipeline {
         let known = draft.certificates(&address)?;
         let wanted: String =
             fingerprint.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
+        if self.keyring.held_for(&address).iter().any(|(standing, _)| *standing == Standing::Pinned) {
+            let why = format!("the configuration names the certificate of {address}: change it there");
+            return Ok((None, Err(Refused::Impossible(why))));
+        }
         if !known.iter().any(|certificate| certificate.fingerprint == wanted) {
             let why =
                 format!("no certificate {wanted} was seen for {address}; see “psirtd key seen {address}”");
@@ -456,7 +460,10 @@ impl Pipeline {
         }
         let remembered = draft.certificates(&found.author.address)?;
         let facts = Facts { case: draft.case(&found.case)?, remembered, ..Facts::default() };
-        let input = Input::Found { message, certificate: found.certificate };
+        let known = remembered_of(&facts.remembered, &found.certificate);
+        let certificate =
+            known.map_or(found.certificate.clone(), |known| keyring::merged(known, &found.certificate));
+        let input = Input::Found { message, certificate };
         let decision = decide(&facts, &input, &self.policy, now);
         Ok((decision != Decision::default()).then(|| decision.into()))
     }
@@ -488,6 +495,11 @@ impl Pipeline {
                     events.push(event);
                     letters.extend(bytes);
                 }
+                // nobody was told: it is tried again at the next look
+                if letters.is_empty() && events.iter().any(|event| matches!(event.what, What::Told { .. })) {
+                    error!("no coordinator can be warned of what needs a person; see “psirtd check” and “psirtd outbox”");
+                    events.clear();
+                }
                 Commit { receipt: step.receipt, mail: step.mail, events, letters }
             })
             .collect()
@@ -499,6 +511,10 @@ impl Pipeline {
         let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("psirtd.{token}@{domain}")
     }
+}
+
+fn remembered_of<'c>(remembered: &'c [Certificate], of: &Certificate) -> Option<&'c Certificate> {
+    remembered.iter().find(|known| known.fingerprint == of.fingerprint)
 }
 
 fn size(work: &Work) -> u64 {

@@ -16,6 +16,9 @@ use crate::keyring::{self, Successor};
 pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Failure> {
     let desk = Config::desk_key(config, now)?;
     let DeskKey { file, old_keys, passphrase, mailbox, keyring } = &desk;
+    // a link stays a link
+    let linked = std::fs::canonicalize(file).ok().filter(|_| file.is_symlink());
+    let file = linked.as_ref().unwrap_or(file);
     let failed = |path: &Path, error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     let old = keyring.desk().map(|old| old.fingerprint().to_hex()).unwrap_or_default();
     let Successor { secret, fingerprint: new, certified } =

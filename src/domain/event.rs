@@ -56,6 +56,9 @@ pub enum What {
         from: Option<Mailbox>,
         /// Its Message-ID.
         message_id: Option<String>,
+        /// A digest of the Message-ID in its protected header.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        protected_id: Option<Digest>,
         /// Size in bytes.
         size: u64,
         /// Was it encrypted.

@@ -30,12 +30,17 @@ pub struct Message {
     pub subject: Option<String>,
     /// The subject came out of an encrypted part, and does not stand outside as well.
     pub subject_is_secret: bool,
-    /// `Message-ID` without angle brackets.
+    /// `Message-ID` without angle brackets, as it stands outside, like all ids that answers and the journal name.
     pub message_id: Option<String>,
     /// `In-Reply-To`, then `References`, without angle brackets, nearest parent first.
     pub parents: Vec<String>,
     /// The ids of `References` in the order of the header, for the `References` of an answer.
     pub references: Vec<String>,
+    /// A digest of the `Message-ID` of the protected header: what was encrypted leads to the thread, and nowhere else.
+    pub protected_id: Option<Digest>,
+    /// The parents that the protected header names; when there are any, or when it says that there are none, those outside do
+    /// not count.
+    pub protected_parents: Option<Vec<String>>,
     /// What the `Date` field says.
     pub date: Option<Timestamp>,
     /// What the envelope's sender was, as far as the mail shows it.
@@ -58,12 +63,16 @@ pub struct Message {
     pub offered_certs: Vec<(Source, Vec<u8>)>,
     /// The certificate for the author that can be encrypted to now: the one the desk holds, or else one that the mail offers.
     pub reporter_cert: Option<(Standing, Certificate)>,
+    /// The certificate that the desk remembers for the author, with what the mail says anew of it.
+    pub renewed_cert: Option<Certificate>,
     /// A certificate that the mail offers for its author, while the desk holds another. It replaces nothing by itself.
     pub other_cert: Option<Certificate>,
-    /// What identifies the ciphertexts that were opened, however they are framed: digests of their session keys.
-    pub ciphertexts: Vec<Digest>,
+    /// The ciphertexts that were opened.
+    pub ciphertexts: Vec<Ciphertext>,
     /// Everything odd that was noticed, each in one line.
     pub problems: Vec<String>,
+    /// Nobody looked at more than its header: what it would say of encryption and signature is not known.
+    pub unread: bool,
     /// Set when the mail could not be kept whole: it lies on the server, and a person has to look there.
     pub not_fetched: bool,
 }
@@ -77,6 +86,16 @@ impl Message {
         }
     }
 
+    /// The ids that lead to the mail's thread, nearest parent first.
+    pub fn thread(&self) -> &[String] {
+        self.protected_parents.as_deref().unwrap_or(&self.parents)
+    }
+
+    /// All that was encrypted is by the author of the mail, as good signatures inside say.
+    pub fn wrote_what_was_encrypted(&self) -> bool {
+        !self.ciphertexts.is_empty() && self.ciphertexts.iter().all(|ciphertext| ciphertext.by_author)
+    }
+
     /// The mail was meant to be read by the desk alone.
     pub fn came_encrypted(&self) -> bool {
         self.encryption != Encryption::None
@@ -86,6 +105,15 @@ impl Message {
     pub fn is_unreadable(&self) -> bool {
         self.problem.is_some()
     }
+}
+
+/// A ciphertext that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ciphertext {
+    /// What identifies it, however it is framed: a digest of its session key.
+    pub id: Digest,
+    /// A good signature of the mail's author lies inside: it is his own, whoever else sent it before.
+    pub by_author: bool,
 }
 
 /// SHA-256 in lower-case hexadecimal: the name under which a mail or a letter is kept.

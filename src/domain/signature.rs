@@ -217,3 +217,10 @@ pub struct Certificate {
     /// The certificate itself, with the user ids of the one address only; armored.
     pub armored: String,
 }
+
+impl Certificate {
+    /// It says nothing else, wherever it came from.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.armored == other.armored
+    }
+}

@@ -8,6 +8,9 @@
 //!   flooded certificate stays small.
 
 use jiff::Timestamp;
+use openpgp::cert::amalgamation::UserIDAmalgamation;
+use openpgp::crypto::SessionKey;
+use openpgp::packet::Signature;
 use openpgp::parse::Parse;
 use openpgp::{Cert, Packet};
 use sequoia_openpgp as openpgp;
@@ -24,6 +27,8 @@ const MAX_CERTIFICATE: usize = 32 * 1024;
 pub struct Choice {
     /// The certificate that can be encrypted to now.
     pub certificate: Option<(Standing, Certificate)>,
+    /// The certificate that the desk remembers, with what the mail says anew of it: a later expiry, or that it is revoked.
+    pub renewed: Option<Certificate>,
     /// One that was offered, while the desk holds another.
     pub other: Option<Certificate>,
 }
@@ -35,18 +40,19 @@ pub fn choose(keyring: &Keyring, author: &Mailbox, offered: &[(Source, Vec<u8>)]
         .filter_map(|(source, bytes)| Some((*source, minimal(bytes, &author.address)?)))
         .collect();
     let held = keyring.held_for(&author.address);
-    let usable = |cert: &Cert| keyring::encryption_keys(cert, &keyring::policy(now), now).is_ok();
     let mut choice = Choice::default();
-    for (standing, cert) in &held {
-        let renewed = offered.iter().find(|(_, new)| new.fingerprint() == cert.fingerprint());
-        let (source, cert) = match renewed {
+    for (standing, held) in &held {
+        let mut cert = (*held).clone();
+        let newer = offered.iter().find(|(_, new)| new.fingerprint() == cert.fingerprint());
+        if let Some((source, newer)) = newer.filter(|_| *standing != Standing::Pinned) {
             // only its own signatures can change what it says
-            Some((source, new)) if *standing != Standing::Pinned => {
-                (*source, (*cert).clone().merge_public(new.clone()).unwrap_or_else(|_| (*cert).clone()))
+            cert = cert.merge_public(newer.clone()).unwrap_or_else(|_| (*held).clone());
+            if cert != **held {
+                choice.renewed = described(*source, &cert);
             }
-            _ => (Source::Attached, (*cert).clone()),
-        };
-        if choice.certificate.is_none() && usable(&cert) {
+        }
+        if choice.certificate.is_none() && can_be_encrypted_to(&cert, now) {
+            let source = newer.map_or(Source::Attached, |(source, _)| *source);
             choice.certificate = described(source, &cert).map(|certificate| (*standing, certificate));
         }
     }
@@ -56,28 +62,65 @@ pub fn choose(keyring: &Keyring, author: &Mailbox, offered: &[(Source, Vec<u8>)]
         }
         if !held.is_empty() {
             choice.other = choice.other.or_else(|| described(*source, cert));
-        } else if choice.certificate.is_none() && usable(cert) {
+        } else if choice.certificate.is_none() && can_be_encrypted_to(cert, now) {
             choice.certificate = described(*source, cert).map(|certificate| (Standing::Offered, certificate));
         }
     }
     choice
 }
 
-/// A certificate with the user ids of one address only, and with no signatures but its own. None when it has no such user id.
+/// A certificate with the user ids of one address only. None when it has no such user id.
 pub fn minimal(bytes: &[u8], address: &str) -> Option<Cert> {
     let address = canonical(address);
-    let cert = Cert::from_bytes(bytes).ok()?.strip_secret_key_material();
-    let is_his = |user: &openpgp::packet::UserID| {
-        user.email().ok().flatten().is_some_and(|email| canonical(email) == address)
-    };
-    let cert = cert.retain_userids(|user| is_his(user.userid())).retain_user_attributes(|_| false);
-    let primary = cert.primary_key().key().key_handle();
-    let kept = cert.into_packets().filter(move |packet| match packet {
-        Packet::Signature(signature) => signature.get_issuers().iter().any(|issuer| issuer.aliases(&primary)),
-        _ => true,
-    });
-    let cert = Cert::from_packets(kept).ok()?;
+    let cert = rebuilt(&Cert::from_bytes(bytes).ok()?, |user| {
+        user.userid().email().ok().flatten().is_some_and(|email| canonical(email) == address)
+    })?;
     keyring::user_addresses(&cert).contains(&address).then_some(cert)
+}
+
+/// A certificate made anew of its keys, some of its user ids, and what its own key verifiably says of them: neither secrets nor
+/// photographs, nothing that others certified, and no signature that is only said to be its own. None when no user id is left.
+pub fn rebuilt(cert: &Cert, is_for: impl Fn(&UserIDAmalgamation<'_>) -> bool) -> Option<Cert> {
+    let cert = cert
+        .clone()
+        .strip_secret_key_material()
+        .retain_userids(|user| is_for(&user))
+        .retain_user_attributes(|_| false);
+    cert.userids().next()?;
+    let primary = cert.primary_key();
+    let mut packets = vec![Packet::from(primary.key().clone())];
+    packets.extend(signatures(primary.self_signatures(), primary.self_revocations()));
+    for user in cert.userids() {
+        packets.push(Packet::from(user.userid().clone()));
+        packets.extend(signatures(user.self_signatures(), user.self_revocations()));
+    }
+    for subkey in cert.keys().subkeys() {
+        packets.push(Packet::from(subkey.key().clone()));
+        packets.extend(signatures(subkey.self_signatures(), subkey.self_revocations()));
+    }
+    Cert::from_packets(packets.into_iter()).ok()
+}
+
+fn signatures<'a>(
+    bindings: impl Iterator<Item = &'a Signature>,
+    revocations: impl Iterator<Item = &'a Signature>,
+) -> Vec<Packet> {
+    bindings.chain(revocations).cloned().map(Packet::from).collect()
+}
+
+/// What is remembered of a certificate, with what a newer copy of it says of itself.
+pub fn merged(known: &Certificate, newer: &Certificate) -> Certificate {
+    let read = |certificate: &Certificate| Cert::from_bytes(certificate.armored.as_bytes()).ok();
+    let both = read(known).zip(read(newer)).and_then(|(known, newer)| known.merge_public(newer).ok());
+    both.and_then(|both| described(newer.source, &both)).unwrap_or_else(|| known.clone())
+}
+
+/// Nothing that is made by whoever likes to can be trusted to be a key: it is tried.
+fn can_be_encrypted_to(cert: &Cert, now: Timestamp) -> bool {
+    let policy = keyring::policy(now);
+    let tried = SessionKey::from(vec![0x2a; 32]);
+    keyring::encryption_keys(cert, &policy, now)
+        .is_ok_and(|keys| keys.iter().all(|key| key.key().encrypt(&tried).is_ok()))
 }
 
 /// As it is remembered. None when it is too large for that.

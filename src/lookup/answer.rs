@@ -17,12 +17,13 @@
 
 use sequoia_openpgp as openpgp;
 
+use openpgp::Cert;
 use openpgp::cert::amalgamation::UserIDAmalgamation;
 use openpgp::cert::raw::{RawCert, RawCertParser};
-use openpgp::packet::{Signature, Tag};
+use openpgp::packet::Tag;
 use openpgp::parse::Parse;
-use openpgp::{Cert, Packet};
 
+use crate::keyring;
 use crate::lookup::LookupError;
 use crate::lookup::address::Address;
 
@@ -50,41 +51,16 @@ pub(super) fn certificates(bytes: &[u8], wanted: &Address, host: &str) -> Result
     if read.is_empty() {
         return Err(unreadable());
     }
-    let kept: Vec<Cert> = read.iter().filter_map(|cert| rebuilt(cert, wanted)).take(MAX_CERTS).collect();
+    let kept: Vec<Cert> = read
+        .iter()
+        .filter_map(|cert| keyring::rebuilt(cert, |user| is_for(user, wanted)))
+        .take(MAX_CERTS)
+        .collect();
     if kept.is_empty() { Err(LookupError::OtherAddress(host.to_owned())) } else { Ok(kept) }
 }
 
-/// The certificate without what is not needed; `None` when it is not for this address.
-fn rebuilt(cert: &Cert, wanted: &Address) -> Option<Cert> {
-    let cert = cert
-        .clone()
-        .strip_secret_key_material()
-        .retain_userids(|user| is_for(&user, wanted))
-        .retain_user_attributes(|_| false);
-    cert.userids().next()?;
-    let primary = cert.primary_key();
-    let mut packets = vec![Packet::from(primary.key().clone())];
-    packets.extend(signatures(primary.self_signatures(), primary.self_revocations()));
-    for user in cert.userids() {
-        packets.push(Packet::from(user.userid().clone()));
-        packets.extend(signatures(user.self_signatures(), user.self_revocations()));
-    }
-    for subkey in cert.keys().subkeys() {
-        packets.push(Packet::from(subkey.key().clone()));
-        packets.extend(signatures(subkey.self_signatures(), subkey.self_revocations()));
-    }
-    Cert::from_packets(packets.into_iter()).ok()
-}
-
-fn signatures<'a>(
-    bindings: impl Iterator<Item = &'a Signature>,
-    revocations: impl Iterator<Item = &'a Signature>,
-) -> Vec<Packet> {
-    bindings.chain(revocations).cloned().map(Packet::from).collect()
-}
-
 /// Is this user id the address, and does the certificate still say so?
-fn is_for(user: &UserIDAmalgamation, wanted: &Address) -> bool {
+fn is_for(user: &UserIDAmalgamation<'_>, wanted: &Address) -> bool {
     let address = user.userid().email().ok().flatten();
     if address.and_then(|address| Address::parse(address).ok()).as_ref() != Some(wanted) {
         return false;

@@ -11,8 +11,9 @@
 use jiff::Timestamp;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::{Address, DateTime, HeaderName, HeaderValue, MimeHeaders};
+use sha2::{Digest as _, Sha256};
 
-use crate::domain::message::{Mailbox, Marks, Message, ReturnPath, canonical};
+use crate::domain::message::{Digest, Mailbox, Marks, Message, ReturnPath, canonical};
 use crate::domain::signature::Source;
 use crate::open::{mime, veil};
 
@@ -37,7 +38,7 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.from = mailboxes(parsed.header_values(HeaderName::From));
     message.subject = subject(parsed);
     message.message_id = message_id(parsed);
-    read_thread(parsed, message);
+    (message.references, message.parents) = thread(parsed);
     message.date = parsed.header_raw(HeaderName::Date).and_then(date);
     message.return_path = return_path(parsed);
     message.marks = marks(parsed);
@@ -54,25 +55,28 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     }
 }
 
-/// Reads the header inside an OpenPGP payload into the message; `secret` says that it was encrypted.
+/// Reads the header inside an OpenPGP payload into the message; `secret` says that it was encrypted, `outside` is the subject
+/// that everybody on the way could read.
 pub(super) fn read_protected(
     parsed: &mail_parser::Message<'_>,
     protection: Protection,
     secret: bool,
+    outside: Option<&String>,
     message: &mut Message,
 ) {
     let full = protection == Protection::Full;
     let subject = subject(parsed);
     if full || subject.is_some() {
-        message.subject_is_secret = secret && subject.is_some() && subject != message.subject;
+        message.subject_is_secret = secret && subject.is_some() && subject.as_ref() != outside;
         message.subject = subject;
     }
-    message.message_id = message_id(parsed).or_else(|| message.message_id.take());
+    let id = message_id(parsed).map(|id| Digest::from_bytes(&Sha256::digest(id)));
+    message.protected_id = id.or_else(|| message.protected_id.take());
     let says_thread = [HeaderName::InReplyTo, HeaderName::References]
         .into_iter()
         .any(|name| parsed.header_values(name).next().is_some());
     if full || says_thread {
-        read_thread(parsed, message);
+        message.protected_parents = Some(thread(parsed).1);
     }
     message.date = parsed.header_raw(HeaderName::Date).and_then(date).or(message.date);
     let from = mailboxes(parsed.header_values(HeaderName::From));
@@ -88,11 +92,13 @@ fn message_id(parsed: &mail_parser::Message<'_>) -> Option<String> {
     parsed.message_id().map(clean_id).filter(|id| !id.is_empty())
 }
 
-fn read_thread(parsed: &mail_parser::Message<'_>, message: &mut Message) {
-    message.references = ids(parsed.references());
-    message.parents = ids(parsed.in_reply_to());
-    message.parents.extend(message.references.iter().rev().cloned());
-    message.parents.dedup();
+/// `References`; and the parents, nearest first.
+fn thread(parsed: &mail_parser::Message<'_>) -> (Vec<String>, Vec<String>) {
+    let references = ids(parsed.references());
+    let mut parents = ids(parsed.in_reply_to());
+    parents.extend(references.iter().rev().cloned());
+    parents.dedup();
+    (references, parents)
 }
 
 /// The subject of an entity's header, cleaned, on one line.

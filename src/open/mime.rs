@@ -83,6 +83,21 @@ pub(super) fn header_section(raw: &[u8]) -> &[u8] {
     raw.get(..length).unwrap_or(raw)
 }
 
+/// The fields of a header that say how the body is to be read, without white space, which may change on the way.
+pub(super) fn content_fields(raw: &[u8]) -> Vec<u8> {
+    let mut fields = Vec::new();
+    let mut in_field = false;
+    for line in header_section(raw).split(|byte| *byte == b'\n') {
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            in_field = line.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+        }
+        if in_field {
+            fields.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        }
+    }
+    fields
+}
+
 /// The lines of a mail that ends them with CR alone, as old Macs did and as some archives still hold them, ended with LF.
 pub(super) fn with_lines(raw: &[u8]) -> Cow<'_, [u8]> {
     if raw.contains(&b'\n') || !raw.contains(&b'\r') {

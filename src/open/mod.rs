@@ -56,7 +56,7 @@ pub fn unpacks_to(size: usize) -> u64 {
 /// Opens a mail as received. A parser that panics is a bug, and a fact of the mail: what its header says is still known.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     const WHY: &str = "psirtd itself failed to open it; it is kept as received";
-    let unread = || Message { problem: Some(WHY.to_owned()), ..closed(raw) };
+    let unread = || Message { problem: Some(WHY.to_owned()), unread: true, ..closed(raw) };
     let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
     guarded(&|| open_and_compare(raw, keyring, now))
         .or_else(|| guarded(&|| from_header(raw, WHY, keyring, now)))
@@ -116,7 +116,7 @@ pub fn still_unopened(
     if with_header {
         from_header(raw, why, keyring, now)
     } else {
-        Message { problem: Some(why.to_owned()), ..closed(raw) }
+        Message { problem: Some(why.to_owned()), unread: true, ..closed(raw) }
     }
 }
 
@@ -124,6 +124,7 @@ pub fn still_unopened(
 fn from_header(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
     let mut opening = Opening::of(raw, keyring, now, Room::of(0));
     opening.message.problem = Some(why.to_owned());
+    opening.message.unread = true;
     opening.header_only(raw);
     opening.finish()
 }
@@ -142,6 +143,8 @@ struct Opening<'k> {
     keyring: &'k Keyring,
     now: Timestamp,
     message: Message,
+    /// The subject that everybody on the way could read.
+    outside: Option<String>,
     /// The pieces of readable text, in order.
     body: Vec<String>,
     room: Room,
@@ -183,11 +186,12 @@ impl Place {
 
 impl<'k> Opening<'k> {
     fn of(raw: &[u8], keyring: &'k Keyring, now: Timestamp, room: Room) -> Self {
-        Self { keyring, now, message: closed(raw), body: Vec::new(), room }
+        Self { keyring, now, message: closed(raw), outside: None, body: Vec::new(), room }
     }
 
     fn header_only(&mut self, raw: &[u8]) {
         read_header(raw, &mut self.message);
+        self.outside.clone_from(&self.message.subject);
     }
 
     fn mail(&mut self, raw: &[u8], place: Place) {
@@ -239,7 +243,8 @@ impl<'k> Opening<'k> {
     fn protected(&mut self, parsed: &mail_parser::Message<'_>, protection: Protection, place: Place) {
         let signed = !matches!(self.message.signature, Signature::None | Signature::Bad { .. });
         if place.whole && (place.secret || signed) {
-            header::read_protected(parsed, protection, place.secret, &mut self.message);
+            let outside = self.outside.as_ref();
+            header::read_protected(parsed, protection, place.secret, outside, &mut self.message);
         }
     }
 
@@ -303,20 +308,21 @@ impl<'k> Opening<'k> {
             .problems
             .push(format!("text of {size} bytes: its beginning is shown, all of it is in body.txt"));
         self.attach(Some("body.txt".to_owned()), "application/octet-stream", bytes);
-        self.body.push(text.chars().take(MAX_TEXT / 4).collect());
+        self.say(&text.chars().take(MAX_TEXT / 4).collect::<String>());
     }
 
     fn finish(mut self) -> Message {
         let text = clean(&std::mem::take(&mut self.body).join("\n"));
         if text.len() > MAX_TEXT {
-            self.long_text(&text, text.clone().into_bytes());
-            self.message.text = self.body.concat();
+            self.message.text = text.chars().take(MAX_TEXT / 4).collect();
+            self.long_text("", text.into_bytes());
         } else {
             self.message.text = text;
         }
         if let Some(author) = self.message.author().cloned() {
             let chosen = keyring::choose(self.keyring, &author, &self.message.offered_certs, self.now);
             self.message.reporter_cert = chosen.certificate;
+            self.message.renewed_cert = chosen.renewed;
             if let Some(other) = &chosen.other {
                 let note =
                     format!("it offers another certificate than the desk holds: {}", other.fingerprint);
@@ -330,10 +336,12 @@ impl<'k> Opening<'k> {
 
 /// The one author that the header names: whose certificates are needed to open the mail.
 pub fn author(raw: &[u8]) -> Option<Mailbox> {
-    let mut message = Message::default();
-    let raw = mime::with_lines(raw);
-    read_header(&raw, &mut message);
-    message.author().cloned()
+    let read = || {
+        let mut message = Message::default();
+        read_header(&mime::with_lines(raw), &mut message);
+        message.author().cloned()
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
 fn read_header(raw: &[u8], message: &mut Message) {
@@ -345,7 +353,7 @@ fn read_header(raw: &[u8], message: &mut Message) {
 }
 
 /// What stays the same when a mail is delivered twice on different ways (To and Cc, two folders): its Message-ID, its
-/// author, its date and its body, not its trace header. A mail without a Message-ID has no twin but its copy.
+/// author, its date, its body and how that is to be read, not its trace header. A mail without a Message-ID has no twin but its copy.
 pub fn twin(raw: &[u8], message: &Message) -> Digest {
     let Some(message_id) = &message.message_id else { return message.digest.clone() };
     let mut hash = Sha256::new();
@@ -354,6 +362,8 @@ pub fn twin(raw: &[u8], message: &Message) -> Digest {
     hash.update(message.author().map_or_else(String::new, |author| author.canonical()));
     hash.update([0]);
     hash.update(message.date.map_or_else(String::new, |date| date.to_string()));
+    hash.update([0]);
+    hash.update(mime::content_fields(raw));
     hash.update([0]);
     hash.update(raw.get(mime::header_section(raw).len()..).unwrap_or_default());
     Digest::from_bytes(&hash.finalize())

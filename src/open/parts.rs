@@ -9,7 +9,7 @@
 
 use mail_parser::{Message as Parsed, MessagePart, MimeHeaders, PartType};
 
-use crate::domain::message::{Encryption, Message, ReturnPath};
+use crate::domain::message::{Ciphertext, Encryption, Message, ReturnPath};
 use crate::domain::signature::{Signature, Source};
 use crate::open::armor::{self, Content, Piece};
 use crate::open::header::{Protection, clean_line};
@@ -157,15 +157,6 @@ impl Opening<'_> {
         }
     }
 
-    /// A signature around a ciphertext says nothing about the text: anybody can sign what somebody else encrypted.
-    fn signed_around(&mut self) {
-        let around = &mut self.message.signature;
-        if let Signature::Good(_) | Signature::Offered { .. } | Signature::OtherAddress { .. } = around {
-            *around = Signature::Partial { signer: around.signer().map(str::to_owned) };
-            self.message.problems.push("its signature is around the ciphertext, not inside".to_owned());
-        }
-    }
-
     /// An entity and the signature beside it (RFC 3156 §5).
     fn detached(&mut self, signed: &MessagePart<'_>, signature: &MessagePart<'_>, raw: &[u8], place: Place) {
         let entity = mime::entity(signed, raw).to_vec();
@@ -229,19 +220,56 @@ impl Opening<'_> {
     }
 
     fn opened_entity(&mut self, opened: pgp::Opened, place: Place) {
-        self.note_opened(&opened, place);
         let secret = place.secret || opened.ciphertext.is_some();
         if !secret {
             self.message.problems.push("it poses as encrypted, but is not".to_owned());
         }
-        if opened.ciphertext.is_some() {
-            self.signed_around();
-        }
-        self.signed(opened.verdicts, place);
         let layers = place.layers.saturating_add(1);
-        self.label("decrypted part", place.whole);
-        self.inner(&opened.plaintext, Place { secret, layers, ..place.inside(true) });
-        self.label("end of the decrypted part", place.whole);
+        self.within(opened, place, |opening, plaintext| {
+            opening.label("decrypted part", place.whole);
+            opening.inner(&plaintext, Place { secret, layers, ..place.inside(true) });
+            opening.label("end of the decrypted part", place.whole);
+        });
+    }
+
+    /// Takes in what lies inside an OpenPGP message. A signature around a ciphertext says nothing about the text: anybody can
+    /// sign what somebody else encrypted. Only one inside says that its author knows what he sent.
+    fn within(&mut self, opened: pgp::Opened, place: Place, take_in: impl FnOnce(&mut Self, Vec<u8>)) {
+        let pgp::Opened { plaintext, ciphertext, verdicts, old_cipher } = opened;
+        let Some(id) = ciphertext else {
+            self.signed(verdicts, place);
+            take_in(self, plaintext);
+            return;
+        };
+        self.note_encryption(place);
+        self.message.decrypted = true;
+        let old = old_cipher.map(|cipher| format!("encrypted with an outdated cipher: {cipher}"));
+        self.message.problems.extend(old);
+        let around = std::mem::take(&mut self.message.signature);
+        let is_good = |signature: &Signature| matches!(signature, Signature::Good(_));
+        let alone = pgp::weigh(verdicts.clone(), self.message.author(), true, self.keyring);
+        self.signed(verdicts, place);
+        take_in(self, plaintext);
+        let inside = std::mem::take(&mut self.message.signature);
+        let by_author = is_good(&alone) || (place.whole && is_good(&inside));
+        self.message.ciphertexts.push(Ciphertext { id, by_author });
+        self.message.signature = match (around, inside) {
+            (Signature::None, inside) => inside,
+            (_, inside) if place.whole && inside != Signature::None => inside,
+            (around, _) if by_author => around,
+            (around, _) => self.around(around),
+        };
+    }
+
+    /// What a signature is worth that is around a ciphertext.
+    fn around(&mut self, signature: Signature) -> Signature {
+        match signature {
+            Signature::Good(_) | Signature::Offered { .. } | Signature::OtherAddress { .. } => {
+                self.message.problems.push("its signature is around a ciphertext, not inside".to_owned());
+                Signature::Partial { signer: signature.signer().map(str::to_owned) }
+            }
+            other => other,
+        }
     }
 
     fn text(&mut self, part: &MessagePart<'_>, raw: &[u8], place: Place) {
@@ -284,11 +312,9 @@ impl Opening<'_> {
         match piece {
             Piece::Text(text) => self.say(text.trim_end()),
             Piece::Message(block) => match self.decrypt(block.as_bytes()) {
-                Ok(opened) => {
-                    self.note_opened(&opened, place);
-                    self.signed(opened.verdicts, place);
-                    self.say(&String::from_utf8_lossy(&opened.plaintext));
-                }
+                Ok(opened) => self.within(opened, place, |opening, plaintext| {
+                    opening.say(&String::from_utf8_lossy(&plaintext));
+                }),
                 Err(problem) => {
                     self.note_encryption(place);
                     self.not_opened(problem, block.as_bytes());
@@ -364,13 +390,11 @@ impl Opening<'_> {
             {
                 self.opened_entity(opened, place);
             }
-            Ok(opened) => {
-                self.note_opened(&opened, place);
-                self.signed(opened.verdicts, place);
+            Ok(opened) => self.within(opened, place, |opening, plaintext| {
                 let stem = encrypted_name(named.as_deref()).filter(|stem| !stem.is_empty());
                 let name = stem.map(str::to_owned).or(named);
-                self.attach(name, "application/octet-stream", opened.plaintext);
-            }
+                opening.attach(name, "application/octet-stream", plaintext);
+            }),
             Err(problem) => {
                 if meant || !problem.starts_with("damaged") {
                     self.note_encryption(place);
@@ -415,22 +439,14 @@ impl Opening<'_> {
         if inner.decrypted {
             self.note_encryption(place.inside(false));
             self.message.decrypted = true;
-            self.message.ciphertexts.extend(inner.ciphertexts);
+            let theirs = inner.ciphertexts.into_iter();
+            self.message.ciphertexts.extend(theirs.map(|theirs| Ciphertext { by_author: false, ..theirs }));
+            let signature = std::mem::take(&mut self.message.signature);
+            self.message.signature = self.around(signature);
             self.message.attachments.extend(inner.attachments);
         }
         if let (Signature::None, Signature::Good(by)) = (&self.message.signature, &inner.signature) {
             self.message.signature = Signature::Partial { signer: Some(by.fingerprint().to_owned()) };
-        }
-    }
-
-    fn note_opened(&mut self, opened: &pgp::Opened, place: Place) {
-        if let Some(ciphertext) = &opened.ciphertext {
-            self.note_encryption(place);
-            self.message.decrypted = true;
-            self.message.ciphertexts.push(ciphertext.clone());
-            let old =
-                opened.old_cipher.iter().map(|cipher| format!("encrypted with an outdated cipher: {cipher}"));
-            self.message.problems.extend(old);
         }
     }
 
@@ -445,8 +461,11 @@ impl Opening<'_> {
 
 /// What the label of a forwarded mail says.
 fn about(inner: &Message) -> String {
-    let from = inner.author().map_or_else(|| "an unknown author".to_owned(), ToString::to_string);
-    let subject = inner.subject.as_deref().map_or_else(|| "no subject".to_owned(), clean_line);
+    // whoever wrote it must not be able to write the rest of the label as well
+    let quoted = |text: &str| clean_line(text).replace(['"', '[', ']'], "'");
+    let from =
+        inner.author().map_or_else(|| "an unknown author".to_owned(), |from| quoted(&from.to_string()));
+    let subject = inner.subject.as_deref().map_or_else(|| "no subject".to_owned(), quoted);
     let opened = if inner.decrypted { ", decrypted" } else { "" };
     format!("\"{subject}\", said to be from {from}, signature: {}{opened}", inner.signature.word())
 }

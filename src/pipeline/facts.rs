@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
-use crate::domain::concern::{self, Concern};
+use crate::domain::concern::{self, COLLECTED, Concern};
 use crate::domain::decide::{Facts, Sighting};
 use crate::domain::letter::Posting;
 use crate::domain::message::{Mailbox, Message};
@@ -21,10 +21,10 @@ impl Pipeline {
         let author = message.author();
         let ours = author.is_some_and(|author| self.policy.is_own(&author.address));
         Ok(Facts {
-            case: case(draft, draft.thread(&message.parents)?)?,
+            case: case(draft, draft.thread(message.thread())?)?,
             answered_today: author.map_or(Ok(0), |author| draft.answered_on(author, now))?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
-            sighting: sighting(draft, message)?,
+            sightings: sightings(draft, message)?,
             own_letter: ours && is_own_letter(draft, message.message_id.as_ref())?,
             next_number: draft.next_number(self.policy.year(now))?,
             ..Facts::default()
@@ -40,18 +40,22 @@ impl Pipeline {
     ) -> Result<Facts, IndexError> {
         Ok(Facts {
             case: case(draft, posting.case.clone())?,
-            sighting: about.map_or(Ok(None), |about| sighting(draft, about))?,
+            sightings: about.map_or(Ok(Vec::new()), |about| sightings(draft, about))?,
             ..Facts::default()
         })
     }
 
     pub(super) fn facts_of_desk(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Facts, IndexError> {
+        let told_at = draft.told_at()?;
+        let just_told = told_at.is_some_and(|at| now.duration_since(at) < COLLECTED);
         let mut concerns: Vec<Concern> = keyring::validities(&self.keyring, self.people(), now)
             .iter()
             .filter_map(|validity| concern::of_certificate(validity, now))
             .collect();
         // as it was before this batch: in a batch, what is not sealed yet is held
-        concerns.extend(self.writer.draft().held()?.iter().filter_map(concern::of_letter));
+        if !just_told {
+            concerns.extend(self.writer.draft().held()?.iter().filter_map(concern::of_letter));
+        }
         let mut untold = Vec::new();
         for concern in concerns {
             if !draft.told(&concern.key)? {
@@ -62,7 +66,6 @@ impl Pipeline {
         let reachable = reachable.filter(|mailbox| keyring::encryptable(&self.keyring, mailbox, now).is_ok());
         Ok(Facts {
             concerns: untold,
-            told_at: draft.told_at()?,
             reachable: reachable.map(Mailbox::canonical).collect(),
             desk_letters: draft.desk_letters()?,
             ..Facts::default()
@@ -74,19 +77,21 @@ impl Pipeline {
     }
 }
 
-/// The first mail with one of these ciphertexts, unless that is this mail.
-fn sighting(draft: &Draft<'_>, message: &Message) -> Result<Option<Sighting>, IndexError> {
+/// The first mail with each of these ciphertexts, unless that is this mail.
+fn sightings(draft: &Draft<'_>, message: &Message) -> Result<Vec<(Sighting, bool)>, IndexError> {
+    let mut sightings = Vec::new();
     for ciphertext in &message.ciphertexts {
-        let seen = draft.ciphertext(ciphertext)?;
-        if let Some(seen) = seen.filter(|seen| seen.mail != message.digest) {
-            return Ok(Some(seen));
-        }
+        let seen = draft.ciphertext(&ciphertext.id)?.filter(|seen| seen.mail != message.digest);
+        sightings.extend(seen.map(|seen| (seen, ciphertext.by_author)));
     }
-    Ok(None)
+    Ok(sightings)
 }
 
 /// Is this the Message-ID of a letter? Those of reports are known, too, and to whoever wrote them.
 fn is_own_letter(draft: &Draft<'_>, message_id: Option<&String>) -> Result<bool, IndexError> {
+    if message_id.is_some_and(|id| draft.knows_own(id).unwrap_or(false)) {
+        return Ok(true);
+    }
     let case = case(draft, draft.thread(message_id)?)?;
     Ok(case.is_some_and(|case| case.letters.iter().any(|letter| letter.message_id.as_ref() == message_id)))
 }

@@ -153,10 +153,10 @@ fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {
     context! {
         desk => desk.clone(),
         case => occasion.case.as_str(),
-        from => about.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        from => from(about),
         subject,
         encryption => encryption(about),
-        signature => signature(&about.signature),
+        signature => if about.unread { "not checked".to_owned() } else { signature(&about.signature) },
         signer => signer(&about.signature),
         certificate => certificate(about),
         problem => about.problem.clone(),
@@ -167,7 +167,17 @@ fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {
     }
 }
 
+fn from(about: &Message) -> String {
+    match about.from.as_slice() {
+        [] if about.unread => "not read".to_owned(),
+        from => from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
 fn encryption(message: &Message) -> &'static str {
+    if message.unread {
+        return "not known: nobody looked at more than the header";
+    }
     match (message.encryption, message.decrypted) {
         (Encryption::None, _) => "none: the mail came in the clear",
         (Encryption::Whole, true) => "the whole mail was encrypted to the desk",

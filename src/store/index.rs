@@ -33,7 +33,7 @@ const THIS_FORM: u32 = 2;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 
-/// No more certificates of one address are remembered.
+/// No more certificates of one address are remembered. At least two.
 const MAX_CERTIFICATES: usize = 4;
 
 /// What went wrong with the index. It can always be rebuilt.
@@ -116,6 +116,11 @@ pub trait Lookup {
     /// The mail that brought a ciphertext first.
     fn ciphertext(&self, ciphertext: &Digest) -> Result<Option<Sighting>, IndexError> {
         self.entry(&key("ciphertext", ciphertext.as_str()))
+    }
+
+    /// Is this the Message-ID of a letter of the desk that belongs to no case?
+    fn knows_own(&self, message_id: &str) -> Result<bool, IndexError> {
+        Ok(self.get(&own_key(message_id))?.is_some())
     }
 
     /// Were the coordinators told of this concern?
@@ -306,6 +311,12 @@ impl<'i> Draft<'i> {
         if let Some(case) = case {
             self.put(key("case", id.as_str()), &case)?;
         }
+        if let What::MailRecorded { protected_id: Some(protected), .. } = &event.what {
+            let thread = key("thread", protected.as_str());
+            if self.get(&thread)?.is_none() {
+                self.put(thread, id)?;
+            }
+        }
         match &event.what {
             What::CaseOpened { .. } => self.number(id)?,
             // the first case that knew an id keeps it
@@ -342,7 +353,11 @@ impl<'i> Draft<'i> {
                 let same = |known: &&mut Certificate| known.fingerprint == certificate.fingerprint;
                 if let Some(older) = known.iter_mut().find(same) {
                     *older = certificate.clone();
-                } else if known.len() < MAX_CERTIFICATES {
+                } else {
+                    // strangers must not fill the places: the oldest that nobody uses makes room
+                    if known.len() >= MAX_CERTIFICATES {
+                        known.remove(1);
+                    }
                     known.push(certificate.clone());
                 }
                 self.put(certificates_key(address), &known)?;
@@ -351,6 +366,10 @@ impl<'i> Draft<'i> {
                 let mut known = self.certificates(address)?;
                 known.sort_by_key(|certificate| certificate.fingerprint != *fingerprint);
                 self.put(certificates_key(address), &known)?;
+            }
+            // the desk's own letters come back, too
+            What::LetterQueued { message_id, .. } if event.case.is_none() => {
+                self.put(own_key(message_id), &())?;
             }
             What::Told { concerns } => {
                 for concern in concerns {
@@ -412,6 +431,10 @@ fn key(room: &str, name: &str) -> Vec<u8> {
 
 fn thread_key(message_id: &str) -> Vec<u8> {
     key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
+}
+
+fn own_key(message_id: &str) -> Vec<u8> {
+    key("own", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
 }
 
 fn certificates_key(address: &str) -> Vec<u8> {

@@ -31,7 +31,10 @@ fn what_is_only_outside_does_not_count() {
         "hp=cipher",
         "From: rita@example.net\nSubject: the hole\nMessage-ID: <in@example.net>",
     );
-    assert_eq!((message.message_id.as_deref(), message.parents.len()), (Some("in@example.net"), 0));
+    assert_eq!(message.thread(), [""; 0]);
+    // what was encrypted does not go into an answer
+    assert_eq!(message.message_id.as_deref(), Some("outside@example.net"));
+    assert!(message.protected_id.is_some());
     assert_eq!((message.subject.as_deref(), message.subject_is_secret), (Some("the hole"), true));
 }
 
@@ -40,10 +43,10 @@ fn what_is_only_outside_does_not_count() {
 fn with_the_older_form_the_thread_outside_counts_until_there_is_one_inside() {
     let older = "protected-headers=\"v1\"";
     let message = opened(OUTSIDE, older, "Subject: the hole");
-    assert_eq!(message.parents, ["psirtd.outside@example.org"]);
+    assert_eq!(message.thread(), ["psirtd.outside@example.org"]);
     assert_eq!(message.message_id.as_deref(), Some("outside@example.net"));
     let message = opened(OUTSIDE, older, "Subject: the hole\nIn-Reply-To: <psirtd.inside@example.org>");
-    assert_eq!(message.parents, ["psirtd.inside@example.org"]);
+    assert_eq!(message.thread(), ["psirtd.inside@example.org"]);
 }
 
 /// Without a mark a header inside is no header of the mail.
@@ -51,7 +54,7 @@ fn with_the_older_form_the_thread_outside_counts_until_there_is_one_inside() {
 fn what_is_inside_without_a_mark_does_not_count() {
     let message =
         opened(OUTSIDE, "charset=utf-8", "Subject: the hole\nIn-Reply-To: <psirtd.inside@example.org>");
-    assert_eq!(message.parents, ["psirtd.outside@example.org"]);
+    assert_eq!(message.thread(), ["psirtd.outside@example.org"]);
     assert_eq!((message.subject.as_deref(), message.subject_is_secret), (Some("..."), false));
 }
 

@@ -146,6 +146,7 @@ fn four_times_is_more_than_enough() {
     let letter = desk.letter();
     assert_eq!(letter.to, "ada@example.org");
     insta::assert_snapshot!(told(&letter), @"
+    From:        not read
     Subject:     (none)
     Not opened:  unopened: psirtd died 4 times while it opened it; it is kept as received
     (no readable text)

@@ -67,7 +67,7 @@ pub(super) fn decide(
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
     }
 
-    let notes = facts.sighting.iter().map(|sighting| told(sighting, replayed.is_some())).collect();
+    let notes = noticed(facts, replayed);
     let withheld = replayed.is_some();
     let next = case.letters.len();
     let mut desk = WritingDesk { case: &case, message, policy, intake: &intake, notes, withheld, next };
@@ -89,11 +89,11 @@ pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate,
     let event = |what| Event { at: now, case: Some(case.id.clone()), what };
     let in_use = facts.remembered.first().is_none_or(|first| first.fingerprint == certificate.fingerprint);
     let mut events = Vec::new();
-    if !facts.remembered.contains(certificate) {
+    if !facts.remembered.iter().any(|known| known.same_as(certificate)) {
         let (address, certificate) = (author.canonical(), certificate.clone());
         events.push(event(What::CertificateSeen { address, certificate, in_use }));
     }
-    if in_use {
+    if in_use && message.signature.standing().is_some() {
         events.push(event(What::SignatureChecked {
             mail: message.digest.clone(),
             signature: message.signature.word().to_owned(),
@@ -109,10 +109,16 @@ pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate,
 fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);
     let same =
-        |sighting: &&Sighting| author.is_some() && sighting.from.as_ref().map(Mailbox::canonical) == author;
-    // a thief may have been faster than the author, whose signature says that it is his
-    let his_own = matches!(message.signature, Signature::Good(_));
-    facts.sighting.as_ref().filter(|sighting| !his_own && !same(sighting))
+        |sighting: &Sighting| author.is_some() && sighting.from.as_ref().map(Mailbox::canonical) == author;
+    // a thief may have been faster than the author, whose signature inside says that it is his
+    let foreign = |(sighting, by_author): &&(Sighting, bool)| !by_author && !same(sighting);
+    facts.sightings.iter().find(foreign).map(|(sighting, _)| sighting)
+}
+
+/// What the relay says of ciphertexts that came before.
+fn noticed(facts: &Facts, replayed: Option<&Sighting>) -> Vec<String> {
+    let seen = replayed.or(facts.sightings.first().map(|(sighting, _)| sighting));
+    seen.map(|sighting| told(sighting, replayed.is_some())).into_iter().collect()
 }
 
 /// The relay's word about a ciphertext that was seen before.
@@ -133,29 +139,22 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
 /// pinned one none is.
 fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
     let address = message.author().map(Mailbox::canonical).unwrap_or_default();
-    let chosen = message.reporter_cert.iter().filter(|(standing, _)| *standing != Standing::Pinned);
-    let chosen = chosen.map(|(_, certificate)| (certificate, true));
-    // beside a pinned one nothing is remembered: it would be in use as soon as the pin is taken away
-    let other = message.other_cert.iter().filter(|_| !remembered.is_empty());
-    let other = other.map(|certificate| (certificate, false));
-    chosen
-        .chain(other)
-        .filter(|(certificate, _)| {
-            !remembered.iter().any(|known| {
-                known.fingerprint == certificate.fingerprint && known.armored == certificate.armored
-            })
-        })
-        .map(move |(certificate, in_use)| What::CertificateSeen {
-            address: address.clone(),
-            certificate: certificate.clone(),
-            in_use,
-        })
+    let first = remembered.first().map(|first| first.fingerprint.clone());
+    let offered = message.reporter_cert.iter().filter(|(standing, _)| *standing == Standing::Offered);
+    let further = message.other_cert.iter().filter(|_| !remembered.is_empty());
+    let seen = message.renewed_cert.iter().chain(offered.map(|(_, certificate)| certificate)).chain(further);
+    let seen = seen.filter(|it| !remembered.iter().any(|known| known.same_as(it)));
+    seen.map(move |certificate| What::CertificateSeen {
+        address: address.clone(),
+        certificate: certificate.clone(),
+        in_use: first.as_ref().is_none_or(|first| *first == certificate.fingerprint),
+    })
 }
 
 /// A relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever.
 fn answers_a_relay(message: &Message, case: &Case) -> bool {
     let mut relays = case.letters.iter().filter(|letter| letter.kind == LetterKind::Relay);
-    relays.any(|relay| relay.message_id.as_ref().is_some_and(|id| message.parents.contains(id)))
+    relays.any(|relay| relay.message_id.as_ref().is_some_and(|id| message.thread().contains(id)))
 }
 
 /// Written by a machine under this address: a letter to it would cause the next one. (A server on the way gave our own letter
@@ -181,9 +180,8 @@ pub(super) fn write_again(
         case.mails.iter().find(|mail| mail.mail == message.digest).map_or(case.received_at, |mail| mail.at);
     let received = if first { case.received_at } else { received };
     // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
-    let sighting = facts.sighting.as_ref();
-    let withheld = replayed(facts, message).is_some();
-    let notes = sighting.map(|sighting| told(sighting, withheld)).into_iter().collect();
+    let replayed = replayed(facts, message);
+    let (withheld, notes) = (replayed.is_some(), noticed(facts, replayed));
     let mut desk = WritingDesk { case, message, policy, intake: &intake, notes, withheld, next: 0 };
     let letter = match kind {
         LetterKind::Acknowledgement => desk.acknowledgement()?,
@@ -210,13 +208,14 @@ fn recorded(message: &Message, intake: &Intake) -> What {
         kind: intake.kind,
         from: message.author().cloned(),
         message_id: message.message_id.clone(),
+        protected_id: message.protected_id.clone(),
         size: message.size,
         encryption: message.encryption,
         signature: message.signature.word().to_owned(),
         verdict: message.signature.verdict().to_owned(),
         signer: message.signature.signer().map(str::to_owned),
         standing: message.signature.standing(),
-        ciphertexts: message.ciphertexts.clone(),
+        ciphertexts: message.ciphertexts.iter().map(|ciphertext| ciphertext.id.clone()).collect(),
         problem: message.problem.clone(),
         why_no_answer: intake.why_no_answer.clone(),
     }
@@ -253,7 +252,9 @@ impl WritingDesk<'_> {
         // what a report lacks tells what it says: of one that was encrypted, only its author may hear it, for a stranger may
         // have sent somebody else's ciphertext
         let tell = !self.message.came_encrypted()
-            || (encrypt && matches!(self.message.signature, Signature::Good(_)));
+            || (encrypt
+                && matches!(self.message.signature, Signature::Good(_))
+                && self.message.wrote_what_was_encrypted());
         let calendar = &self.policy.calendar;
         let due = |kind| {
             let deadline = self.case.deadlines.iter().find(|deadline: &&Deadline| deadline.kind == kind);

@@ -32,8 +32,9 @@ pub struct Facts {
     pub own_letter: bool,
     /// Certificates that the desk remembers for the mail's author; the first is in use.
     pub remembered: Vec<Certificate>,
-    /// The first mail that brought one of this mail's ciphertexts, if it is not the first itself.
-    pub sighting: Option<Sighting>,
+    /// The first mail that brought each of this mail's ciphertexts, if it is not the first itself; and whether a good signature of
+    /// this mail's author lies inside.
+    pub sightings: Vec<(Sighting, bool)>,
     /// Acknowledgements written to the mail's author today.
     pub answered_today: u32,
     /// The number the next case of this year would get, counted from 1.
@@ -42,8 +43,6 @@ pub struct Facts {
     pub jitter: f64,
     /// What the coordinators were not told yet.
     pub concerns: Vec<Concern>,
-    /// When they were last told of letters that are held.
-    pub told_at: Option<Timestamp>,
     /// Coordinators who can be written to encrypted, by their canonical address.
     pub reachable: Vec<String>,
     /// Letters of the desk so far that belong to no case.
