@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use openpgp::cert::amalgamation::UserIDAmalgamation;
 use openpgp::crypto::SessionKey;
 use openpgp::packet::Signature;
+use openpgp::packet::signature::subpacket::{Subpacket, SubpacketTag, SubpacketValue};
 use openpgp::parse::Parse;
-use openpgp::{Cert, Packet};
+use openpgp::{Cert, KeyID, Packet};
 use sequoia_openpgp as openpgp;
 
 use crate::domain::message::{Mailbox, canonical};
@@ -89,23 +90,43 @@ pub fn rebuilt(cert: &Cert, is_for: impl Fn(&UserIDAmalgamation<'_>) -> bool) ->
     cert.userids().next()?;
     let primary = cert.primary_key();
     let mut packets = vec![Packet::from(primary.key().clone())];
-    packets.extend(signatures(primary.self_signatures(), primary.self_revocations()));
+    let issuer = cert.keyid();
+    packets.extend(signatures(&issuer, primary.self_signatures(), primary.self_revocations()));
     for user in cert.userids() {
         packets.push(Packet::from(user.userid().clone()));
-        packets.extend(signatures(user.self_signatures(), user.self_revocations()));
+        packets.extend(signatures(&issuer, user.self_signatures(), user.self_revocations()));
     }
     for subkey in cert.keys().subkeys() {
         packets.push(Packet::from(subkey.key().clone()));
-        packets.extend(signatures(subkey.self_signatures(), subkey.self_revocations()));
+        packets.extend(signatures(&issuer, subkey.self_signatures(), subkey.self_revocations()));
     }
     Cert::from_packets(packets.into_iter()).ok()
 }
 
 fn signatures<'a>(
+    issuer: &KeyID,
     bindings: impl Iterator<Item = &'a Signature>,
     revocations: impl Iterator<Item = &'a Signature>,
 ) -> Vec<Packet> {
-    bindings.chain(revocations).cloned().map(Packet::from).collect()
+    bindings.chain(revocations).cloned().map(|signature| Packet::from(bare(signature, issuer))).collect()
+}
+
+/// A signature without what everybody can write on it: but for the subkey's word, which some programs put there, and the
+/// issuer, of which readers want one.
+fn bare(mut signature: Signature, issuer: &KeyID) -> Signature {
+    let embedded: Vec<Subpacket> = signature
+        .unhashed_area()
+        .iter()
+        .filter(|subpacket| subpacket.tag() == SubpacketTag::EmbeddedSignature)
+        .cloned()
+        .collect();
+    let issuer = Subpacket::new(SubpacketValue::Issuer(issuer.clone()), false);
+    signature.unhashed_area_mut().clear();
+    for subpacket in embedded.into_iter().chain(issuer) {
+        // there is room for what was there, and for eight bytes
+        let _fits = signature.unhashed_area_mut().add(subpacket);
+    }
+    signature
 }
 
 /// What is remembered of a certificate, with what a newer copy of it says of itself.
@@ -127,4 +148,33 @@ fn can_be_encrypted_to(cert: &Cert, now: Timestamp) -> bool {
 pub fn described(source: Source, cert: &Cert) -> Option<Certificate> {
     let armored = keyring::armored(cert).ok().filter(|armored| armored.len() <= MAX_CERTIFICATE)?;
     Some(Certificate { fingerprint: cert.fingerprint().to_hex(), source, armored })
+}
+
+#[cfg(test)]
+mod tests {
+    use openpgp::serialize::SerializeInto;
+
+    use super::*;
+    use crate::keyring::{certificate, generate};
+
+    /// Whoever passes a certificate on can write another issuer beside the signed one. Sequoia then names both, in any order.
+    #[test]
+    fn what_a_stranger_wrote_on_a_certificate_is_not_kept() {
+        let now = "2026-11-20T23:00:00Z".parse().unwrap();
+        let rita = Mailbox::bare("rita@example.net");
+        let cert = certificate(generate(&rita, now, true).unwrap().as_bytes()).unwrap();
+        let other: KeyID = "0123456789ABCDEF".parse().unwrap();
+        let scribbled = cert.clone().strip_secret_key_material().into_packets().map(|packet| match packet {
+            Packet::Signature(signature) => Packet::Signature(bare(signature, &other)),
+            other => other,
+        });
+        let mut bytes = Vec::new();
+        for packet in scribbled {
+            bytes.extend(packet.to_vec().unwrap());
+        }
+        let clean = minimal(&cert.to_vec().unwrap(), &rita.address).unwrap().to_vec().unwrap();
+        for _ in 0..20 {
+            assert_eq!(minimal(&bytes, &rita.address).unwrap().to_vec().unwrap(), clean);
+        }
+    }
 }
