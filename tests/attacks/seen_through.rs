@@ -92,3 +92,32 @@ fn the_subject_of_a_forwarded_mail_cannot_forge_its_label() {
     let message = opened(&mixed(MALLORY, &["Content-Type: text/plain\n\nSee.", &forwarded]));
     assert!(!message.text.contains("signature: good, decrypted]"), "{}", message.text);
 }
+
+/// Around somebody else's ciphertext she puts one of her own, signed inside, as a file or a part of a mail that she signs.
+#[test]
+fn a_ciphertext_of_her_own_around_anothers_does_not_make_it_hers() {
+    let pgp_entity = |message: &[u8]| {
+        format!(
+            "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"e\"\n\n--e\n\
+             Content-Type: application/pgp-encrypted\n\nVersion: 1\n--e\nContent-Type: application/octet-stream\n\n{}\n--e--\n",
+            packets::armored(message)
+        )
+    };
+    let mime = packets::to_desk(&packets::literal(&format!("Content-Type: text/plain\r\n\r\n{SECRET}\r\n")));
+    let forwarded =
+        multipart("mixed", "r", &[&format!("Content-Type: message/rfc822\n\n{}", mail_around(SAM, &mime))]);
+    for (shape, sams) in [("alone", pgp_entity(&mime)), ("forwarded", forwarded)] {
+        let hers = packets::to_desk(&packets::by(&people().mallory).message(&sams.replace('\n', "\r\n")));
+        let file = format!(
+            "Content-Type: application/octet-stream\nContent-Disposition: attachment; filename=\"r.pgp\"\n\n{}",
+            packets::armored(&hers)
+        );
+        for (place, part) in [("file", file), ("part", pgp_entity(&hers))] {
+            let text = "Content-Type: text/plain\n\nHello.\n";
+            let message = opened(&signed_by_mallory(&multipart("mixed", "q", &[text, &part])));
+            assert!(message.decrypted && shows(&message, SECRET), "{shape} {place}");
+            assert!(!message.wrote_what_was_encrypted());
+            assert_ne!(message.signature.verdict(), "good", "{shape} {place}");
+        }
+    }
+}

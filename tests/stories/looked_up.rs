@@ -292,3 +292,24 @@ fn what_is_pinned_is_never_replaced() {
     assert!(!seen(&desk, "sam@example.com").iter().any(|(_, _, in_use)| *in_use));
     door.close();
 }
+
+/// The certificate shows that the signature is not right: that is what is known of the mail from now on.
+#[test]
+fn a_signature_that_a_looked_up_certificate_shows_to_be_broken_is_said_to_be() {
+    let (desk, mut net, _) = desk_and_directory(Does::Nothing);
+    let hers = ok(&published(&desk, "nora@example.net"));
+    let web = desk.runtime().block_on(Web::start(&net.authority, "openpgpkey.example.net", hers));
+    net.nora = web.address;
+    let door = lookups(&desk, &net);
+    let signature = desk.signature_over("Content-Type: text/plain\n\nSomething else.\n", "nora@example.net");
+    desk.receives(&format!(
+        "From: Nora <nora@example.net>\nMessage-ID: <n-1@example.net>\nMIME-Version: 1.0\nContent-Type: \
+         multipart/signed; protocol=\"application/pgp-signature\"; micalg=pgp-sha512; boundary=s\n\n--s\n\
+         Content-Type: text/plain\n\nA heap overflow.\n\n--s\n\
+         Content-Type: application/pgp-signature\n\n{signature}\n--s--\n"
+    ));
+    wait_until("it is remembered", SOON, || !seen(&desk, "nora@example.net").is_empty());
+    all_is_asked(&desk);
+    assert_eq!(verdict(&desk, "EX-2026-0001", 0), words("broken", "-"));
+    door.close();
+}

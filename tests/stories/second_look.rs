@@ -378,3 +378,87 @@ fn a_plain_replay_is_caught() {
     desk.receives(&pgp_mime("From: Nora <nora@example.net>\nMessage-ID: <n-1@example.net>", block(&sams)));
     assert_withheld(&desk);
 }
+
+/// User ids with her address, and subkeys, that nobody bound to her key are kept all the same: her renewal has no room left.
+#[test]
+fn what_is_not_bound_to_a_certificate_cannot_keep_its_renewal_out() {
+    use openpgp::Packet;
+    use openpgp::packet::UserID;
+    let nora = "Nora <nora@example.net>";
+    let stuffed_with_user_ids = |cert: &Cert, number: u32| -> Vec<Packet> {
+        let ids = (0..number).map(|n| Packet::from(UserID::from(format!("{n}{} <nora@example.net>", "x".repeat(60)))));
+        cert.clone().into_packets().chain(ids).collect()
+    };
+    let stuffed_with_subkeys = |cert: &Cert, number: u32| -> Vec<Packet> {
+        use openpgp::packet::key::{Key4, PublicParts, SubordinateRole};
+        let keys = (0..number).map(|n| {
+            let mut point = [7; 32];
+            point[..4].copy_from_slice(&n.to_be_bytes());
+            let born = keyring::system_time("2026-11-01T00:00:00Z".parse().unwrap());
+            let key = Key4::<PublicParts, SubordinateRole>::import_public_cv25519(&point, None, None, born).unwrap();
+            Packet::from(openpgp::packet::Key::from(key))
+        });
+        cert.clone().into_packets().chain(keys).collect()
+    };
+    let shapes: [(&str, &dyn Fn(&Cert, u32) -> Vec<Packet>); 2] =
+        [("user ids", &stuffed_with_user_ids), ("subkeys", &stuffed_with_subkeys)];
+    for (shape, stuffed) in shapes {
+        let desk = Desk::new();
+        let hers = desk.exported("nora@example.net");
+        desk.receives(&with_key(nora, "n-1", &hers));
+        let cert = Cert::from_bytes(hers.as_bytes()).unwrap();
+        let armored = |number| {
+            keyring::armored(&Cert::from_packets(stuffed(&cert, number).into_iter()).unwrap()).unwrap()
+        };
+        let most = (1..2000).take_while(|number| armored(*number).len() <= 32 * 1024).last().unwrap();
+        desk.receives(&with_key(nora, "m-1", &armored(most)));
+        let before = in_use(&desk, "nora@example.net");
+        desk.renews("nora@example.net");
+        desk.receives(&with_key(nora, "n-2", &desk.exported("nora@example.net")));
+        assert!(in_use(&desk, "nora@example.net") != before, "{shape}: her renewal is taken in");
+    }
+}
+
+/// Both mails are opened with what was remembered before the batch: what the second one brings anew replaces what the first one
+/// brought, instead of joining it. The second one can be anybody's, with an older copy from a key server.
+#[test]
+fn a_revocation_survives_another_renewal_in_the_same_batch() {
+    let desk = Desk::new();
+    let born = "2026-11-01T00:00:00Z".parse().unwrap();
+    let secret = keyring::generate(&Mailbox::bare("vera@example.net"), born, true).unwrap();
+    let cert = Cert::from_bytes(secret.as_bytes()).unwrap();
+    let public = |cert: &Cert| keyring::armored(&cert.clone().strip_secret_key_material()).unwrap();
+    let at = keyring::system_time("2026-11-20T12:00:00Z".parse().unwrap());
+    let pair = || cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let revocation = openpgp::cert::CertRevocationBuilder::new()
+        .set_reason_for_revocation(openpgp::types::ReasonForRevocation::KeyCompromised, b"stolen")
+        .unwrap()
+        .set_signature_creation_time(at)
+        .unwrap()
+        .build(&mut pair(), &cert, None)
+        .unwrap();
+    let revoked = cert.clone().insert_packets(revocation).unwrap().0;
+    let policy = keyring::policy(desk.now());
+    let longer = cert
+        .set_expiration_time(&policy, Some(at), &mut pair(), Some(at + std::time::Duration::from_secs(1 << 27)))
+        .unwrap();
+    let longer = cert.clone().insert_packets(longer).unwrap().0;
+    let vera = |id: &str, cert: &Cert| with_key("Vera <vera@example.net>", id, &public(cert));
+    desk.receives(&vera("v-1", &cert));
+    desk.receives_together(&[&vera("v-2", &revoked), &vera("m-1", &longer)]);
+    let remembered = Cert::from_bytes(in_use(&desk, "vera@example.net").as_bytes()).unwrap();
+    assert_eq!(remembered.primary_key().self_revocations().count(), 1);
+}
+
+/// The field holds the certificate as it was, the attachment as it is: only the first of the two is looked at.
+#[test]
+fn a_renewal_beside_an_older_copy_is_taken_in() {
+    let desk = Desk::new();
+    desk.receives(&from_nora(&desk, "n-1", Some("nora@example.net")));
+    let before = in_use(&desk, "nora@example.net");
+    let older = desk.autocrypt_key("nora@example.net");
+    desk.renews("nora@example.net");
+    let mail = with_key("Nora <nora@example.net>", "n-2", &desk.exported("nora@example.net"));
+    desk.receives(&format!("Autocrypt: addr=nora@example.net; keydata={older}\n{mail}"));
+    assert!(in_use(&desk, "nora@example.net") != before, "her renewal is taken in");
+}
