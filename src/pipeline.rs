@@ -368,6 +368,7 @@ impl Pipeline {
             return Ok((step, Ok(Recorded::Known)));
         }
         let facts = self.facts_of_mail(draft, &message, now)?;
+        let message = up_to_date(message, &facts.remembered);
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
         Ok((
@@ -510,6 +511,17 @@ impl Pipeline {
         let domain = self.letterhead.desk.address.rsplit('@').next().unwrap_or("localhost");
         let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("psirtd.{token}@{domain}")
+    }
+}
+
+/// Another mail of the same batch may have brought the certificate that this one brings.
+fn up_to_date(message: Arc<Message>, remembered: &[Certificate]) -> Arc<Message> {
+    let offered = message.reporter_cert.as_ref().filter(|(standing, _)| *standing == Standing::Offered);
+    let newer = message.renewed_cert.as_ref().or(offered.map(|(_, certificate)| certificate));
+    let known = newer.and_then(|newer| remembered_of(remembered, newer).map(|known| (known, newer)));
+    match known.map(|(known, newer)| keyring::merged(known, newer)) {
+        Some(both) => Arc::new(Message { renewed_cert: Some(both), ..Message::clone(&message) }),
+        None => message,
     }
 }
 

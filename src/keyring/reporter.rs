@@ -36,10 +36,7 @@ pub struct Choice {
 
 /// Chooses among what the desk holds for the author and what the mail offers.
 pub fn choose(keyring: &Keyring, author: &Mailbox, offered: &[(Source, Vec<u8>)], now: Timestamp) -> Choice {
-    let offered: Vec<(Source, Cert)> = offered
-        .iter()
-        .filter_map(|(source, bytes)| Some((*source, minimal(bytes, &author.address)?)))
-        .collect();
+    let offered = copies(offered, &author.address);
     let held = keyring.held_for(&author.address);
     let mut choice = Choice::default();
     for (standing, held) in &held {
@@ -70,6 +67,19 @@ pub fn choose(keyring: &Keyring, author: &Mailbox, offered: &[(Source, Vec<u8>)]
     choice
 }
 
+/// The certificates that a mail offers for an address, several copies of one put together.
+fn copies(offered: &[(Source, Vec<u8>)], address: &str) -> Vec<(Source, Cert)> {
+    let mut copies: Vec<(Source, Cert)> = Vec::new();
+    for (source, bytes) in offered {
+        let Some(cert) = minimal(bytes, address) else { continue };
+        match copies.iter_mut().find(|(_, known)| known.fingerprint() == cert.fingerprint()) {
+            Some((_, known)) => *known = known.clone().merge_public(cert).unwrap_or_else(|_| known.clone()),
+            None => copies.push((*source, cert)),
+        }
+    }
+    copies
+}
+
 /// A certificate with the user ids of one address only. None when it has no such user id.
 pub fn minimal(bytes: &[u8], address: &str) -> Option<Cert> {
     let address = canonical(address);
@@ -92,13 +102,20 @@ pub fn rebuilt(cert: &Cert, is_for: impl Fn(&UserIDAmalgamation<'_>) -> bool) ->
     let mut packets = vec![Packet::from(primary.key().clone())];
     let issuer = cert.keyid();
     packets.extend(signatures(&issuer, primary.self_signatures(), primary.self_revocations()));
+    // what it does not say of itself, anybody may have added
     for user in cert.userids() {
-        packets.push(Packet::from(user.userid().clone()));
-        packets.extend(signatures(&issuer, user.self_signatures(), user.self_revocations()));
+        let said = signatures(&issuer, user.self_signatures(), user.self_revocations());
+        if !said.is_empty() {
+            packets.push(Packet::from(user.userid().clone()));
+            packets.extend(said);
+        }
     }
     for subkey in cert.keys().subkeys() {
-        packets.push(Packet::from(subkey.key().clone()));
-        packets.extend(signatures(&issuer, subkey.self_signatures(), subkey.self_revocations()));
+        let said = signatures(&issuer, subkey.self_signatures(), subkey.self_revocations());
+        if !said.is_empty() {
+            packets.push(Packet::from(subkey.key().clone()));
+            packets.extend(said);
+        }
     }
     Cert::from_packets(packets.into_iter()).ok()
 }

@@ -249,6 +249,7 @@ impl Opening<'_> {
         let is_good = |signature: &Signature| matches!(signature, Signature::Good(_));
         let alone = pgp::weigh(verdicts.clone(), self.message.author(), true, self.keyring);
         self.signed(verdicts, place);
+        let before = self.message.ciphertexts.len();
         take_in(self, plaintext);
         let inside = std::mem::take(&mut self.message.signature);
         let by_author = is_good(&alone) || (place.whole && is_good(&inside));
@@ -256,9 +257,14 @@ impl Opening<'_> {
         self.message.signature = match (around, inside) {
             (Signature::None, inside) => inside,
             (_, inside) if place.whole && inside != Signature::None => inside,
-            (around, _) if by_author => around,
+            // what lies in it, however deep, is his as well
+            (around, _) if by_author && self.all_by_author(before) => around,
             (around, _) => self.around(around),
         };
+    }
+
+    fn all_by_author(&self, from: usize) -> bool {
+        self.message.ciphertexts.iter().skip(from).all(|ciphertext| ciphertext.by_author)
     }
 
     /// What a signature is worth that is around a ciphertext.

@@ -29,7 +29,7 @@ use crate::store::journal::{Receipt, Record};
 const SEEN: &[u8] = b"meta/seen";
 const FORM: &[u8] = b"meta/form";
 /// Counted up when the same records give another index: an older one is rebuilt.
-const THIS_FORM: u32 = 2;
+const THIS_FORM: u32 = 3;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 

@@ -386,7 +386,8 @@ fn what_is_not_bound_to_a_certificate_cannot_keep_its_renewal_out() {
     use openpgp::packet::UserID;
     let nora = "Nora <nora@example.net>";
     let stuffed_with_user_ids = |cert: &Cert, number: u32| -> Vec<Packet> {
-        let ids = (0..number).map(|n| Packet::from(UserID::from(format!("{n}{} <nora@example.net>", "x".repeat(60)))));
+        let ids = (0..number)
+            .map(|n| Packet::from(UserID::from(format!("{n}{} <nora@example.net>", "x".repeat(60)))));
         cert.clone().into_packets().chain(ids).collect()
     };
     let stuffed_with_subkeys = |cert: &Cert, number: u32| -> Vec<Packet> {
@@ -395,12 +396,14 @@ fn what_is_not_bound_to_a_certificate_cannot_keep_its_renewal_out() {
             let mut point = [7; 32];
             point[..4].copy_from_slice(&n.to_be_bytes());
             let born = keyring::system_time("2026-11-01T00:00:00Z".parse().unwrap());
-            let key = Key4::<PublicParts, SubordinateRole>::import_public_cv25519(&point, None, None, born).unwrap();
+            let key = Key4::<PublicParts, SubordinateRole>::import_public_cv25519(&point, None, None, born)
+                .unwrap();
             Packet::from(openpgp::packet::Key::from(key))
         });
         cert.clone().into_packets().chain(keys).collect()
     };
-    let shapes: [(&str, &dyn Fn(&Cert, u32) -> Vec<Packet>); 2] =
+    type Shape<'s> = &'s dyn Fn(&Cert, u32) -> Vec<Packet>;
+    let shapes: [(&str, Shape<'_>); 2] =
         [("user ids", &stuffed_with_user_ids), ("subkeys", &stuffed_with_subkeys)];
     for (shape, stuffed) in shapes {
         let desk = Desk::new();
@@ -440,7 +443,12 @@ fn a_revocation_survives_another_renewal_in_the_same_batch() {
     let revoked = cert.clone().insert_packets(revocation).unwrap().0;
     let policy = keyring::policy(desk.now());
     let longer = cert
-        .set_expiration_time(&policy, Some(at), &mut pair(), Some(at + std::time::Duration::from_secs(1 << 27)))
+        .set_expiration_time(
+            &policy,
+            Some(at),
+            &mut pair(),
+            Some(at + std::time::Duration::from_secs(1 << 27)),
+        )
         .unwrap();
     let longer = cert.clone().insert_packets(longer).unwrap().0;
     let vera = |id: &str, cert: &Cert| with_key("Vera <vera@example.net>", id, &public(cert));

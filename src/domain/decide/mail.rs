@@ -93,7 +93,7 @@ pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate,
         let (address, certificate) = (author.canonical(), certificate.clone());
         events.push(event(What::CertificateSeen { address, certificate, in_use }));
     }
-    if in_use && message.signature.standing().is_some() {
+    if in_use && !matches!(message.signature, Signature::None | Signature::UnknownKey { .. }) {
         events.push(event(What::SignatureChecked {
             mail: message.digest.clone(),
             signature: message.signature.word().to_owned(),
@@ -140,7 +140,11 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
 fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
     let address = message.author().map(Mailbox::canonical).unwrap_or_default();
     let first = remembered.first().map(|first| first.fingerprint.clone());
-    let offered = message.reporter_cert.iter().filter(|(standing, _)| *standing == Standing::Offered);
+    let is_new = |it: &Certificate| !remembered.iter().any(|known| known.fingerprint == it.fingerprint);
+    let offered = message
+        .reporter_cert
+        .iter()
+        .filter(move |(standing, certificate)| *standing == Standing::Offered && is_new(certificate));
     let further = message.other_cert.iter().filter(|_| !remembered.is_empty());
     let seen = message.renewed_cert.iter().chain(offered.map(|(_, certificate)| certificate)).chain(further);
     let seen = seen.filter(|it| !remembered.iter().any(|known| known.same_as(it)));
