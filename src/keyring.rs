@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
+use openpgp::cert::amalgamation::{UserIDAmalgamation, ValidAmalgamation};
 use openpgp::cert::{CertParser, Preferences};
 use openpgp::crypto::KeyPair;
 use openpgp::packet::Signature;
@@ -38,7 +38,8 @@ use zeroize::Zeroizing;
 use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
-pub use crate::keyring::reporter::{Choice, choose, described, merged, minimal, rebuilt};
+use crate::keyring::reporter::minimal;
+pub use crate::keyring::reporter::{Choice, choose, described, merged, rebuilt};
 use crate::keyring::secret::unlock;
 pub use crate::keyring::secret::{Successor, generate, successor};
 
@@ -168,6 +169,11 @@ impl Keyring {
         found.into_iter().map(|held| (held.standing, &held.cert)).collect()
     }
 
+    /// The configuration holds a certificate for the address: nothing that comes by mail or from a directory counts.
+    pub fn pins(&self, address: &str) -> bool {
+        self.held_for(address).iter().any(|(standing, _)| *standing == Standing::Pinned)
+    }
+
     /// The certificates that a signature's issuer may mean.
     pub fn by_handle(&self, handle: &KeyHandle) -> impl Iterator<Item = &Cert> {
         self.held
@@ -198,8 +204,7 @@ impl Keyring {
     /// none, or when it is too large for such a field (level 1: 10 KiB in base64).
     pub fn desk_autocrypt(&self, address: &str) -> Option<Vec<u8>> {
         const MOST: usize = 7 * 1024;
-        let bytes = self.desk()?.clone().strip_secret_key_material().to_vec().ok()?;
-        minimal(&bytes, address)?.to_vec().ok().filter(|bytes| bytes.len() <= MOST)
+        minimal(self.desk()?, address)?.to_vec().ok().filter(|bytes| bytes.len() <= MOST)
     }
 
     /// The desk's public key, armored.
@@ -250,15 +255,17 @@ pub fn validities<'a>(
         expires: expires(cert, now),
         unusable: encryption_keys(cert, &policy(now), now).err(),
     };
-    let mut found: Vec<Validity> = keyring.desk().map(|desk| of("the desk", desk)).into_iter().collect();
-    for desk in &mut found {
-        // the desk signs, too
-        let signs_until = keyring.desk().and_then(|desk| signs_until(desk, now));
-        desk.expires = desk.expires.into_iter().chain(signs_until).min();
-        desk.unusable =
-            desk.unusable.take().or_else(|| keyring.signer(now).err().map(|error| error.to_string()));
-    }
-    found.extend(people.map(|mailbox| {
+    // the desk signs, too
+    let desk = keyring.desk().map(|desk| {
+        let Validity { whose, fingerprint, expires, unusable } = of("the desk", desk);
+        Validity {
+            whose,
+            fingerprint,
+            expires: expires.into_iter().chain(signs_until(desk, now)).min(),
+            unusable: unusable.or_else(|| keyring.signer(now).err().map(|error| error.to_string())),
+        }
+    });
+    let people = people.map(|mailbox| {
         let held = keyring.held_for(&mailbox.address);
         let used = encryptable(keyring, mailbox, now).ok().or(held.first().map(|(_, cert)| *cert));
         used.map_or_else(
@@ -270,15 +277,21 @@ pub fn validities<'a>(
             },
             |cert| of(&mailbox.address, cert),
         )
-    }));
-    found
+    });
+    desk.into_iter().chain(people).collect()
 }
 
 /// When the last of a certificate's signing keys expires, if all of them do.
 fn signs_until(cert: &Cert, now: Timestamp) -> Option<Timestamp> {
     let policy = policy(now);
     let valid = cert.with_policy(&policy, system_time(now)).ok()?;
-    let keys = valid.keys().supported().alive().revoked(false).for_signing();
+    last_end(valid.keys().supported().alive().revoked(false).for_signing())
+}
+
+/// When the last of some keys expires. A key without an expiry outlives all others.
+fn last_end<'a>(
+    keys: impl Iterator<Item = ValidErasedKeyAmalgamation<'a, PublicParts>>,
+) -> Option<Timestamp> {
     let ends: Option<Vec<Timestamp>> =
         keys.map(|key| key.key_expiration_time().and_then(timestamp)).collect();
     ends?.into_iter().max()
@@ -290,10 +303,7 @@ pub fn expires(cert: &Cert, now: Timestamp) -> Option<Timestamp> {
     let valid = cert.with_policy(&policy, system_time(now)).ok()?;
     let primary = valid.primary_key().key_expiration_time().and_then(timestamp);
     let keys = encryption_keys(cert, &policy, now).unwrap_or_default();
-    // a key without an expiry outlives all others
-    let ends: Option<Vec<Timestamp>> =
-        keys.iter().map(|key| key.key_expiration_time().and_then(timestamp)).collect();
-    primary.into_iter().chain(ends.and_then(|ends| ends.into_iter().max())).min()
+    primary.into_iter().chain(last_end(keys.into_iter())).min()
 }
 
 /// Sequoia's standard policy as of a time.
@@ -318,15 +328,17 @@ pub fn armored(cert: &Cert) -> Result<String, KeyError> {
 
 /// The addresses of a certificate's user ids: those that it signed itself, for as long as it lives, and has not revoked since.
 pub fn user_addresses(cert: &Cert) -> Vec<String> {
-    let at = |signature: &Signature| signature.signature_creation_time();
     cert.userids()
-        .filter(|user| {
-            let newest = user.self_signatures().max_by_key(|signature| at(signature));
-            let revoked = user.self_revocations().filter_map(at).max();
-            newest.is_some_and(|it| at(it) > revoked && it.signature_validity_period().is_none())
-        })
+        .filter(|user| binding(user).is_some_and(|it| it.signature_validity_period().is_none()))
         .filter_map(|user| user.userid().email().ok().flatten().map(canonical))
         .collect()
+}
+
+/// The newest signature by which a certificate says that a user id is its own, unless it has revoked that since.
+pub fn binding<'a>(user: &UserIDAmalgamation<'a>) -> Option<&'a Signature> {
+    let at = |signature: &Signature| signature.signature_creation_time();
+    let newest = user.self_signatures().max_by_key(|signature| at(signature))?;
+    (at(newest) > user.self_revocations().filter_map(at).max()).then_some(newest)
 }
 
 /// Reads one or many certificates.

@@ -433,7 +433,7 @@ impl Pipeline {
         let known = draft.certificates(&address)?;
         let wanted: String =
             fingerprint.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
-        if self.keyring.held_for(&address).iter().any(|(standing, _)| *standing == Standing::Pinned) {
+        if self.keyring.pins(&address) {
             let why = format!("the configuration names the certificate of {address}: change it there");
             return Ok((None, Err(Refused::Impossible(why))));
         }
@@ -456,7 +456,7 @@ impl Pipeline {
     ) -> Result<Option<Step>, IndexError> {
         let Some(message) = message else { return Ok(None) };
         // what the configuration names for an address is not even accompanied by what a web server says
-        if !self.keyring.held_for(&found.author.address).is_empty() {
+        if self.keyring.pins(&found.author.address) {
             return Ok(None);
         }
         let remembered = draft.certificates(&found.author.address)?;

@@ -8,7 +8,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
@@ -30,6 +29,7 @@ use psirtd::seal::{Letterhead, seal};
 use sequoia_openpgp as openpgp;
 use serde_json::{Value, json};
 
+use crate::cli;
 use crate::support::desk::{parts, pgp_mime};
 use crate::support::gpg::Gpg;
 use crate::support::program::{Form, Kind, Program};
@@ -336,12 +336,9 @@ fn every_program_writes_to_a_desk_whose_key_has_a_passphrase() {
             { "to": address, "kind": "acknowledgement", "encrypted": true },
         ]]));
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_psirtd"))
-        .args(["--config", "psirtd.toml", "explain", "--json"])
-        .args(&mails)
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
+    let mut arguments = vec!["--config", "psirtd.toml", "explain", "--json"];
+    arguments.extend(mails.iter().map(String::as_str));
+    let output = cli::psirtd(dir.path(), &arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
     let seen: Vec<Value> = said

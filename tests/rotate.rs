@@ -1,12 +1,10 @@
 //! `psirtd key rotate` on a desk as `systemd/psirtd.service` sets it up: root's files, read by psirtd through their group.
 
-use psirtd::clock::Clock;
-use psirtd::domain::message::Mailbox;
-use psirtd::keyring;
+use crate::cli;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use tempfile::TempDir;
 
 const CONFIG: &str = r#"
@@ -26,17 +24,14 @@ path = "outbox"
 
 fn desk() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let secret =
-        keyring::generate(&Mailbox::bare("security@example.org"), Clock::System.now(), false).unwrap();
-    fs::write(dir.path().join("desk.key.asc"), secret.as_bytes()).unwrap();
+    fs::write(dir.path().join("desk.key.asc"), cli::key("Desk", "security@example.org")).unwrap();
     fs::write(dir.path().join("psirtd.toml"), CONFIG).unwrap();
     set_mode(&dir.path().join("desk.key.asc"), 0o640);
     dir
 }
 
 fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_psirtd"));
-    program.args(["--config", "psirtd.toml"]).args(arguments).current_dir(dir).output().unwrap()
+    cli::psirtd(dir, &[&["--config", "psirtd.toml"], arguments].concat())
 }
 
 fn set_mode(path: &Path, mode: u32) {

@@ -29,7 +29,7 @@ pub struct Concern {
 /// A certificate on which the desk depends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validity {
-    /// "the desk's key", or the address it is held for.
+    /// "the desk", or the address it is held for.
     pub whose: String,
     /// Its fingerprint, if there is one.
     pub fingerprint: String,

@@ -65,7 +65,5 @@ fn is_for(user: &UserIDAmalgamation<'_>, wanted: &Address) -> bool {
     if address.and_then(|address| Address::parse(address).ok()).as_ref() != Some(wanted) {
         return false;
     }
-    let bound = user.self_signatures().filter_map(|signature| signature.signature_creation_time()).max();
-    let revoked = user.self_revocations().filter_map(|signature| signature.signature_creation_time()).max();
-    bound > revoked
+    keyring::binding(user).is_some()
 }

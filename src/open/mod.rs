@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::message::{Attachment, Digest, Mailbox, Message};
-use crate::domain::signature::{Certificate, Signature, Standing};
+use crate::domain::signature::{Signature, Standing};
 use crate::keyring::{self, Keyring};
 use crate::open::header::{Protection, clean, clean_line};
 
@@ -66,15 +66,12 @@ pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
 /// Opens a mail; one that is signed by the certificate it offers itself is opened again, to see whether the signature is right.
 fn open_and_compare(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     let message = open_unguarded(raw, keyring, now);
-    let (Some(author), Signature::UnknownKey { .. }) = (message.author(), &message.signature) else {
-        return message;
-    };
-    let offered: Vec<Certificate> = match (&message.reporter_cert, &message.other_cert) {
-        (Some((Standing::Offered, certificate)), _) => vec![certificate.clone()],
-        _ => return message,
-    };
-    let with_his = offered.iter().map(|certificate| (Standing::Offered, certificate));
-    open_unguarded(raw, &keyring.beside(&author.address, with_his), now)
+    match (message.author(), &message.signature, &message.reporter_cert) {
+        (Some(author), Signature::UnknownKey { .. }, Some((standing @ Standing::Offered, certificate))) => {
+            open_unguarded(raw, &keyring.beside(&author.address, [(*standing, certificate)]), now)
+        }
+        _ => message,
+    }
 }
 
 fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
@@ -90,7 +87,7 @@ fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
     } else {
         opening.mail(&raw, Place { whole: true, secret: false, depth: 0, layers: 0 });
     }
-    opening.finish()
+    opening.conclude()
 }
 
 /// What is known of a mail whose body was not fetched, from its header.
@@ -126,7 +123,7 @@ fn from_header(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Mess
     opening.message.problem = Some(why.to_owned());
     opening.message.unread = true;
     opening.header_only(raw);
-    opening.finish()
+    opening.conclude()
 }
 
 /// SHA-256 of the bytes as received.
@@ -319,18 +316,25 @@ impl<'k> Opening<'k> {
         } else {
             self.message.text = text;
         }
-        if let Some(author) = self.message.author().cloned() {
-            let chosen = keyring::choose(self.keyring, &author, &self.message.offered_certs, self.now);
-            self.message.reporter_cert = chosen.certificate;
-            self.message.renewed_cert = chosen.renewed;
+        self.message
+    }
+
+    /// The same for the mail that arrived, which is the one that is answered: with which certificate.
+    fn conclude(self) -> Message {
+        let (keyring, now) = (self.keyring, self.now);
+        let mut message = self.finish();
+        if let Some(author) = message.author().cloned() {
+            let chosen = keyring::choose(keyring, &author, &message.offered_certs, now);
+            message.reporter_cert = chosen.certificate;
+            message.renewed_cert = chosen.renewed;
             if let Some(other) = &chosen.other {
                 let note =
                     format!("it offers another certificate than the desk holds: {}", other.fingerprint);
-                self.message.problems.push(note);
+                message.problems.push(note);
             }
-            self.message.other_cert = chosen.other;
+            message.other_cert = chosen.other;
         }
-        self.message
+        message
     }
 }
 

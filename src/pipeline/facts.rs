@@ -89,7 +89,7 @@ fn sightings(draft: &Draft<'_>, message: &Message) -> Result<Vec<(Sighting, bool
 
 /// Is this the Message-ID of a letter? Those of reports are known, too, and to whoever wrote them.
 fn is_own_letter(draft: &Draft<'_>, message_id: Option<&String>) -> Result<bool, IndexError> {
-    if message_id.is_some_and(|id| draft.knows_own(id).unwrap_or(false)) {
+    if message_id.map_or(Ok(false), |id| draft.knows_own(id))? {
         return Ok(true);
     }
     let case = case(draft, draft.thread(message_id)?)?;

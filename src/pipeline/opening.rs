@@ -21,28 +21,23 @@ impl Pipeline {
     /// Opens the mails of a batch on all threads: whether a mail is known shows only in what it says.
     /// What psirtd may have died of is opened afterwards, one after the other.
     pub(super) fn open_all(&mut self, batch: &[Work], now: Timestamp) -> Vec<Option<Arc<Message>>> {
-        let names: Vec<Option<Digest>> = batch
-            .iter()
-            .map(|work| match work {
-                Work::Mail(arrival, _) => Some(open::digest(&arrival.raw)),
-                _ => None,
-            })
-            .collect();
-        let deaths = |name: &Digest| self.writer.suspects.deaths(name);
-        let (suspect, fresh): (Vec<_>, Vec<_>) = names.iter().flatten().partition(|name| deaths(name) > 0);
-        let suspect: Vec<Digest> = suspect.into_iter().cloned().collect();
-        let fresh: Vec<Digest> = fresh.into_iter().cloned().collect();
+        let names = in_parallel(batch, |work| match work {
+            Work::Mail(arrival, _) => Some(open::digest(&arrival.raw)),
+            _ => None,
+        });
         let work: Vec<(&Work, Option<&Digest>)> =
             batch.iter().zip(names.iter().map(Option::as_ref)).collect();
-        self.note(|suspects| suspects.opening(fresh.iter()));
+        let is_suspect = |pipeline: &Self, name: &Digest| pipeline.writer.suspects.deaths(name) > 0;
+        let fresh: Vec<&Digest> = names.iter().flatten().filter(|name| !is_suspect(self, name)).collect();
+        self.note(|suspects| suspects.opening(fresh.iter().copied()));
         let mut opened = in_parallel(&work, |(work, name)| match work {
-            Work::Mail(..) if name.is_some_and(|name| suspect.contains(name)) => None,
+            Work::Mail(..) if name.is_some_and(|name| is_suspect(self, name)) => None,
             Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
             Work::Found(found, _) => self.open_again(found, now),
             Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => None,
         });
-        self.note(|suspects| suspects.survived(fresh.iter()));
+        self.note(|suspects| suspects.survived(fresh.iter().copied()));
         for ((work, name), opened) in work.into_iter().zip(&mut opened) {
             if let (Work::Mail(arrival, _), Some(name), None) = (work, name, &opened) {
                 *opened = Some(Arc::new(self.open_suspect(arrival, name, now)));
