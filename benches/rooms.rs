@@ -279,6 +279,7 @@ fn whole_pipeline_32_reports(bencher: Bencher, suite: CipherSuite) {
                 position: None,
                 received_at: now(),
                 too_large: None,
+                junk: false,
             };
             (0..32).map(arrival).collect::<Vec<_>>()
         })

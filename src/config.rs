@@ -11,6 +11,7 @@
 //! * Without TLS only loopback addresses are accepted.
 
 mod doors;
+mod intake;
 mod section;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy, Role};
 use crate::keyring::{self, Keyring};
 use crate::seal::Letterhead;
-use crate::seal::template::Templates;
+use crate::seal::template::{LANGUAGES, Templates};
 use crate::{inbox, outbox};
 
 /// A desk, ready to be opened.
@@ -88,14 +89,15 @@ impl Config {
 
     /// Reads the policy and the keys, not the doors: `explain` needs no password of a server.
     pub fn without_doors(path: &Path, now: Timestamp) -> Result<(Policy, Keyring), ConfigError> {
-        let house = reading(path, now, |mut reading, root| reading.house(&root))?;
+        let house =
+            reading(path, now, |mut reading, root| reading.house(&root, root.section("inbox").as_ref()))?;
         Ok((house.policy, house.keyring))
     }
 
     /// Reads what it takes to replace the desk's key.
     pub fn desk_key(path: &Path, now: Timestamp) -> Result<DeskKey, ConfigError> {
         let House { keyring, letterhead, key, old_keys, passphrase, .. } =
-            reading(path, now, |mut reading, root| reading.house(&root))?;
+            reading(path, now, |mut reading, root| reading.house(&root, root.section("inbox").as_ref()))?;
         Ok(DeskKey { file: key, old_keys, passphrase, mailbox: letterhead.desk, keyring })
     }
 
@@ -177,13 +179,15 @@ struct Desk {
     old_keys: PathBuf,
     passphrase: Option<Zeroizing<String>>,
     look_up: bool,
+    plus_address: bool,
     templates: Option<Templates>,
 }
 
 impl Reading<'_> {
     fn root(&mut self, root: Section<'_>) -> Option<Config> {
-        let house = self.house(&root);
-        let inbox = self.inbox(&root);
+        let inbox = root.section("inbox");
+        let house = self.house(&root, inbox.as_ref());
+        let inbox = self.inbox(&root, inbox);
         let outbox = self.outbox(&root);
         root.finish();
         let House { policy, keyring, letterhead, state, look_up, .. } = house?;
@@ -193,7 +197,7 @@ impl Reading<'_> {
     }
 
     /// Everything but the doors.
-    fn house(&mut self, root: &Section<'_>) -> Option<House> {
+    fn house(&mut self, root: &Section<'_>, inbox: Option<&Section<'_>>) -> Option<House> {
         let mut keyring = Keyring::new();
         let desk = match root.section("desk") {
             Some(section) => Some(self.desk(section, &mut keyring)),
@@ -230,9 +234,11 @@ impl Reading<'_> {
             }
         }
         let policy = self.policy(policy_section, &desk, people, distributors);
-        let letterhead = Letterhead { desk: desk.mailbox?, templates: desk.templates? };
+        let intake = self.intake(root, inbox);
+        let plus_address = desk.plus_address;
+        let letterhead = Letterhead { desk: desk.mailbox?, templates: desk.templates?, plus_address };
         let Desk { state, key, old_keys, passphrase, look_up, .. } = desk;
-        let (policy, state, key) = (policy?, state?, key?);
+        let (policy, state, key) = (intake?.into_policy(policy?), state?, key?);
         Some(House { policy, keyring, letterhead, state, key, old_keys, passphrase, look_up })
     }
 
@@ -272,6 +278,7 @@ impl Reading<'_> {
             certs.and_then(problems, |folder| self.certificates(&self.path(&folder), keyring));
         }
         let look_up = desk.switch("web_key_directory");
+        let plus_address = desk.switch("plus_address");
         let templates = self.templates(&desk);
         let state = desk.text("state").map(|state| self.path(&state.value));
         if state.is_none() {
@@ -279,7 +286,18 @@ impl Reading<'_> {
         }
         desk.finish();
         let mailbox = address.map(|address| Mailbox { name, address });
-        Desk { mailbox, case_prefix, zone, state, key: file, old_keys, passphrase, look_up, templates }
+        Desk {
+            mailbox,
+            case_prefix,
+            zone,
+            state,
+            key: file,
+            old_keys,
+            passphrase,
+            look_up,
+            plus_address,
+            templates,
+        }
     }
 
     /// The keys before the desk's: they open what was encrypted to them. The folder need not be there.
@@ -346,7 +364,20 @@ impl Reading<'_> {
         let (place, key) =
             folder.as_ref().map_or((0, desk.key("templates")), |found| (found.place, found.key.clone()));
         let folder = folder.map(|folder| self.path(&folder.value));
-        let templates = Templates::new(|name| {
+        let language = match desk.text("language") {
+            Some(language) => language.and_then(desk.problems(), |language| {
+                if LANGUAGES.contains(&language.as_str()) {
+                    Ok(language)
+                } else {
+                    let known = LANGUAGES.join(", ");
+                    Err(format!(
+                        "no letters in “{language}” are compiled in, only in {known}; others: desk.templates"
+                    ))
+                }
+            })?,
+            None => "en".to_owned(),
+        };
+        let templates = Templates::new(&language, |name| {
             let Some(file) = folder.as_ref().map(|folder| folder.join(name)) else { return Ok(None) };
             if file.exists() {
                 std::fs::read_to_string(&file).map(Some).map_err(|error| error.to_string())
@@ -415,6 +446,13 @@ impl Reading<'_> {
         let disclosure = term("disclosure", standard.disclosure);
         let text =
             |key: &str| section.as_ref().and_then(|section| section.text(key)).map(|found| found.value);
+        let digest = match section.as_ref().and_then(|section| Some((section.text("digest")?, section))) {
+            Some((time, section)) => time.and_then(section.problems(), |text| {
+                text.parse::<jiff::civil::Time>()
+                    .map_err(|_| format!("“{text}” is no time of day, such as “09:00”"))
+            }),
+            None => Some(standard.digest),
+        };
         let (public_tracker, process) = (text("public_tracker"), text("process"));
         let mut supported = Vec::new();
         let mut holidays = Vec::new();
@@ -442,6 +480,9 @@ impl Reading<'_> {
             process,
             people,
             distributors,
+            plus_address: desk.plus_address,
+            digest: digest?,
+            ..standard
         })
     }
 

@@ -28,10 +28,11 @@ use tracing::{debug, error};
 
 use crate::clock::Clock;
 use crate::domain::case::{Case, CaseId};
+use crate::domain::intake::Sort;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::signature::{Certificate, Standing};
 use crate::inbox::stopped;
-use crate::pipeline::{Accept, Handle, OutboxCommand};
+use crate::pipeline::{Accept, Handle, OutboxCommand, Sorting};
 use crate::store::index::{IndexError, Lookup};
 
 /// No question is longer. Bytes.
@@ -60,6 +61,20 @@ pub enum Question {
     Hold(String),
     /// Let a letter go, or try it now.
     Release(String),
+    /// The first case is about the same as the second, which goes on.
+    Merge {
+        /// The first.
+        case: String,
+        /// The second.
+        into: String,
+    },
+    /// A mail of a case is about something else.
+    Split {
+        /// The case.
+        case: String,
+        /// The beginning of the mail's digest.
+        mail: String,
+    },
     /// The certificates that the desk remembers for an address.
     Seen(String),
     /// Use another one of them.
@@ -105,6 +120,13 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
             let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
             pipeline.accept(accept).await.map(Value::from).map_err(|error| error.to_string())
         }
+        Question::Merge { case, into } => {
+            sort(pipeline, Sorting::Merge(CaseId::typed(case), CaseId::typed(into))).await
+        }
+        Question::Split { case, mail } => {
+            let mail = mail.trim().to_lowercase();
+            sort(pipeline, Sorting::Split { case: CaseId::typed(case), mail }).await
+        }
         Question::Hold(id) => command(pipeline, OutboxCommand::Hold(LetterId::typed(id))).await,
         Question::Release(id) => command(pipeline, OutboxCommand::Release(LetterId::typed(id))).await,
     }
@@ -112,6 +134,10 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
 
 async fn command(pipeline: &Handle, command: OutboxCommand) -> Result<Value, String> {
     pipeline.command(command).await.map(Value::from).map_err(|error| error.to_string())
+}
+
+async fn sort(pipeline: &Handle, sorting: Sorting) -> Result<Value, String> {
+    pipeline.sort(sorting).await.map(Value::from).map_err(|error| error.to_string())
 }
 
 /// The socket of a state directory.
@@ -221,6 +247,12 @@ fn case_json(case: &Case, now: Timestamp) -> Value {
         .iter()
         .map(|deadline| json!({ "kind": deadline.kind.word(), "due": deadline.due, "state": deadline.state(now) }))
         .collect();
+    let reporters: Vec<&str> = case
+        .reporter
+        .iter()
+        .chain(&case.further_reporters)
+        .map(|reporter| reporter.address.as_str())
+        .collect();
     json!({
         "id": case.id,
         "phase": case.phase.word(),
@@ -231,6 +263,9 @@ fn case_json(case: &Case, now: Timestamp) -> Value {
         "acknowledged_at": case.acknowledged_at,
         "not_acknowledged": case.not_acknowledged,
         "missing": case.missing,
+        "hints": case.hints,
+        "merged_into": case.merged_into,
+        "reporters": reporters,
         "mails": case.mails.len(),
         "deadlines": deadlines,
     })
@@ -247,7 +282,8 @@ fn whole_case_json(case: &Case, now: Timestamp) -> Value {
             json!({ "mail": mail.mail, "at": mail.at, "kind": mail.kind.word(), "from": from,
                     "message_id": message_id, "problem": mail.problem, "encrypted": mail.encryption,
                     "signature": mail.signature, "verdict": mail.verdict, "signer": mail.signer,
-                    "standing": mail.standing.map(Standing::word) })
+                    "standing": mail.standing.map(Standing::word), "sort": mail.sort.map(Sort::word), "trust": mail.trust,
+                    "doubt": mail.doubt, "pending": mail.pending })
         })
         .collect();
     let letters: Vec<Value> = case
@@ -286,6 +322,7 @@ fn posting_json(posting: &Posting) -> Value {
         "queued_at": posting.queued_at,
         "next_attempt": posting.next_attempt,
         "last_reply": posting.last_reply,
+        "withheld": posting.withheld,
         "message_id": bracketed(posting.message_id.as_deref()),
     })
 }

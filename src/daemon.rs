@@ -22,7 +22,6 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::message::Mailbox;
 use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
 use crate::{control, inbox, lookup, outbox, scheduler};
@@ -56,7 +55,7 @@ pub struct Daemon {
     clock: Clock,
     inbox: inbox::Settings,
     outbox: outbox::Settings,
-    desk: Mailbox,
+    sender: outbox::Sender,
     state: PathBuf,
     look_up: bool,
 }
@@ -73,11 +72,22 @@ impl Daemon {
         if !warnings.is_empty() {
             warn!(warnings = warnings.len(), "the configuration has warnings; see “psirtd check”");
         }
-        let desk = policy.desk.clone();
+        let sender = outbox::Sender { desk: policy.desk.clone(), plus_address: policy.plus_address };
         let pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
         let (pipeline, ended) = pipeline.start()?;
         let (stop, _) = watch::channel(false);
-        Ok(Self { pipeline, ended, doors: JoinSet::new(), stop, clock, inbox, outbox, desk, state, look_up })
+        Ok(Self {
+            pipeline,
+            ended,
+            doors: JoinSet::new(),
+            stop,
+            clock,
+            inbox,
+            outbox,
+            sender,
+            state,
+            look_up,
+        })
     }
 
     /// How to reach the pipeline.
@@ -92,7 +102,7 @@ impl Daemon {
         self.doors.spawn(inbox::run(self.inbox.clone(), pipeline.clone(), clock.clone(), stop()));
         self.doors.spawn(outbox::run(
             self.outbox.clone(),
-            self.desk.clone(),
+            self.sender.clone(),
             pipeline.clone(),
             clock.clone(),
             stop(),

@@ -16,6 +16,7 @@
 
 mod facts;
 mod opening;
+mod sorting;
 mod step;
 mod workers;
 
@@ -34,6 +35,7 @@ use crate::domain::letter::{Letter, LetterId, Outcome};
 use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
 use crate::domain::signature::{Certificate, Standing};
+use crate::domain::thread;
 use crate::keyring::{self, Keyring};
 use crate::open;
 use crate::pipeline::step::{Reply, Step, posted};
@@ -62,6 +64,8 @@ pub struct Arrival {
     pub received_at: Timestamp,
     /// Its whole size, when it is too large to be fetched.
     pub too_large: Option<u64>,
+    /// It lay in the folder for junk, or the server says that it is.
+    pub junk: bool,
 }
 
 /// What became of a mail.
@@ -80,6 +84,20 @@ pub enum OutboxCommand {
     Hold(LetterId),
     /// Let it go; write it anew if it has no bytes yet.
     Release(LetterId),
+}
+
+/// A person's word about cases that are one, or a mail in the wrong one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sorting {
+    /// The first is about the same as the second, which goes on.
+    Merge(CaseId, CaseId),
+    /// The mail is about something else.
+    Split {
+        /// The case it is in.
+        case: CaseId,
+        /// The beginning of its digest, as `psirtd case` shows it.
+        mail: String,
+    },
 }
 
 /// A person's word about a certificate: use this one for the address from now on.
@@ -128,6 +146,7 @@ enum Work {
     Delivery(LetterId, Outcome, Answer<()>),
     Command(OutboxCommand, Answer<String>),
     Accept(Accept, Answer<String>),
+    Sort(Sorting, Answer<String>),
     Found(Box<Found>, Answer<()>),
     Look(Option<Answer<()>>),
     Ping(Answer<()>),
@@ -161,6 +180,11 @@ impl Handle {
     /// Lets a certificate that was seen for an address be used from now on; returns what was done.
     pub async fn accept(&self, accept: Accept) -> Result<String, Refused> {
         self.ask(|answer| Work::Accept(accept, answer)).await
+    }
+
+    /// Carries out a person's word about cases; returns what was done.
+    pub async fn sort(&self, sorting: Sorting) -> Result<String, Refused> {
+        self.ask(|answer| Work::Sort(sorting, answer)).await
     }
 
     /// Takes in a certificate that was looked up.
@@ -253,7 +277,7 @@ impl Pipeline {
                 batch.push(next);
             }
             let mut events = self.batch(batch)?;
-            if events.iter().any(|event| matches!(event.what, What::LetterHeld { .. })) {
+            if events.iter().any(|event| needs_a_look(&event.what)) {
                 events.extend(self.batch(vec![Work::Look(None)])?);
             }
             if !events.is_empty() {
@@ -331,6 +355,10 @@ impl Pipeline {
                 }
                 (Work::Accept(accept, answer), _) => {
                     let (step, done) = self.accept(&draft, accept, now)?;
+                    (step, Reply::Word(answer, done))
+                }
+                (Work::Sort(sorting, answer), message) => {
+                    let (step, done) = self.sort(&draft, sorting, message, now)?;
                     (step, Reply::Word(answer, done))
                 }
                 (Work::Found(found, answer), message) => {
@@ -415,6 +443,8 @@ impl Pipeline {
         if decision == Decision::default() {
             let why = if sealed {
                 format!("it is {state}")
+            } else if facts.case.as_ref().is_some_and(|case| case.acknowledged_at.is_some()) {
+                "its case is acknowledged already".to_owned()
             } else {
                 "the mail it is about cannot be read".to_owned()
             };
@@ -508,9 +538,17 @@ impl Pipeline {
 
     /// A new Message-ID: 128 random bits that only the participants of the thread come to know.
     fn message_id(&self) -> String {
-        let domain = self.letterhead.desk.address.rsplit('@').next().unwrap_or("localhost");
         let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("psirtd.{token}@{domain}")
+        thread::message_id(&token, &self.letterhead.desk)
+    }
+}
+
+/// The coordinators should hear of it now, not at the next round.
+fn needs_a_look(what: &What) -> bool {
+    match what {
+        What::LetterHeld { withheld, reason, .. } => !withheld || reason.contains("limit: "),
+        What::LetterReturned { .. } => true,
+        _ => false,
     }
 }
 
@@ -538,6 +576,7 @@ fn size(work: &Work) -> u64 {
         Work::Delivery(..)
         | Work::Command(..)
         | Work::Accept(..)
+        | Work::Sort(..)
         | Work::Found(..)
         | Work::Look(_)
         | Work::Ping(_) => 0,

@@ -68,6 +68,12 @@ pub fn tell(event: &Event) {
         What::CertificateAccepted { fingerprint, .. } => info!(%fingerprint, "certificate accepted"),
         What::Told { concerns } => info!(concerns = concerns.len(), "coordinators warned"),
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
+        What::CaseMerged { into } => info!(case, %into, "case merged"),
+        What::MailMoved { mail, to, .. } => info!(case, %mail, %to, "mail taken out"),
+        What::Digested { until } => info!(%until, "coordinators told what was not answered"),
+        What::LetterHeld { letter, kind, withheld: true, .. } => {
+            info!(case, %letter, kind = kind.word(), "letter withheld: a rule says so; see “psirtd outbox”");
+        }
         What::LetterHeld { letter, kind, .. } => {
             warn!(case, %letter, kind = kind.word(), "letter held: it could not be sealed; see “psirtd outbox”");
         }

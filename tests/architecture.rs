@@ -17,18 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     (
         "daemon",
-        &[
-            "clock",
-            "config",
-            "control",
-            "domain",
-            "inbox",
-            "lookup",
-            "outbox",
-            "pipeline",
-            "scheduler",
-            "store",
-        ],
+        &["clock", "config", "control", "inbox", "lookup", "outbox", "pipeline", "scheduler", "store"],
     ),
     ("scheduler", &["inbox::stopped", "pipeline"]),
     // each door owns its settings, the configuration composes them

@@ -259,7 +259,18 @@ fn the_shipped_configurations_are_right() {
 #[test]
 fn the_example_configuration_shows_every_key() {
     let example = read("config/psirtd.toml");
-    let sections = ["desk", "inbox", "inbox.imap", "outbox", "outbox.smtp", "policy", "distributors"];
+    let sections = [
+        "desk",
+        "inbox",
+        "inbox.imap",
+        "inbox.authentication",
+        "outbox",
+        "outbox.smtp",
+        "policy",
+        "limits",
+        "report",
+        "distributors",
+    ];
     let mut wrong = MAILDIR_DESK
         .replace("[inbox.maildir]\npath = \"inbox\"", "")
         .replace("[outbox.maildir]\npath = \"outbox\"", "");

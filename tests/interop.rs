@@ -217,7 +217,8 @@ impl<'a> Pair<'a> {
         same("letters", &kinds, &vec![LetterKind::Acknowledgement, LetterKind::Relay])?;
         let letterhead = Letterhead {
             desk: Mailbox::bare(&self.desk.address),
-            templates: Templates::new(|_| Ok(None)).unwrap(),
+            templates: Templates::new("en", |_| Ok(None)).unwrap(),
+            plus_address: false,
         };
         let mut told = Vec::new();
         for letter in &letters {
@@ -521,7 +522,9 @@ fn says(payload: &[u8], kind: LetterKind, case: &str, about: &Message) -> Result
     let parsed = mail_parser::MessageParser::default().parse(payload).ok_or("no payload")?;
     let text = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
     let (subject, end) = match kind {
-        LetterKind::Warning => unreachable!("no warning is sealed here"),
+        LetterKind::Warning | LetterKind::Status | LetterKind::Digest => {
+            unreachable!("no such letter is sealed here")
+        }
         LetterKind::Acknowledgement => (format!("Auto: [{case}] we have your report"), "\n".to_owned()),
         LetterKind::Relay => {
             let subject = about.subject.as_deref().unwrap_or_default();

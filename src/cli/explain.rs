@@ -8,20 +8,20 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::{Failure, Global, print};
 use crate::config::Config;
 use crate::control::bracketed;
 use crate::domain::decide::{Facts, Input, decide};
-use crate::domain::intake::judge;
+use crate::domain::intake::{Intake, Sort, judge};
 use crate::domain::letter::Protection;
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
-use crate::domain::report::missing;
+use crate::domain::report::{Hint, Item, read as read_report};
 use crate::domain::signature::Standing;
 use crate::keyring::Keyring;
-use crate::open::open;
+use crate::open::{author, open_by};
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -54,7 +54,9 @@ impl Explain {
         for path in &self.mails {
             match read(path) {
                 Ok(raw) => {
-                    let message = open(&raw, &keyring, now);
+                    let hidden =
+                        author(&raw, &policy).filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);
+                    let message = open_by(&raw, hidden.as_ref(), &keyring, now);
                     let seen = explained(path, message, &policy, now);
                     print(&if global.json { seen.to_string() } else { sheet(&seen) })?;
                 }
@@ -123,6 +125,16 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
             json!({ "to": letter.to.address, "kind": letter.kind().word(), "encrypted": letter.protection == Protection::Encrypted })
         })
         .collect();
+    let reading = read_report(&message, policy);
+    let present: Map<String, Value> =
+        reading.present.iter().map(|(item, words)| (Item::word(*item).to_owned(), json!(words))).collect();
+    let hints: Map<String, Value> =
+        reading.hints.iter().map(|(hint, words)| (Hint::word(*hint).to_owned(), json!(words))).collect();
+    let versions: Vec<Value> = reading
+        .versions
+        .iter()
+        .map(|version| json!({ "number": version.number, "supported": version.supported }))
+        .collect();
     let attachments: Vec<Value> = message
         .attachments
         .iter()
@@ -132,7 +144,9 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
         "file": path.display().to_string(),
         "kind": intake.kind.word(),
         "opens_case": intake.opens_case,
+        "sort": intake.sort.map(Sort::word),
         "answer": intake.why_no_answer.is_none(),
+        "because": because(&message, &intake),
         "why_no_answer": intake.why_no_answer,
         "from": message.from.iter().map(|from| from.address.as_str()).collect::<Vec<_>>().join(", "),
         "subject": message.subject,
@@ -149,10 +163,25 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
         "certificate_standing": message.reporter_cert.as_ref().map(|(standing, _)| standing.word()),
         "text": message.text,
         "attachments": attachments,
-        "missing": missing(&message),
+        "missing": reading.missing,
+        "present": present,
+        "hints": hints,
+        "versions": versions,
+        "trust": intake.trust,
+        "doubt": intake.doubt,
         "problems": message.problems,
         "letters": letters,
     })
+}
+
+/// Why there is an answer, or none: one line.
+fn because(message: &Message, intake: &Intake) -> String {
+    let to = message.author().map_or("nobody", |author| author.address.as_str());
+    match &intake.why_no_answer {
+        Some(why) if intake.opens_case => format!("a case, but no answer: {why}"),
+        Some(why) => format!("neither case nor answer: {why}"),
+        None => format!("a case, and an acknowledgement to {to}: one author, and no sign of a machine"),
+    }
 }
 
 /// The same for a person.

@@ -96,9 +96,19 @@ enum Command {
     /// List the cases
     #[command(after_help = "Example:\n  psirtd cases\n  psirtd cases --json | jq '.[].id'")]
     Cases {
-        /// Closed ones, too (nothing closes a case yet)
+        /// Those that were merged into others, too
         #[arg(long)]
         all: bool,
+    },
+    /// Sort a case out: merge it into another one, split a mail off
+    #[command(
+        after_help = "Example:\n  psirtd do EX-2026-0002 merge EX-2026-0001\n  psirtd do EX-2026-0001 split 4f0a9c2b61de"
+    )]
+    Do {
+        /// The case
+        id: String,
+        #[command(subcommand)]
+        command: DeskCommand,
     },
     /// Show one case: facts, timeline, deadlines, mails, letters
     #[command(after_help = "Example:\n  psirtd case EX-2026-0001")]
@@ -125,6 +135,20 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeskCommand {
+    /// It is about the same as another case, which goes on
+    Merge {
+        /// The other case
+        into: String,
+    },
+    /// A mail of it is about something else, and becomes a case of its own
+    Split {
+        /// The mail, as “psirtd case” shows it
+        mail: String,
     },
 }
 
@@ -226,8 +250,14 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
         Command::Explain(explain) => explain.run(&cli.global, clock.now()),
-        // nothing closes a case yet: --all shows the same
-        Command::Cases { all: _ } => show::cases(&cli.global.ask(Question::Cases, clock)?, json),
+        Command::Cases { all } => show::cases(&cli.global.ask(Question::Cases, clock)?, all, json),
+        Command::Do { id, command } => {
+            let question = match command {
+                DeskCommand::Merge { into } => Question::Merge { case: id, into },
+                DeskCommand::Split { mail } => Question::Split { case: id, mail },
+            };
+            show::done(&cli.global.ask(question, clock)?, json)
+        }
         Command::Case { id } => show::case(&cli.global.ask(Question::Case(id), clock)?, json),
         Command::Outbox { command } => match command.unwrap_or(OutboxCommand::List) {
             OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),

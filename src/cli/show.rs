@@ -17,11 +17,12 @@ use crate::store::journal::{self, Record};
 use crate::store::mail::MailFiles;
 
 /// `psirtd cases`
-pub(super) fn cases(cases: &Value, json: bool) -> Result<(), Failure> {
+pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure> {
+    let shown: Value = items(cases).filter(|case| all || case["merged_into"].is_null()).cloned().collect();
     if json {
-        return print(&pretty(cases));
+        return print(&pretty(&shown));
     }
-    print(&case_table(cases))
+    print(&case_table(&shown))
 }
 
 /// The table of cases.
@@ -63,12 +64,14 @@ pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
             "subject",
             case["subject"].as_str().unwrap_or("(none, or it came encrypted: see the relay)").to_owned(),
         ),
-        ("reporter", or_dash(text(case, "reporter"))),
+        ("reporter", or_dash(&words(&case["reporters"]))),
         ("owner", or_dash(text(case, "owner"))),
         ("received", minute(text(case, "received_at"))),
         ("acknowledged", or_dash(&minute(text(case, "acknowledged_at")))),
         ("not acknowledged", or_dash(text(case, "not_acknowledged"))),
-        ("lacks", or_dash(&items(&case["missing"]).filter_map(Value::as_str).collect::<Vec<_>>().join(", "))),
+        ("lacks", or_dash(&words(&case["missing"]))),
+        ("hints", or_dash(&words(&case["hints"]))),
+        ("merged into", or_dash(text(case, "merged_into"))),
     ] {
         facts.add_row([name.to_owned(), value]);
     }
@@ -80,14 +83,20 @@ pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
             text(deadline, "state").to_owned(),
         ]);
     }
-    let mut mails = table(&["MAIL", "RECORDED", "KIND", "FROM", "ENCRYPTED", "SIGNATURE", "PROBLEM"]);
+    let mut mails =
+        table(&["MAIL", "RECORDED", "KIND", "FROM", "SENDER", "ENCRYPTED", "SIGNATURE", "PROBLEM"]);
     for mail in items(&case["mail_list"]) {
         let digest: String = text(mail, "mail").chars().take(12).collect();
         mails.add_row([
             digest,
             minute(text(mail, "at")),
-            text(mail, "kind").to_owned(),
+            [text(mail, "kind"), text(mail, "sort")].join(" ").trim().to_owned(),
             or_dash(text(mail, "from")),
+            if mail["pending"] == true {
+                "UNVERIFIED".to_owned()
+            } else {
+                or_dash(text(&mail["trust"], "verdict"))
+            },
             text(mail, "encrypted").to_owned(),
             [text(mail, "verdict"), text(mail, "standing")].join(" ").trim().to_owned(),
             or_dash(text(mail, "problem")),
@@ -277,6 +286,10 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn words(list: &Value) -> String {
+    items(list).filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn or_dash(text: &str) -> String {

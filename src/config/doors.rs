@@ -12,8 +12,12 @@ use crate::tls::{self, Tls};
 use crate::{inbox, outbox};
 
 impl Reading<'_> {
-    pub(super) fn inbox(&mut self, root: &Section<'_>) -> Option<inbox::Settings> {
-        let Some(section) = root.section("inbox") else {
+    pub(super) fn inbox(
+        &mut self,
+        root: &Section<'_>,
+        section: Option<Section<'_>>,
+    ) -> Option<inbox::Settings> {
+        let Some(section) = section else {
             root.missing("inbox", "[inbox.imap]");
             return None;
         };
@@ -83,6 +87,15 @@ impl Reading<'_> {
                 }
             })
         });
+        let junk = section.text("junk").and_then(|found| {
+            found.and_then(problems, |name| {
+                if folders.contains(&name) || processed.as_ref() == Some(&name) {
+                    Err("it is one of folders, or processed")
+                } else {
+                    Ok(name)
+                }
+            })
+        });
         let poll = match section.text("poll") {
             Some(poll) => poll.and_then(problems, |text| duration(&text)),
             None => Some(Duration::from_secs(60)),
@@ -101,6 +114,7 @@ impl Reading<'_> {
             user,
             password,
             folders,
+            junk,
             processed,
             poll: poll?,
         })

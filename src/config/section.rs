@@ -141,6 +141,11 @@ impl<'t> Section<'t> {
         self.typed(key, "true or false", DeValue::as_bool).is_some_and(|found| found.value)
     }
 
+    /// A switch that is on unless it is turned off.
+    pub(super) fn switch_off(&self, key: &str) -> bool {
+        self.typed(key, "true or false", DeValue::as_bool).is_none_or(|found| found.value)
+    }
+
     pub(super) fn texts(&self, key: &str) -> Vec<Found<String>> {
         let list = self.typed(key, "a list of texts", DeValue::as_array);
         let list = list.map(|list| list.value.iter().collect::<Vec<_>>()).unwrap_or_default();

@@ -39,6 +39,26 @@ impl Calendar {
         at.to_zoned(self.zone.clone()).date()
     }
 
+    /// An instant as a letter tells it.
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        let here = at.to_zoned(self.zone.clone());
+        Moment {
+            weekday: here.weekday().to_monday_one_offset(),
+            day: here.day(),
+            month: here.month(),
+            year: here.year(),
+            time: here.strftime("%H:%M").to_string(),
+            zone: here.strftime("%Z").to_string(),
+            utc: at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        }
+    }
+
+    /// An instant on one line, for the team: "Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)".
+    pub fn line(&self, at: Timestamp) -> String {
+        let here = at.to_zoned(self.zone.clone()).strftime("%a, %d %b %Y %H:%M %Z").to_string();
+        format!("{here} ({})", at.strftime("%Y-%m-%d %H:%M UTC"))
+    }
+
     /// When what has to happen within `term` from `start` is due.
     pub fn due(&self, start: Timestamp, term: Term) -> Timestamp {
         match term {
@@ -75,6 +95,25 @@ impl Calendar {
     }
 }
 
+/// An instant in the desk's time zone and in UTC, in parts: the words are the template's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// 1 is Monday.
+    pub weekday: i8,
+    /// Of the month.
+    pub day: i8,
+    /// 1 is January.
+    pub month: i8,
+    /// With four digits.
+    pub year: i16,
+    /// `23:59`
+    pub time: String,
+    /// `PST`
+    pub zone: String,
+    /// `2026-11-26 07:59 UTC`
+    pub utc: String,
+}
+
 /// A promised time, as the configuration writes it: `3 business days`, `14 days`, `24 hours`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +124,17 @@ pub enum Term {
     Days(u32),
     /// Hours by the clock.
     Hours(u32),
+}
+
+impl Term {
+    /// How many, of what: "business days", "days" or "hours".
+    pub fn parts(self) -> (u32, &'static str) {
+        match self {
+            Self::BusinessDays(number) => (number, "business days"),
+            Self::Days(number) => (number, "days"),
+            Self::Hours(number) => (number, "hours"),
+        }
+    }
 }
 
 impl FromStr for Term {

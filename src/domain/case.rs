@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::deadline::Deadline;
 use crate::domain::event::{Event, What};
-use crate::domain::intake::Kind;
+use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
 use crate::domain::letter::{LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
-use crate::domain::report::Item;
+use crate::domain::report::{Hint, Item};
 use crate::domain::signature::{Certificate, Standing};
+use crate::domain::trust::Trust;
 
 /// `PREFIX-YEAR-NNNN`: at least four digits, counted from 1 every year.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +74,12 @@ pub struct Case {
     pub subject: Option<String>,
     /// Who reported.
     pub reporter: Option<Mailbox>,
+    /// Who reported the same: the reporters of cases that were merged into this one.
+    #[serde(default)]
+    pub further_reporters: Vec<Mailbox>,
+    /// The case that goes on in its place.
+    #[serde(default)]
+    pub merged_into: Option<CaseId>,
     /// When the report reached the mailbox.
     pub received_at: Timestamp,
     /// When the acknowledgement left the house.
@@ -83,6 +90,9 @@ pub struct Case {
     pub deadlines: Vec<Deadline>,
     /// What the report lacks.
     pub missing: Vec<Item>,
+    /// What a person should see first.
+    #[serde(default)]
+    pub hints: Vec<Hint>,
     /// Its mails, in order of receipt.
     pub mails: Vec<CaseMail>,
     /// Its letters, in order of writing.
@@ -100,6 +110,9 @@ pub struct CaseMail {
     pub at: Timestamp,
     /// What it is.
     pub kind: Kind,
+    /// Which machine wrote it, if one did.
+    #[serde(default)]
+    pub sort: Option<Sort>,
     /// Its author.
     pub from: Option<Mailbox>,
     /// Its Message-ID.
@@ -124,6 +137,15 @@ pub struct CaseMail {
     /// How the desk came to the certificate that a good signature is by.
     #[serde(default)]
     pub standing: Option<Standing>,
+    /// What its server says about its sender.
+    #[serde(default)]
+    pub trust: Option<Trust>,
+    /// Words that may mean that a machine wrote it.
+    #[serde(default)]
+    pub doubt: Option<String>,
+    /// Its author takes no part in the case: unverified, and without effect.
+    #[serde(default)]
+    pub pending: bool,
 }
 
 impl CaseMail {
@@ -131,6 +153,7 @@ impl CaseMail {
         let What::MailRecorded {
             mail,
             kind,
+            sort,
             from,
             message_id,
             size,
@@ -140,6 +163,9 @@ impl CaseMail {
             verdict,
             signer,
             standing,
+            trust,
+            doubt,
+            pending,
             ..
         } = &event.what
         else {
@@ -158,6 +184,10 @@ impl CaseMail {
             verdict: verdict.clone(),
             signer: signer.clone(),
             standing: *standing,
+            sort: *sort,
+            trust: trust.clone(),
+            doubt: doubt.clone(),
+            pending: *pending,
         })
     }
 }
@@ -193,7 +223,7 @@ pub struct Entry {
 impl Case {
     /// The case that an opening event opens; `None` for every other event.
     pub fn open(event: &Event) -> Option<Self> {
-        let (Some(id), What::CaseOpened { subject, reporter, received_at, deadlines, missing }) =
+        let (Some(id), What::CaseOpened { subject, reporter, received_at, deadlines, missing, hints }) =
             (&event.case, &event.what)
         else {
             return None;
@@ -209,6 +239,9 @@ impl Case {
             not_acknowledged: None,
             deadlines: deadlines.clone(),
             missing: missing.clone(),
+            hints: hints.clone(),
+            further_reporters: Vec::new(),
+            merged_into: None,
             mails: Vec::new(),
             letters: Vec::new(),
             timeline: vec![Entry { at: event.at, what: "case opened".to_owned(), who }],
@@ -221,13 +254,16 @@ impl Case {
             What::CaseOpened { .. }
             | What::CertificateSeen { .. }
             | What::CertificateAccepted { .. }
+            | What::Digested { .. }
             | What::Told { .. } => {}
             What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
-                    self.not_acknowledged = why_no_answer.clone();
+                    self.not_acknowledged = why_no_answer.clone().filter(|why| why != FOLLOW_UP);
                 }
                 self.mails.extend(CaseMail::recorded(event));
             }
+            What::CaseMerged { into } => self.merged_into = Some(into.clone()),
+            What::MailMoved { mail, .. } => self.mails.retain(|known| known.mail != *mail),
             What::SignatureChecked { mail, signature, verdict, signer, standing } => {
                 if let Some(mail) = self.mails.iter_mut().find(|known| known.mail == *mail) {
                     mail.signature.clone_from(signature);
@@ -247,6 +283,7 @@ impl Case {
                     && self.acknowledged_at.is_none()
                 {
                     self.acknowledged_at = Some(event.at);
+                    self.not_acknowledged = None;
                 }
             }
             What::LetterDeferred { letter, .. } => {
@@ -275,6 +312,29 @@ impl Case {
     ) -> impl Iterator<Item = &'a CaseLetter> {
         let address = address.canonical();
         self.letters.iter().filter(move |letter| letter.kind == kind && letter.to.canonical() == address)
+    }
+
+    /// Takes over what another case knows, which goes on as this one.
+    pub fn absorb(&mut self, other: &Self, at: Timestamp) {
+        for mail in &other.mails {
+            if !self.mails.iter().any(|known| known.mail == mail.mail) {
+                self.mails.push(mail.clone());
+            }
+        }
+        self.mails.sort_by_key(|mail| mail.at);
+        for reporter in other.reporter.iter().chain(&other.further_reporters) {
+            let known = |known: &Mailbox| known.identity() == reporter.identity();
+            if !self.reporter.iter().chain(&self.further_reporters).any(known) {
+                self.further_reporters.push(reporter.clone());
+            }
+        }
+        // what was promised to either reporter is promised
+        for deadline in &mut self.deadlines {
+            let theirs = other.deadlines.iter().find(|theirs| theirs.kind == deadline.kind);
+            deadline.due = theirs.map_or(deadline.due, |theirs| theirs.due.min(deadline.due));
+        }
+        let what = format!("case {} merged into this one", other.id);
+        self.timeline.push(Entry { at, what, who: "operator".to_owned() });
     }
 
     fn put_letter(
@@ -310,7 +370,12 @@ impl Case {
             )
         };
         let (what, who) = match &event.what {
-            What::CaseOpened { .. } | What::Told { .. } => return None,
+            What::CaseOpened { .. } | What::Told { .. } | What::Digested { .. } => return None,
+            What::CaseMerged { into } => (format!("merged into case {into}"), "operator"),
+            What::MailMoved { mail, to, .. } => {
+                let mail: String = mail.as_str().chars().take(12).collect();
+                (format!("mail {mail} taken out: case {to}"), "operator")
+            }
             What::CertificateSeen { address, certificate, in_use } => {
                 let Certificate { fingerprint, source, .. } = certificate;
                 let use_it = match in_use {
@@ -331,15 +396,17 @@ impl Case {
             What::CertificateAccepted { address, fingerprint } => {
                 (format!("certificate {fingerprint} of {address} accepted"), "operator")
             }
-            What::MailRecorded { kind, from, problem, .. } => {
+            What::MailRecorded { kind, from, problem, pending, .. } => {
                 let problem =
                     problem.as_ref().map_or_else(String::new, |problem| format!(", not opened: {problem}"));
                 let who = from.as_ref().map_or("unknown", |from| from.address.as_str());
-                (format!("{} recorded{problem}", kind.word()), who)
+                let pending = if *pending { "UNVERIFIED " } else { "" };
+                (format!("{pending}{} recorded{problem}", kind.word()), who)
             }
             What::LetterQueued { letter, .. } => (format!("{} queued", named(letter)), "psirtd"),
-            What::LetterHeld { letter, reason, .. } => {
-                (format!("{} held: {reason}", named(letter)), "psirtd")
+            What::LetterHeld { letter, reason, withheld, .. } => {
+                let held = if *withheld { "not sent" } else { "held" };
+                (format!("{} {held}: {reason}", named(letter)), "psirtd")
             }
             What::LetterSent { letter, reply } => (format!("{} sent: {reply}", named(letter)), "psirtd"),
             What::LetterDeferred { letter, reply, .. } => {

@@ -3,16 +3,19 @@
 //! # Invariants
 //! * A concern is a function of the state and the time; its key names it, so that it is told once.
 //! * Certificates are warned of 60, 30 and 7 days before they expire, and when they have expired.
-//! * Letters that are held are told of at once; those that follow within an hour are told of together.
+//! * Letters that are held or came back are told of at once; those that follow within an hour are told of together. What a rule
+//!   keeps back is no concern: the digest lists it.
+//! * A limit that stops the answers to everybody is told of once, as long as it lasts.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::letter::{LetterKind, LetterState, Posting};
+use crate::domain::limit::{Answered, Limits};
 
 /// Days before the expiry of a certificate at which it is warned of.
 const STAGES: [i64; 3] = [60, 30, 7];
-const HELD: &str = "held/";
-/// Held letters are not told of more often.
+const LETTER: &str = "letter/";
+/// Letters are not told of more often.
 pub const COLLECTED: SignedDuration = SignedDuration::from_hours(1);
 
 /// One thing to tell.
@@ -60,17 +63,34 @@ pub fn of_certificate(validity: &Validity, now: Timestamp) -> Option<Concern> {
 
 /// What is to be said of a letter that waits for a person. A warning that cannot be sent causes no other.
 pub fn of_letter(posting: &Posting) -> Option<Concern> {
-    if posting.state != LetterState::Held || posting.bytes.is_some() || posting.kind == LetterKind::Warning {
+    let what = match posting.state {
+        LetterState::Held if posting.bytes.is_none() && !posting.withheld => "is held",
+        LetterState::Returned => "came back",
+        _ => return None,
+    };
+    if matches!(posting.kind, LetterKind::Warning | LetterKind::Digest) {
         return None;
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");
-    let text = format!("the {} {} to {} is held: {why}", posting.kind.word(), posting.id, posting.to.address);
-    Some(Concern { key: format!("{HELD}{}", posting.id), text, public: false })
+    let text = format!("the {} {} to {} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
+    Some(Concern { key: format!("{LETTER}{}/{}", posting.id, posting.state.word()), text, public: false })
 }
 
-/// Is this the key of a concern about a letter?
-pub fn is_of_letter(key: &str) -> bool {
-    key.starts_with(HELD)
+/// What is to be said when no automatic answer goes out any more.
+pub fn of_limits(limits: &Limits, answered: &Answered, now: Timestamp) -> Option<Concern> {
+    let exceeded = limits.exceeded(answered).filter(|exceeded| exceeded.all)?;
+    let text = format!(
+        "automatic answers have stopped ({}): a flood, or a loop? Reports are recorded and relayed; their acknowledgements wait for \
+         a person (psirtd outbox)",
+        exceeded.why
+    );
+    let key = format!("limit/{}/{}", exceeded.why, now.strftime("%Y-%m-%d"));
+    Some(Concern { key, text, public: true })
+}
+
+/// The letter that a concern with this key is about.
+pub fn letter_of(key: &str) -> Option<&str> {
+    key.strip_prefix(LETTER)?.rsplit_once('/').map(|(letter, _)| letter)
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::case::CaseId;
 use crate::domain::deadline::Deadline;
-use crate::domain::intake::Kind;
+use crate::domain::intake::{Kind, Sort};
 use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
-use crate::domain::report::Item;
+use crate::domain::report::{Hint, Item};
 use crate::domain::signature::{Certificate, Standing};
+use crate::domain::trust::Trust;
 
 /// One thing that happened, to one case or to none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub enum What {
         deadlines: Vec<Deadline>,
         /// What the report lacks.
         missing: Vec<Item>,
+        /// What a person should see first.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        hints: Vec<Hint>,
     },
     /// A mail was taken in.
     MailRecorded {
@@ -52,6 +56,12 @@ pub enum What {
         mail: Digest,
         /// What it is.
         kind: Kind,
+        /// Which machine wrote it, if one did.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sort: Option<Sort>,
+        /// Its subject, unless that was protected by encryption.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        subject: Option<String>,
         /// Its one author.
         from: Option<Mailbox>,
         /// Its Message-ID.
@@ -81,6 +91,32 @@ pub enum What {
         problem: Option<String>,
         /// Why no automatic answer goes out.
         why_no_answer: Option<String>,
+        /// Words that may mean that a machine wrote it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        doubt: Option<String>,
+        /// What the mail's own server says about its sender.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        trust: Option<Trust>,
+        /// It leads to the case, but its author takes no part in it: unverified, and without effect.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        pending: bool,
+    },
+    /// A person found that a case is about the same as another one.
+    CaseMerged {
+        /// The case that goes on.
+        into: CaseId,
+    },
+    /// A person took a mail out of a case, because it is about something else.
+    MailMoved {
+        /// The mail.
+        mail: Digest,
+        /// Its Message-ID.
+        message_id: Option<String>,
+        /// A digest of the Message-ID in its protected header.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        protected_id: Option<Digest>,
+        /// The case it opened.
+        to: CaseId,
     },
     /// A certificate for an address was seen for the first time, or with newer signatures of its own.
     CertificateSeen {
@@ -116,6 +152,11 @@ pub enum What {
         /// The keys of what they were told.
         concerns: Vec<String>,
     },
+    /// The coordinators were told what was not answered.
+    Digested {
+        /// Up to this time.
+        until: Timestamp,
+    },
     /// A letter is sealed and waits for its turn.
     LetterQueued {
         /// Which.
@@ -145,6 +186,9 @@ pub enum What {
         /// The mail it is about, so that it can be written again.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         mail: Option<Digest>,
+        /// It could be written: a rule says that it is not sent unless a person wants it.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        withheld: bool,
     },
     /// The next server took responsibility for a letter.
     LetterSent {
@@ -192,6 +236,9 @@ impl What {
             | Self::CertificateSeen { .. }
             | Self::SignatureChecked { .. }
             | Self::CertificateAccepted { .. }
+            | Self::CaseMerged { .. }
+            | Self::MailMoved { .. }
+            | Self::Digested { .. }
             | Self::Told { .. } => None,
             Self::LetterQueued { letter, .. }
             | Self::LetterHeld { letter, .. }

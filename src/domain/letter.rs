@@ -11,14 +11,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::calendar::Moment;
 use crate::domain::case::CaseId;
 use crate::domain::event::{Event, What};
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::report::Item;
+use crate::domain::unanswered::Line;
 
 /// A letter is given up this long after it was queued (RFC 5321 §4.5.4.1).
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
@@ -66,6 +67,10 @@ pub enum LetterKind {
     Relay,
     /// What a coordinator must know of the desk itself: letters that wait, keys that expire.
     Warning,
+    /// Where the case stands, to a participant who asked.
+    Status,
+    /// What was not answered since the last one, to a coordinator.
+    Digest,
 }
 
 impl LetterKind {
@@ -75,6 +80,8 @@ impl LetterKind {
             Self::Acknowledgement => "acknowledgement",
             Self::Relay => "relay",
             Self::Warning => "warning",
+            Self::Status => "status",
+            Self::Digest => "digest",
         }
     }
 }
@@ -114,6 +121,10 @@ pub enum Body {
     Relay(Occasion, Relay),
     /// To a coordinator: what to tell of the desk itself, a line each.
     Warning(Vec<String>),
+    /// To a participant: where the case stands.
+    Status(Occasion, Status),
+    /// To a coordinator: what was not answered, and how much more there is than is listed.
+    Digest(Vec<Line>, usize),
 }
 
 /// The mail that a letter is about, and its case.
@@ -132,14 +143,18 @@ impl Letter {
             Body::Acknowledgement(..) => LetterKind::Acknowledgement,
             Body::Relay(..) => LetterKind::Relay,
             Body::Warning(_) => LetterKind::Warning,
+            Body::Status(..) => LetterKind::Status,
+            Body::Digest(..) => LetterKind::Digest,
         }
     }
 
     /// The mail it is about, unless it is about the desk itself.
     pub fn occasion(&self) -> Option<&Occasion> {
         match &self.body {
-            Body::Acknowledgement(occasion, _) | Body::Relay(occasion, _) => Some(occasion),
-            Body::Warning(_) => None,
+            Body::Acknowledgement(occasion, _) | Body::Relay(occasion, _) | Body::Status(occasion, _) => {
+                Some(occasion)
+            }
+            Body::Warning(_) | Body::Digest(..) => None,
         }
     }
 
@@ -152,14 +167,14 @@ impl Letter {
 /// The facts of an acknowledgement. Nothing of the report is among them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Acknowledgement {
-    /// A person answers by the end of this day at the desk.
-    pub first_response: Date,
-    /// A plan is there by the end of this day at the desk.
-    pub plan: Date,
-    /// The first-response promise in words ("3 business days").
-    pub within: String,
-    /// IANA name of the desk's time zone.
-    pub zone: String,
+    /// A person answers by then.
+    pub first_response: Moment,
+    /// A plan is there by then.
+    pub plan: Moment,
+    /// The first-response promise: how many.
+    pub within: u32,
+    /// Of what: "business days", "days", "hours".
+    pub within_unit: &'static str,
     /// What the report lacks.
     pub missing: Vec<Item>,
     /// The report could not be read as it is: ask to send it again, encrypted to this key.
@@ -174,11 +189,34 @@ pub struct Acknowledgement {
     pub process: Option<String>,
 }
 
+/// The facts of a status letter, and no more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Where the case stands ("received").
+    pub phase: &'static str,
+    /// What is promised next ("first-response"), unless everything is over.
+    pub next: Option<&'static str>,
+    /// By when.
+    pub due: Option<Moment>,
+    /// That time is over.
+    pub overdue: bool,
+}
+
 /// The facts of a relay, beside the mail itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Relay {
-    /// "new report" or "follow-up".
+    /// "new report", "follow-up" and the like.
     pub occasion: String,
+    /// What the mail is ("report", "automatic: vacation").
+    pub kind: String,
+    /// Its author takes no part in the case.
+    pub pending: bool,
+    /// What the mail's server says about its sender, if it is asked.
+    pub trust: Option<String>,
+    /// What a person should see first, and why.
+    pub hints: Vec<String>,
+    /// The versions it names.
+    pub versions: Vec<String>,
     /// When the mail reached the mailbox, at the desk.
     pub received: String,
     /// Deadlines with their due date at the desk.
@@ -187,6 +225,8 @@ pub struct Relay {
     pub missing: Vec<Item>,
     /// Why the reporter got no automatic answer.
     pub why_no_answer: Option<String>,
+    /// The acknowledgement that waits for a person's word.
+    pub release: Option<String>,
     /// What was noticed about the mail in the light of others.
     pub notes: Vec<String>,
     /// What the mail says is not repeated: somebody else's ciphertext came with it.
@@ -251,6 +291,9 @@ pub struct Posting {
     /// The mail it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub about: Option<Digest>,
+    /// A rule keeps it back, unless a person wants it sent.
+    #[serde(default)]
+    pub withheld: bool,
 }
 
 impl Posting {
@@ -274,6 +317,7 @@ impl Posting {
             message_id: None,
             bytes: None,
             about: mail.clone(),
+            withheld: false,
         };
         posting.apply(event);
         Some(posting)
@@ -287,15 +331,24 @@ impl Posting {
             | What::CertificateSeen { .. }
             | What::SignatureChecked { .. }
             | What::CertificateAccepted { .. }
+            | What::CaseMerged { .. }
+            | What::MailMoved { .. }
+            | What::Digested { .. }
             | What::Told { .. } => return,
             What::LetterQueued { message_id, bytes, .. } => {
                 self.queued_at = event.at;
                 self.message_id = Some(message_id.clone());
                 self.bytes = Some(bytes.clone());
+                self.withheld = false;
                 self.turn(LetterState::Active, Some(event.at));
                 None
             }
-            What::LetterHeld { reason, .. } | What::LetterStopped { reason, .. } => {
+            What::LetterHeld { reason, withheld, .. } => {
+                self.withheld = *withheld;
+                self.turn(LetterState::Held, None);
+                Some(reason)
+            }
+            What::LetterStopped { reason, .. } => {
                 self.turn(LetterState::Held, None);
                 Some(reason)
             }

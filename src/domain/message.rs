@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::signature::{Certificate, Signature, Source, Standing};
+use crate::domain::trust::Trace;
 
 /// An opened mail.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +27,15 @@ pub struct Message {
     pub size: u64,
     /// The mailboxes of From. Anything but exactly one is suspicious.
     pub from: Vec<Mailbox>,
+    /// From as it came, when one of the desk's own lists had rewritten it and `from` is the author again.
+    pub rewritten_from: Option<Mailbox>,
+    /// `Reply-To`.
+    pub reply_to: Vec<Mailbox>,
+    /// `X-Original-From`, which Google Groups writes.
+    pub original_from: Vec<Mailbox>,
+    /// Whom it was sent to, as far as the header shows (`To`, `Cc`, `Delivered-To` and the like), in lower case; the protected
+    /// `To` and `Cc` alone when there are any.
+    pub recipients: Vec<String>,
     /// The subject; the protected one when the mail carried it inside the encryption or the signature.
     pub subject: Option<String>,
     /// The subject came out of an encrypted part, and does not stand outside as well.
@@ -47,6 +57,10 @@ pub struct Message {
     pub return_path: ReturnPath,
     /// Traces of machines in the header.
     pub marks: Marks,
+    /// What the servers on its way wrote, from the top.
+    pub trace: Vec<Trace>,
+    /// Which letter it says came back, when it is a server's word about one.
+    pub returned: Option<Returned>,
     /// How much of the mail was OpenPGP-encrypted.
     pub encryption: Encryption,
     /// Opened with a secret key the desk holds, integrity checked.
@@ -173,6 +187,18 @@ impl Mailbox {
         canonical(&self.address)
     }
 
+    /// The address behind the tags that mail systems put into it: `prvs=1234=rita+x@example.net` is `rita@example.net`. Limits
+    /// count it, and the desk knows itself by it; letters go to the address as it stands.
+    pub fn identity(&self) -> String {
+        identity(&self.address)
+    }
+
+    /// The part after the last `@`, in lower case; none of an address without one.
+    pub fn domain(&self) -> Option<String> {
+        let address = self.canonical();
+        address.rsplit_once('@').map(|(_, domain)| domain.to_owned())
+    }
+
     /// The part before the last `@`, in lower case; of an address without one (`MAILER-DAEMON`), all of it.
     pub fn local_part(&self) -> String {
         let address = self.canonical();
@@ -192,6 +218,17 @@ impl fmt::Display for Mailbox {
 /// See [`Mailbox::canonical`].
 pub fn canonical(address: &str) -> String {
     address.trim().to_lowercase()
+}
+
+/// See [`Mailbox::identity`].
+pub fn identity(address: &str) -> String {
+    let address = canonical(address);
+    let Some((local, domain)) = address.rsplit_once('@') else { return address };
+    // BATV: prvs=KDDDSSSSSS=local
+    let local =
+        local.strip_prefix("prvs=").and_then(|rest| rest.split_once('=')).map_or(local, |(_, local)| local);
+    let local = local.split_once('+').map_or(local, |(local, _)| local);
+    format!("{local}@{domain}")
 }
 
 /// The envelope's sender as the final delivery wrote it into `Return-Path`.
@@ -215,6 +252,10 @@ pub struct Marks {
     pub precedence: Option<String>,
     /// Names of the `List-*` fields present, lower case.
     pub list: Vec<String>,
+    /// The ids in `List-Id`, lower case.
+    pub list_ids: Vec<String>,
+    /// The name of a field that only ticket systems and trackers write, lower case.
+    pub ticket: Option<String>,
     /// `report-type` of a `multipart/report`, lower case ("" when it names none).
     pub report: Option<String>,
     /// `X-Auto-Response-Suppress`, lower case.
@@ -249,4 +290,38 @@ pub struct Attachment {
     pub media_type: String,
     /// The decoded bytes.
     pub bytes: Vec<u8>,
+}
+
+/// What a mail says about a letter of ours that came back, was read, or was complained about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Returned {
+    /// The ids of the letter's envelope; one that decoding changes in both forms, for some servers decode it themselves.
+    pub envelope_ids: Vec<String>,
+    /// The Message-IDs of what came back, without angle brackets, nearest first.
+    pub message_ids: Vec<String>,
+    /// To whom it was sent; of several, the first of those whom it fared worst with.
+    pub recipient: Option<String>,
+    /// What happened to it; of several recipients, the worst.
+    pub action: Option<Action>,
+    /// The status code of that recipient: `5.1.1`.
+    pub status: Option<String>,
+    /// Why, in the words of the server, of the receipt (its disposition) or of the complaint (its type). One line.
+    pub diagnostic: Option<String>,
+    /// The host that reports it.
+    pub by: Option<String>,
+}
+
+/// What happened to a letter, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is in the mailbox.
+    Delivered,
+    /// It went to the members of a list.
+    Expanded,
+    /// It went on to a server that does not report.
+    Relayed,
+    /// It is not delivered yet.
+    Delayed,
+    /// It will never be delivered.
+    Failed,
 }

@@ -1,11 +1,18 @@
 //! The written process as values: every number and name of it is configuration, every shape is code.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
-use crate::domain::message::{Mailbox, canonical};
+use crate::domain::limit::Limits;
+use crate::domain::message::{Mailbox, canonical, identity};
+use crate::domain::own_list;
+use crate::domain::report::patterns::Patterns;
+use crate::domain::trust::Border;
 
 /// The desk and its promises, validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +39,20 @@ pub struct Policy {
     pub people: Vec<Person>,
     /// P-20: the address of the distributors' list.
     pub distributors: Option<String>,
+    /// The mailing lists through which the desk gets its mail, by address or `List-Id`.
+    pub own_lists: Vec<String>,
+    /// The desk reads mail to `local+anything@domain`, too: letters are answered, and come back, under an address of their own.
+    pub plus_address: bool,
+    /// Mail that a filter condemned is relayed like any other; if not, the digest alone tells of it.
+    pub relay_junk: bool,
+    /// Whose word about senders counts.
+    pub border: Option<Border>,
+    /// How many automatic answers go out.
+    pub limits: Limits,
+    /// When the daily digest is due, at the desk.
+    pub digest: Time,
+    /// What shows what a report says.
+    pub patterns: Arc<Patterns>,
 }
 
 impl Policy {
@@ -49,6 +70,13 @@ impl Policy {
             process: None,
             people: Vec::new(),
             distributors: None,
+            own_lists: Vec::new(),
+            plus_address: false,
+            relay_junk: true,
+            border: None,
+            limits: Limits::default(),
+            digest: Time::constant(9, 0, 0, 0),
+            patterns: Patterns::english(),
         }
     }
 
@@ -59,9 +87,10 @@ impl Policy {
 
     /// Mail from this address is our own.
     pub fn is_own(&self, address: &str) -> bool {
-        let address = canonical(address);
-        address == self.desk.canonical()
-            || self.distributors.as_deref().is_some_and(|list| canonical(list) == address)
+        let address = identity(address);
+        address == self.desk.identity()
+            || self.distributors.as_deref().is_some_and(|list| identity(list) == address)
+            || self.own_lists.iter().any(|own| own_list::id_of(own) == own_list::id_of(&address))
     }
 
     /// The person of the team with this address.

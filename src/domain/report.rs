@@ -1,12 +1,18 @@
-//! What a report says, and what it lacks (P-6).
+//! What a report says, and what it lacks (P-6); and hints at how it should be looked at (P-4, P-5, P-16, P-23, P-24).
 //!
-//! The written process proposes five things that a report should hold. The rules here are words to look for: explainable,
-//! and generous, because asking for what is already there annoys a person who is helping. They only decide what the
-//! acknowledgement asks for, once; never whether there is a case.
+//! The written process proposes five things that a report should hold. The rules here are phrases to look for: explainable, and
+//! generous, because asking for what is already there annoys a person who is helping. They decide what the acknowledgement asks
+//! for, once; never whether there is a case, who hears of it, or when. A hint is a word to the person who decides.
+
+pub mod patterns;
+pub mod versions;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::message::{Attachment, Message};
+use crate::domain::policy::Policy;
+use crate::domain::report::patterns::{Text, Topic};
+use crate::domain::report::versions::Version;
 
 /// The five things of P-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,135 +45,107 @@ impl Item {
             Self::OtherProjects => "other-projects",
         }
     }
+}
 
-    /// The words that show that a report speaks of it.
-    fn signs(self) -> &'static [&'static str] {
+/// A word to the person who decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hint {
+    /// Confidentiality, privilege or integrity seem to be lost: the highest priority (P-23).
+    Priority,
+    /// The service seems to be stopped: serious, too (P-23).
+    Availability,
+    /// It seems to be publicly known: at once (P-5).
+    Public,
+    /// It reads like no matter of security: the public tracker (P-4).
+    NotSecurity,
+    /// It reads like a lack of safe defaults, which is not acted on (P-24).
+    SafeDefaults,
+    /// Every version it names is none that is supported (P-16).
+    Unsupported,
+}
+
+impl Hint {
+    /// As people and `--json` read it.
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Identity => &[
-                "my name is",
-                "i am ",
-                "i'm ",
-                "regards",
-                "affiliation",
-                "researcher",
-                "on behalf of",
-                "we are",
-                "team at",
-                "team of",
-                "university",
-                "gmbh",
-                "inc.",
-                "ltd",
-                "cheers",
-                "sincerely",
-                "thanks,",
-                "--\n",
-                "-- \n",
-            ],
-            Self::Steps => &[
-                "steps to reproduce",
-                "to reproduce",
-                "reproduc",
-                "proof of concept",
-                "proof-of-concept",
-                "poc",
-                "exploit",
-                "step 1",
-                "1. ",
-                "1) ",
-                "curl ",
-                "$ ",
-                "run the following",
-                "payload",
-                "```",
-                "screenshot",
-                "logs",
-            ],
-            Self::Effects => &[
-                "impact",
-                "effect",
-                "allows",
-                "attacker",
-                "leads to",
-                "leak",
-                "crash",
-                "denial of service",
-                "execute",
-                "execution",
-                "overflow",
-                "bypass",
-                "disclos",
-                "escalat",
-                "injection",
-                "corrupt",
-                "read arbitrary",
-                "takeover",
-            ],
-            Self::Surface => &[
-                "attack surface",
-                "exposed",
-                "remote",
-                "network",
-                "unauthenticated",
-                "authenticated",
-                "default configuration",
-                "internet",
-                "reachable",
-                "user interaction",
-                "privileges required",
-                "affects",
-                "affected",
-                "local user",
-                "attack vector",
-                "untrusted",
-            ],
-            Self::OtherProjects => &[
-                "depend",
-                "library",
-                "upstream",
-                "downstream",
-                "other project",
-                "third party",
-                "third-party",
-                "package",
-                "in conjunction",
-                "together with",
-                "plugin",
-                "no other",
-                "kernel",
-                "version of",
-            ],
+            Self::Priority => "priority",
+            Self::Availability => "availability",
+            Self::Public => "public",
+            Self::NotSecurity => "not-security",
+            Self::SafeDefaults => "safe-defaults",
+            Self::Unsupported => "unsupported",
         }
     }
 }
 
-/// What the report does not speak of. Of a report nobody can read yet nothing is said to be missing.
-pub fn missing(message: &Message) -> Vec<Item> {
+/// A report as it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What it speaks of, and the words that show it.
+    pub present: Vec<(Item, String)>,
+    /// What it does not speak of. Of a report nobody can read yet nothing is said to be missing.
+    pub missing: Vec<Item>,
+    /// Hints, and the words that gave them.
+    pub hints: Vec<(Hint, String)>,
+    /// The versions it names.
+    pub versions: Vec<Version>,
+}
+
+impl Reading {
+    /// The hints without the words of the report.
+    pub fn hints(&self) -> Vec<Hint> {
+        self.hints.iter().map(|(hint, _)| *hint).collect()
+    }
+}
+
+/// Reads a report.
+pub fn read(message: &Message, policy: &Policy) -> Reading {
     if message.is_unreadable() || message.not_fetched {
-        return Vec::new();
+        return Reading::default();
     }
-    let text = message.text.to_lowercase();
-    Item::ALL.into_iter().filter(|item| !is_there(*item, message, &text)).collect()
-}
-
-fn is_there(item: Item, message: &Message, text: &str) -> bool {
-    let named =
-        || message.author().is_some_and(|author| author.name.as_ref().is_some_and(|name| name.contains(' ')));
-    let attached = || message.attachments.iter().any(may_show_steps);
-    match item {
-        Item::Identity if named() => true,
-        Item::Steps if attached() => true,
-        _ => item.signs().iter().any(|sign| begins_a_word(text, sign)),
-    }
-}
-
-/// "poc" is no sign in "epoch", nor "inc." in "async.".
-fn begins_a_word(text: &str, sign: &str) -> bool {
-    let inside = |at: usize| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        sign.starts_with(char::is_alphanumeric) && before.is_some_and(char::is_alphanumeric)
+    let subject = message.subject.as_deref().unwrap_or_default();
+    let text = Text::new(&format!("{subject}\n{}", message.text));
+    let found = |topic| policy.patterns.find(topic, &text).map(str::to_owned);
+    let mut reading = Reading {
+        versions: versions::named(&message.text, subject, &policy.supported),
+        ..Reading::default()
     };
-    text.match_indices(sign).any(|(at, _)| !inside(at))
+    for item in Item::ALL {
+        match beside_the_text(item, message).or_else(|| found(Topic::Item(item))) {
+            Some(words) => reading.present.push((item, words)),
+            None => reading.missing.push(item),
+        }
+    }
+    for (hint, topic) in [
+        (Hint::Public, Topic::Public),
+        (Hint::Priority, Topic::Priority),
+        (Hint::Availability, Topic::Availability),
+        (Hint::SafeDefaults, Topic::SafeDefaults),
+        (Hint::NotSecurity, Topic::NotSecurity),
+    ] {
+        reading.hints.extend(found(topic).map(|words| (hint, words)));
+    }
+    if !reading.versions.is_empty() && reading.versions.iter().all(|version| !version.supported) {
+        let named: Vec<&str> = reading.versions.iter().map(|version| version.number.as_str()).collect();
+        reading.hints.push((Hint::Unsupported, named.join(", ")));
+    }
+    reading
+}
+
+/// What shows an item without a word: a full name in From, a file that was chosen to be sent.
+fn beside_the_text(item: Item, message: &Message) -> Option<String> {
+    match item {
+        Item::Identity => {
+            let name = message.author()?.name.as_ref().filter(|name| name.trim().contains(' '))?;
+            Some(format!("From: {name}"))
+        }
+        Item::Steps => {
+            let file = message.attachments.iter().find(|file| may_show_steps(file))?;
+            Some(format!("attached: {}", file.name.as_deref().unwrap_or("a file")))
+        }
+        _ => None,
+    }
 }
 
 /// A file that somebody chose to send: not another form of the text, not a key or a signature that goes with every mail.
@@ -180,7 +158,12 @@ fn may_show_steps(file: &Attachment) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::decide::tests::policy;
     use crate::domain::message::Mailbox;
+
+    fn reading(message: &Message) -> Reading {
+        read(message, &policy())
+    }
 
     fn lacks(text: &str) -> Vec<&'static str> {
         let message = Message {
@@ -188,7 +171,12 @@ mod tests {
             text: text.to_owned(),
             ..Message::default()
         };
-        missing(&message).into_iter().map(Item::word).collect()
+        reading(&message).missing.into_iter().map(Item::word).collect()
+    }
+
+    fn hints(text: &str) -> Vec<&'static str> {
+        let message = Message { text: text.to_owned(), ..Message::default() };
+        reading(&message).hints().into_iter().map(Hint::word).collect()
     }
 
     #[test]
@@ -198,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_good_report_lacks_nothing() {
-        let text = "I am Rita of Example University. Steps to reproduce: run the following. An unauthenticated attacker on \
+        let text = "My name is Rita, of Example University. Steps to reproduce: run the following. An unauthenticated attacker on \
                     the network can crash the parser. The library libfoo is used together with it.";
         assert_eq!(lacks(text), Vec::<&str>::new());
     }
@@ -212,7 +200,7 @@ mod tests {
         };
         let lacks = |file| {
             let message = Message { attachments: vec![file], ..Message::default() };
-            missing(&message).contains(&Item::Steps)
+            reading(&message).missing.contains(&Item::Steps)
         };
         assert!(!lacks(file("poc.py", "text/x-python")));
         assert!(lacks(file("body.html", "application/octet-stream")));
@@ -237,8 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn hints_name_what_a_person_should_see_first() {
+        assert_eq!(hints("An SQL injection; it is on Twitter already."), ["public", "priority"]);
+        assert_eq!(hints("A crafted tile makes the server hang."), ["availability"]);
+        assert_eq!(hints("This is a feature request."), ["not-security"]);
+        assert_eq!(hints("Hello"), Vec::<&str>::new());
+    }
+
+    #[test]
     fn an_unreadable_report_is_not_blamed() {
         let message = Message { problem: Some("no secret key".to_owned()), ..Message::default() };
-        assert_eq!(missing(&message), []);
+        assert_eq!(reading(&message), Reading::default());
     }
 }

@@ -67,6 +67,11 @@ pub enum Fault {
 }
 
 impl Signature {
+    /// A known certificate of the author signed the whole mail.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Good(_))
+    }
+
     /// The short word of the verdict: `none`, `good`, `unknown-key`, `bad` or `partial`.
     pub fn word(&self) -> &'static str {
         match self {

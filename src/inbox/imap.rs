@@ -69,6 +69,9 @@ pub struct Settings {
     pub password: Zeroizing<String>,
     /// Folders to take mail from.
     pub folders: Vec<String>,
+    /// The folder into which the provider's filter puts what it condemned: read like the others, but nothing of it is answered or
+    /// moved.
+    pub junk: Option<String>,
     /// Where recorded mail is moved; none to mark it only.
     pub processed: Option<String>,
     /// How often to look when nothing is heard.
@@ -91,8 +94,9 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let mut folders = tokio::task::JoinSet::new();
-    for name in settings.folders.clone() {
+    for name in settings.folders.iter().chain(&settings.junk).cloned() {
         let folder = Folder {
+            is_junk: settings.junk.as_ref() == Some(&name),
             settings: settings.clone(),
             name,
             max_size,
@@ -112,7 +116,7 @@ pub(super) async fn run(
 pub async fn try_login(settings: &Settings) -> Result<Vec<String>, Trouble> {
     let (mut session, _) = connect(settings).await?;
     let mut missing = Vec::new();
-    for folder in &settings.folders {
+    for folder in settings.folders.iter().chain(&settings.junk) {
         if patiently(session.examine(folder)).await.is_err() {
             missing.push(folder.clone());
         }
@@ -126,6 +130,8 @@ pub async fn try_login(settings: &Settings) -> Result<Vec<String>, Trouble> {
 struct Folder {
     settings: Settings,
     name: String,
+    /// What is in it was condemned.
+    is_junk: bool,
     max_size: u64,
     pipeline: Handle,
     clock: Clock,
@@ -144,6 +150,8 @@ struct Listed {
     size: u64,
     received_at: Option<Timestamp>,
     seen: bool,
+    /// The server's filter, or a person, has marked it as junk.
+    junk: bool,
 }
 
 impl Folder {
@@ -305,7 +313,8 @@ impl Folder {
             let received_at =
                 fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
             let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
-            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen });
+            let junk = fetch.flags().any(|flag| is_junk(&flag));
+            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, junk });
         }
         Ok(listed.into_values().collect())
     }
@@ -338,7 +347,8 @@ impl Folder {
             };
             let too_large = (mail.size > self.max_size).then_some(mail.size);
             let received_at = mail.received_at.unwrap_or_else(|| self.clock.now());
-            let arrival = Arrival { raw, position: self.position(mail.uid), received_at, too_large };
+            let junk = self.is_junk || mail.junk;
+            let arrival = Arrival { raw, position: self.position(mail.uid), received_at, too_large, junk };
             let pipeline = self.pipeline.clone();
             handed_over.push_back(async move { (mail, pipeline.submit(arrival).await) });
         }
@@ -399,6 +409,8 @@ impl Folder {
         let plus = capabilities.has_str("UIDPLUS");
         match &self.settings.processed {
             _ if fit.is_empty() => {}
+            // the filter's owner looks for it where the filter put it
+            _ if self.is_junk => mark_seen(session, fit).await?,
             Some(processed) if capabilities.has_str("MOVE") => {
                 patiently(session.uid_mv(uid_set(&fit), processed))
                     .await
@@ -412,12 +424,7 @@ impl Folder {
                 patiently(expunged.try_collect::<Vec<_>>()).await.map_err(named("to expunge moved mail"))?;
             }
             // without UIDPLUS an EXPUNGE would take other people's deletions along: mark only
-            _ => {
-                let unseen: Vec<Listed> = fit.into_iter().filter(|mail| !mail.seen).collect();
-                if !unseen.is_empty() {
-                    store_flag(session, &uid_set(&unseen), "\\Seen").await?;
-                }
-            }
+            _ => mark_seen(session, fit).await?,
         }
         Ok(())
     }
@@ -447,6 +454,17 @@ impl Folder {
         debug!(folder = self.name, "inbox: woken");
         patiently(idle.done()).await
     }
+}
+
+async fn mark_seen(session: &mut Session<Stream>, mails: Vec<Listed>) -> Result<(), Trouble> {
+    let unseen: Vec<Listed> = mails.into_iter().filter(|mail| !mail.seen).collect();
+    if unseen.is_empty() { Ok(()) } else { store_flag(session, &uid_set(&unseen), "\\Seen").await }
+}
+
+/// RFC 9051 §2.3.2: `$Junk`, `$Phishing`; and what Thunderbird writes.
+fn is_junk(flag: &Flag<'_>) -> bool {
+    let Flag::Custom(keyword) = flag else { return false };
+    ["$junk", "$phishing", "junk"].iter().any(|known| keyword.eq_ignore_ascii_case(known))
 }
 
 async fn store_flag(session: &mut Session<Stream>, set: &str, flag: &str) -> Result<(), Trouble> {
@@ -493,7 +511,13 @@ mod tests {
     use super::*;
 
     fn mails(sizes: &[u64]) -> Vec<Listed> {
-        let listed = |(size, uid): (&u64, u32)| Listed { uid, size: *size, received_at: None, seen: false };
+        let listed = |(size, uid): (&u64, u32)| Listed {
+            uid,
+            size: *size,
+            received_at: None,
+            seen: false,
+            junk: false,
+        };
         sizes.iter().zip(1..).map(listed).collect()
     }
 

@@ -120,7 +120,7 @@ fn arrival(mail: &Path, max_size: u64) -> io::Result<Arrival> {
     let name = mail.file_name().unwrap_or_default().to_string_lossy();
     let unique = name.split(':').next().unwrap_or_default();
     let position = mail.parent().map(|folder| Position(format!("maildir:{};{unique}", folder.display())));
-    Ok(Arrival { raw, position, received_at, too_large })
+    Ok(Arrival { raw, position, received_at, too_large, junk: false })
 }
 
 fn seen(path: &Path, mail: &Path) -> io::Result<()> {

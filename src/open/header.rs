@@ -15,12 +15,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::message::{Digest, Mailbox, Marks, Message, ReturnPath, canonical};
 use crate::domain::signature::Source;
-use crate::open::{mime, veil};
+use crate::domain::trust::Trace;
+use crate::open::{authentication, mime, veil};
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
 /// No more mailboxes of From are looked at than this.
 const MAX_MAILBOXES: usize = 100;
+/// No more of the trace is read: what counts of it is at the top.
+const MAX_TRACE: usize = 60;
 /// Autocrypt level 1: a larger header is no Autocrypt header.
 const MAX_AUTOCRYPT: usize = 10 * 1024;
 
@@ -36,6 +39,10 @@ pub(super) enum Protection {
 /// Reads the header into the message.
 pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
     message.from = mailboxes(parsed.header_values(HeaderName::From));
+    message.reply_to = mailboxes(parsed.header_values(HeaderName::ReplyTo));
+    message.original_from = mailboxes(parsed.header_values("X-Original-From"));
+    message.recipients = recipients(parsed);
+    message.trace = trace(parsed);
     message.subject = subject(parsed);
     message.message_id = message_id(parsed);
     (message.references, message.parents) = thread(parsed);
@@ -77,6 +84,10 @@ pub(super) fn read_protected(
         .any(|name| parsed.header_values(name).next().is_some());
     if full || says_thread {
         message.protected_parents = Some(thread(parsed).1);
+    }
+    let addressed = to_and_cc(parsed);
+    if full || !addressed.is_empty() {
+        message.recipients = addressed;
     }
     message.date = parsed.header_raw(HeaderName::Date).and_then(date).or(message.date);
     let from = mailboxes(parsed.header_values(HeaderName::From));
@@ -169,6 +180,37 @@ fn mailboxes<'a>(values: impl Iterator<Item = &'a HeaderValue<'a>>) -> Vec<Mailb
         .collect()
 }
 
+/// Whom the header names as its recipients: those its author wrote, and those the servers on the way noted.
+fn recipients(parsed: &mail_parser::Message<'_>) -> Vec<String> {
+    let mut recipients = to_and_cc(parsed);
+    for (name, value) in parsed.headers_raw() {
+        let noted = ["delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to"];
+        if noted.iter().any(|known| name.eq_ignore_ascii_case(known)) && recipients.len() < MAX_MAILBOXES {
+            let address = canonical(&clean_line(value));
+            recipients.push(address.trim_start_matches('<').trim_end_matches('>').to_owned());
+        }
+    }
+    recipients
+}
+
+fn to_and_cc(parsed: &mail_parser::Message<'_>) -> Vec<String> {
+    let values = parsed.header_values(HeaderName::To).chain(parsed.header_values(HeaderName::Cc));
+    mailboxes(values).iter().map(Mailbox::canonical).collect()
+}
+
+/// What the servers on its way wrote, from the top.
+fn trace(parsed: &mail_parser::Message<'_>) -> Vec<Trace> {
+    let fields = parsed.headers_raw().filter_map(|(name, value)| {
+        if name.eq_ignore_ascii_case("received") {
+            return Some(Trace::Received { by: authentication::received_by(value) });
+        }
+        let results =
+            name.eq_ignore_ascii_case("authentication-results").then(|| authentication::results(value));
+        results.flatten().map(Trace::Results)
+    });
+    fields.take(MAX_TRACE).collect()
+}
+
 fn return_path(parsed: &mail_parser::Message<'_>) -> ReturnPath {
     match parsed.header_raw(HeaderName::ReturnPath).map(str::trim) {
         None | Some("") => ReturnPath::Unknown,
@@ -183,14 +225,23 @@ fn marks(parsed: &mail_parser::Message<'_>) -> Marks {
     let mut marks = Marks::default();
     for (name, value) in parsed.headers_raw() {
         let name = name.to_ascii_lowercase();
-        let value = || keyword(value);
+        let keyword = || keyword(value);
         match name.as_str() {
-            "auto-submitted" => marks.auto_submitted = Some(value()),
-            "precedence" => marks.precedence = Some(value()),
-            "x-auto-response-suppress" => marks.suppress = Some(value()),
+            "auto-submitted" => marks.auto_submitted = Some(keyword()),
+            "precedence" => marks.precedence = Some(keyword()),
+            "x-auto-response-suppress" => marks.suppress = Some(keyword()),
             "received" => marks.hops = marks.hops.saturating_add(1),
-            "x-spam-flag" | "x-spam" => marks.junk = marks.junk || value().starts_with("yes"),
-            "list-id" | "list-help" | "list-subscribe" | "list-unsubscribe" | "list-post" | "list-owner"
+            "x-spam-flag" | "x-spam" | "x-spam-status" => marks.junk |= keyword().starts_with("yes"),
+            "x-ms-exchange-organization-scl" => {
+                marks.junk |= keyword().parse::<i8>().is_ok_and(|level| level >= 5)
+            }
+            "x-forefront-antispam-report" => marks.junk |= condemned_by_exchange(value),
+            "list-id" => {
+                marks.list_ids.extend(list_id(value));
+                marks.list.push(name);
+            }
+            _ if is_of_ticket_system(&name) => marks.ticket = marks.ticket.take().or(Some(name)),
+            "list-help" | "list-subscribe" | "list-unsubscribe" | "list-post" | "list-owner"
             | "list-archive" => {
                 marks.list.push(name);
             }
@@ -208,6 +259,51 @@ fn marks(parsed: &mail_parser::Message<'_>) -> Marks {
     marks.list.sort_by_key(|name| name != "list-id");
     marks.report = report_type(parsed);
     marks
+}
+
+/// The id in `List-Id: The list <list.example.org>` (RFC 2919).
+fn list_id(value: &str) -> Option<String> {
+    let inside = value.rsplit_once('<').and_then(|(_, rest)| rest.split('>').next()).unwrap_or(value);
+    let id = clean_line(inside).to_lowercase();
+    (!id.is_empty() && id.len() <= 255).then_some(id)
+}
+
+/// Exchange Online's filter calls it spam, bulk or phishing, and no rule of the reader's says otherwise.
+fn condemned_by_exchange(value: &str) -> bool {
+    let says = |name: &str| {
+        value.split(';').filter_map(|pair| pair.trim().split_once(':')).find(|(key, _)| *key == name)
+    };
+    says("SFV").is_some_and(|(_, verdict)| matches!(verdict, "SPM" | "SKB" | "SKS" | "BLK"))
+        || says("CAT").is_some_and(|(_, category)| {
+            matches!(category, "SPM" | "HSPM" | "PHSH" | "HPHISH" | "HPHSH" | "MALW")
+        })
+}
+
+/// Fields that only ticket systems, trackers and the robots of vendors write.
+fn is_of_ticket_system(name: &str) -> bool {
+    const NAMES: [&str; 20] = [
+        "rt-ticket",
+        "rt-originator",
+        "x-rt-loop-prevention",
+        "x-rt-original-encoding",
+        "x-otrs-loop",
+        "x-zammad-ticket-id",
+        "x-zendesk-from-account-id",
+        "x-zendesk-priority-mail",
+        "x-freshdesk-ticket-id",
+        "x-jira-fingerprint",
+        "x-bugzilla-reason",
+        "x-bugzilla-type",
+        "x-redmine-project",
+        "x-redmine-issue-id",
+        "x-trac-version",
+        "x-gitlab-project",
+        "x-github-reason",
+        "x-github-sender",
+        "x-launchpad-bug",
+        "x-sfdc-lk",
+    ];
+    NAMES.contains(&name)
 }
 
 /// `multipart/report`, or a report's part outside one (pre-RFC bounces of some servers).

@@ -13,10 +13,12 @@
 //! RFC 5322, 2045–2049, 3156, 9580; RFC 9788 and its older form for protected headers; Autocrypt level 1.
 
 pub mod armor;
+mod authentication;
 pub mod header;
 pub mod mime;
 mod parts;
 mod pgp;
+mod returned;
 mod veil;
 
 use std::panic::AssertUnwindSafe;
@@ -25,6 +27,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::own_list;
+use crate::domain::policy::Policy;
 use crate::domain::signature::{Signature, Standing};
 use crate::keyring::{self, Keyring};
 use crate::open::header::{Protection, clean, clean_line};
@@ -55,27 +59,32 @@ pub fn unpacks_to(size: usize) -> u64 {
 
 /// Opens a mail as received. A parser that panics is a bug, and a fact of the mail: what its header says is still known.
 pub fn open(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
+    open_by(raw, None, keyring, now)
+}
+
+/// The same for a mail whose From one of the desk's own lists had rewritten: its author is this one (see [`author`]).
+pub fn open_by(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: Timestamp) -> Message {
     const WHY: &str = "psirtd itself failed to open it; it is kept as received";
     let unread = || Message { problem: Some(WHY.to_owned()), unread: true, ..closed(raw) };
     let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
-    guarded(&|| open_and_compare(raw, keyring, now))
+    guarded(&|| open_and_compare(raw, author, keyring, now))
         .or_else(|| guarded(&|| from_header(raw, WHY, keyring, now)))
         .unwrap_or_else(unread)
 }
 
 /// Opens a mail; one that is signed by the certificate it offers itself is opened again, to see whether the signature is right.
-fn open_and_compare(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
-    let message = open_unguarded(raw, keyring, now);
+fn open_and_compare(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: Timestamp) -> Message {
+    let message = open_unguarded(raw, author, keyring, now);
     match (message.author(), &message.signature, &message.reporter_cert) {
-        (Some(author), Signature::UnknownKey { .. }, Some((standing @ Standing::Offered, certificate))) => {
-            open_unguarded(raw, &keyring.beside(&author.address, [(*standing, certificate)]), now)
+        (Some(by), Signature::UnknownKey { .. }, Some((standing @ Standing::Offered, certificate))) => {
+            open_unguarded(raw, author, &keyring.beside(&by.address, [(*standing, certificate)]), now)
         }
         _ => message,
     }
 }
 
-fn open_unguarded(raw: &[u8], keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening::of(raw, keyring, now, Room::of(raw.len()));
+fn open_unguarded(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: Timestamp) -> Message {
+    let mut opening = Opening { author, ..Opening::of(raw, keyring, now, Room::of(raw.len())) };
     if raw.trim_ascii().is_empty() {
         opening.message.problems.push("the mail is empty".to_owned());
         return opening.message;
@@ -139,6 +148,8 @@ fn closed(raw: &[u8]) -> Message {
 struct Opening<'k> {
     keyring: &'k Keyring,
     now: Timestamp,
+    /// Who wrote it, when an own list put its address in his place.
+    author: Option<&'k Mailbox>,
     message: Message,
     /// The subject that everybody on the way could read.
     outside: Option<String>,
@@ -183,11 +194,15 @@ impl Place {
 
 impl<'k> Opening<'k> {
     fn of(raw: &[u8], keyring: &'k Keyring, now: Timestamp, room: Room) -> Self {
-        Self { keyring, now, message: closed(raw), outside: None, body: Vec::new(), room }
+        Self { keyring, now, author: None, message: closed(raw), outside: None, body: Vec::new(), room }
     }
 
     fn header_only(&mut self, raw: &[u8]) {
         read_header(raw, &mut self.message);
+        if let Some(author) = self.author {
+            let from = std::mem::replace(&mut self.message.from, vec![author.clone()]);
+            self.message.rewritten_from = from.into_iter().next();
+        }
         self.outside.clone_from(&self.message.subject);
     }
 
@@ -199,6 +214,7 @@ impl<'k> Opening<'k> {
         };
         self.header_only(raw);
         self.message.marks.report = header::report_type(&parsed);
+        self.message.returned = returned::returned(&parsed, raw);
         if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
             self.taken_for_text("no header that a mail would have", raw);
             return;
@@ -338,12 +354,16 @@ impl<'k> Opening<'k> {
     }
 }
 
-/// The one author that the header names: whose certificates are needed to open the mail.
-pub fn author(raw: &[u8]) -> Option<Mailbox> {
+/// The one author whom the header names, whose certificates are needed to open the mail; and whether an own list of the desk
+/// hides him, so that he has to be named to [`open_by`].
+pub fn author(raw: &[u8], policy: &Policy) -> Option<(Mailbox, bool)> {
     let read = || {
         let mut message = Message::default();
         read_header(&mime::with_lines(raw), &mut message);
-        message.author().cloned()
+        match own_list::author(&message, policy) {
+            Some(hidden) => Some((hidden, true)),
+            None => message.author().cloned().map(|author| (author, false)),
+        }
     };
     std::panic::catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }

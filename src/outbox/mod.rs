@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::domain::letter::{LetterId, Outcome, Posting};
 use crate::domain::message::Mailbox;
+use crate::domain::thread;
 use crate::inbox::stopped;
 use crate::pipeline::{Handle, Refused};
 
@@ -55,10 +56,27 @@ impl Carrier {
     }
 }
 
-/// Sends letters until `stop` turns true; letters under way are finished. `desk` is the envelope's sender.
+/// The envelope's sender.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The desk.
+    pub desk: Mailbox,
+    /// A letter of a case has an address of its own: a bounce that names nothing else comes back to it.
+    pub plus_address: bool,
+}
+
+impl Sender {
+    fn of(&self, posting: &Posting) -> Mailbox {
+        let id = posting.message_id.as_ref().filter(|_| self.plus_address && posting.case.is_some());
+        let own = id.and_then(|id| thread::address_of(id, &self.desk));
+        own.map_or_else(|| self.desk.clone(), Mailbox::bare)
+    }
+}
+
+/// Sends letters until `stop` turns true; letters under way are finished.
 pub async fn run(
     settings: Settings,
-    desk: Mailbox,
+    sender: Sender,
     pipeline: Handle,
     clock: Clock,
     mut stop: watch::Receiver<bool>,
@@ -85,7 +103,7 @@ pub async fn run(
         });
         for posting in due {
             if names.len() < AT_ONCE && names.insert(posting.id.clone()) {
-                under_way.push(deliver(&carrier, &desk, &pipeline, posting));
+                under_way.push(deliver(&carrier, &sender, &pipeline, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
@@ -111,13 +129,18 @@ pub async fn run(
 }
 
 /// One attempt; says whether its outcome is recorded.
-async fn deliver(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: Posting) -> (LetterId, bool) {
-    let outcome = attempt(carrier, desk, pipeline, &posting).await;
+async fn deliver(
+    carrier: &Carrier,
+    sender: &Sender,
+    pipeline: &Handle,
+    posting: Posting,
+) -> (LetterId, bool) {
+    let outcome = attempt(carrier, sender, pipeline, &posting).await;
     let recorded = record(pipeline, &posting, outcome).await;
     (posting.id, recorded)
 }
 
-async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: &Posting) -> Outcome {
+async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Outcome {
     let Some(digest) = &posting.bytes else {
         return Outcome::Permanent("the letter has no bytes".to_owned());
     };
@@ -130,7 +153,10 @@ async fn attempt(carrier: &Carrier, desk: &Mailbox, pipeline: &Handle, posting: 
         }
     };
     match carrier {
-        Carrier::Smtp(submission) => submission.send(desk, &posting.to, &bytes).await,
+        Carrier::Smtp(submission) => {
+            let id = posting.message_id.as_deref().unwrap_or_default();
+            submission.send(&sender.of(posting), &posting.to, id, &bytes).await
+        }
         Carrier::Maildir(maildir) => maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes),
     }
 }

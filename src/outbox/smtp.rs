@@ -23,11 +23,14 @@ use std::time::Duration;
 
 use lettre::Address;
 use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
 };
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter, RcptParameter};
+use lettre::transport::smtp::response::Response;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -71,13 +74,19 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// A connection, and whether its server tells what becomes of a letter as it is asked to (RFC 3461).
+struct Connection {
+    smtp: AsyncSmtpConnection,
+    reports: bool,
+}
+
 /// A way to the submission server.
 pub(super) struct Submission {
     settings: Settings,
     implicit: Arc<ClientConfig>,
     start: TlsParameters,
     /// Connections that wait for the next letter.
-    kept: Mutex<Vec<AsyncSmtpConnection>>,
+    kept: Mutex<Vec<Connection>>,
 }
 
 impl Submission {
@@ -90,24 +99,35 @@ impl Submission {
         })
     }
 
-    /// One letter, one recipient, one transaction.
-    pub(super) async fn send(&self, from: &Mailbox, to: &Mailbox, bytes: &[u8]) -> Outcome {
+    /// One letter, one recipient, one transaction. Its id names the envelope.
+    pub(super) async fn send(&self, from: &Mailbox, to: &Mailbox, id: &str, bytes: &[u8]) -> Outcome {
         let envelope = match envelope(from, to) {
             Ok(envelope) => envelope,
             Err(why) => return Outcome::Permanent(why),
         };
-        match tokio::time::timeout(PATIENCE, self.transact(&envelope, bytes)).await {
+        match tokio::time::timeout(PATIENCE, self.transact(&envelope, id, bytes)).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Transient(format!("no answer for {} s", PATIENCE.as_secs())),
         }
     }
 
-    async fn transact(&self, envelope: &Envelope, bytes: &[u8]) -> Outcome {
+    async fn transact(&self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Outcome {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
             Err(why) => return Outcome::Transient(format!("the server takes no letters: {why}")),
         };
-        match connection.send(envelope, bytes).await {
+        if !is_ascii(envelope) && !connection.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+            self.kept.lock().await.push(connection);
+            return Outcome::Permanent(
+                "the address is not ASCII, and the server takes no such address (no SMTPUTF8)".to_owned(),
+            );
+        }
+        let sent = connection.send(envelope, id, bytes).await;
+        if sent.is_err() {
+            // whatever was begun, it does not go on
+            connection.smtp.abort().await;
+        }
+        match sent {
             Ok(response) => {
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
@@ -125,23 +145,23 @@ impl Submission {
     pub(super) async fn rest(&self) {
         for mut connection in std::mem::take(&mut *self.kept.lock().await) {
             // a server that does not say goodbye is no problem
-            let _goodbye = tokio::time::timeout(GOODBYE, connection.quit()).await;
+            let _goodbye = tokio::time::timeout(GOODBYE, connection.smtp.quit()).await;
         }
     }
 
     /// One that was kept and still lives, or a new one.
-    async fn connection(&self) -> Result<AsyncSmtpConnection, String> {
+    async fn connection(&self) -> Result<Connection, String> {
         loop {
             let kept = self.kept.lock().await.pop();
             let Some(mut kept) = kept else { return self.connect().await };
-            if kept.test_connected().await {
+            if kept.smtp.test_connected().await {
                 return Ok(kept);
             }
         }
     }
 
     /// Connects, secures the connection, logs in.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+    async fn connect(&self) -> Result<Connection, String> {
         let Settings { host, port, tls, login, .. } = &self.settings;
         let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| said_plainly(&error))?;
         // the end of a letter is a packet of its own: delayed, it would wait 40 ms for the server to confirm the one before
@@ -169,7 +189,35 @@ impl Submission {
                 return Err(words(&error));
             }
         }
-        Ok(connection)
+        // lettre keeps only what it makes use of itself
+        let offered = connection.command(Ehlo::new(hello)).await.map_err(|error| words(&error))?;
+        let reports = offered.message().any(|line| line.trim().eq_ignore_ascii_case("DSN"));
+        Ok(Connection { smtp: connection, reports })
+    }
+}
+
+impl Connection {
+    /// One transaction. What does not arrive comes back as its header alone, under the letter's id.
+    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Error> {
+        let other = |keyword: &str, value: &str| (keyword.to_owned(), Some(value.to_owned()));
+        let mut of_mail = Vec::new();
+        let mut of_recipient = Vec::new();
+        if !is_ascii(envelope) {
+            of_mail.push(MailParameter::SmtpUtfEight);
+        }
+        if self.reports {
+            for (keyword, value) in [other("RET", "HDRS"), other("ENVID", id)] {
+                of_mail.push(MailParameter::Other { keyword, value });
+            }
+            let (keyword, value) = other("NOTIFY", "FAILURE");
+            of_recipient.push(RcptParameter::Other { keyword, value });
+        }
+        self.smtp.command(Mail::new(envelope.from().cloned(), of_mail)).await?;
+        for to in envelope.to() {
+            self.smtp.command(Rcpt::new(to.clone(), of_recipient.clone())).await?;
+        }
+        self.smtp.command(Data).await?;
+        self.smtp.message(bytes).await
     }
 }
 
@@ -180,7 +228,7 @@ pub async fn try_login(settings: &Settings) -> Result<(), String> {
     let server = format!("{}:{}", settings.host, settings.port);
     match tokio::time::timeout(CHECK, submission.connect()).await {
         Ok(Ok(mut connection)) => {
-            let _goodbye = tokio::time::timeout(GOODBYE, connection.quit()).await;
+            let _goodbye = tokio::time::timeout(GOODBYE, connection.smtp.quit()).await;
             Ok(())
         }
         Ok(Err(why)) => Err(format!("{server}: {why}")),
@@ -294,6 +342,10 @@ fn envelope(from: &Mailbox, to: &Mailbox) -> Result<Envelope, String> {
             .map_err(|error| format!("{} cannot be written to: {error}", mailbox.address))
     };
     Envelope::new(Some(address(from)?), vec![address(to)?]).map_err(|error| error.to_string())
+}
+
+fn is_ascii(envelope: &Envelope) -> bool {
+    envelope.from().into_iter().chain(envelope.to()).all(|address| AsRef::<str>::as_ref(address).is_ascii())
 }
 
 fn said<'a>(code: u16, lines: impl Iterator<Item = &'a str>) -> String {

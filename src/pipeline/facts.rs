@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use crate::domain::case::{Case, CaseId};
 use crate::domain::concern::{self, COLLECTED, Concern};
 use crate::domain::decide::{Facts, Sighting};
+use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::Posting;
 use crate::domain::message::{Mailbox, Message};
+use crate::domain::thread;
+use crate::domain::unanswered::{self, Line, MOST, Unanswered};
 use crate::keyring;
 use crate::pipeline::Pipeline;
 use crate::store::index::{Draft, IndexError, Lookup};
@@ -20,9 +23,24 @@ impl Pipeline {
     ) -> Result<Facts, IndexError> {
         let author = message.author();
         let ours = author.is_some_and(|author| self.policy.is_own(&author.address));
+        let ids = thread::ids(message, &self.policy.desk);
+        let by_thread = draft.thread(&ids)?;
+        let copied = if by_thread.is_none() { self.copied(draft, message, now)? } else { None };
+        let (returned, answers_the_desk) = self.letters_named(draft, message, &ids)?;
+        let case = match by_thread.or_else(|| returned.as_ref()?.case.clone()) {
+            Some(id) => draft.followed(id)?,
+            None => None,
+        };
+        let copy = case.is_none() && copied.is_some();
+        let named = thread::named(message, &self.policy).map(|id| CaseId::typed(&id));
+        let named = named.map_or(Ok(None), |id| draft.case(&id))?;
         Ok(Facts {
-            case: case(draft, draft.thread(message.thread())?)?,
-            answered_today: author.map_or(Ok(0), |author| draft.answered_on(author, now))?,
+            case: case.or(copied),
+            copy,
+            named: named.map(|case| case.id),
+            returned,
+            answers_the_desk,
+            answered: draft.answered(author, now)?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
             sightings: sightings(draft, message)?,
             own_letter: ours && is_own_letter(draft, message.message_id.as_ref())?,
@@ -39,8 +57,24 @@ impl Pipeline {
         about: Option<&Message>,
     ) -> Result<Facts, IndexError> {
         Ok(Facts {
-            case: case(draft, posting.case.clone())?,
+            case: posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?,
             sightings: about.map_or(Ok(Vec::new()), |about| sightings(draft, about))?,
+            ..Facts::default()
+        })
+    }
+
+    /// `case` is one that people sort out; `about` is the mail they take out of it.
+    pub(super) fn facts_of_case(
+        &self,
+        draft: &Draft<'_>,
+        case: Case,
+        about: Option<&Message>,
+        now: Timestamp,
+    ) -> Result<Facts, IndexError> {
+        Ok(Facts {
+            case: Some(case),
+            sightings: about.map_or(Ok(Vec::new()), |about| sightings(draft, about))?,
+            next_number: draft.next_number(self.policy.year(now))?,
             ..Facts::default()
         })
     }
@@ -52,9 +86,11 @@ impl Pipeline {
             .iter()
             .filter_map(|validity| concern::of_certificate(validity, now))
             .collect();
+        concerns.extend(concern::of_limits(&self.policy.limits, &draft.answered(None, now)?, now));
         // as it was before this batch: in a batch, what is not sealed yet is held
+        let before = self.writer.draft();
         if !just_told {
-            concerns.extend(self.writer.draft().held()?.iter().filter_map(concern::of_letter));
+            concerns.extend(before.untold()?.iter().filter_map(concern::of_letter));
         }
         let mut untold = Vec::new();
         for concern in concerns {
@@ -66,15 +102,84 @@ impl Pipeline {
         let reachable = reachable.filter(|mailbox| keyring::encryptable(&self.keyring, mailbox, now).is_ok());
         Ok(Facts {
             concerns: untold,
+            unanswered: self.unanswered(&before, now)?,
             reachable: reachable.map(Mailbox::canonical).collect(),
             desk_letters: draft.desk_letters()?,
             ..Facts::default()
         })
     }
 
+    /// What the digest lists, if its time has come.
+    fn unanswered(&self, draft: &Draft<'_>, now: Timestamp) -> Result<(Vec<Line>, usize), IndexError> {
+        let all: Vec<Unanswered> = draft.unanswered()?;
+        if !all.first().is_some_and(|oldest| unanswered::is_due(&self.policy, oldest.at, now)) {
+            return Ok((Vec::new(), 0));
+        }
+        let mut lines = Vec::new();
+        for mail in &all {
+            let case = mail.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
+            lines.extend(mail.line(case.as_ref()));
+        }
+        let more = lines.len().saturating_sub(MOST);
+        lines.truncate(MOST);
+        Ok((lines, more))
+    }
+
+    /// The letter that a server says came back; and whether the mail is in the thread of a letter that belongs to no case.
+    fn letters_named(
+        &self,
+        draft: &Draft<'_>,
+        message: &Message,
+        ids: &[String],
+    ) -> Result<(Option<Posting>, bool), IndexError> {
+        // a person who forwards a letter gives its id back, too
+        let intake = judge(message, &self.policy, false);
+        let of_a_server =
+            intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint));
+        let told = message.returned.iter().filter(|_| of_a_server);
+        let told = told.flat_map(|told| told.envelope_ids.iter().chain(&told.message_ids));
+        let mut returned = None;
+        for id in told.chain(ids.iter().filter(|_| of_a_server)) {
+            if returned.is_none() {
+                returned = draft.letter_with(id)?;
+            }
+        }
+        let mut answers_the_desk = false;
+        for id in ids {
+            answers_the_desk |= draft.letter_with(id)?.is_some_and(|letter| letter.case.is_none());
+        }
+        Ok((returned, answers_the_desk))
+    }
+
+    /// The case that has a mail of the same author under the same Message-ID with the same text: this one is a copy of it that a
+    /// list's footer, say, has changed. The id alone proves nothing: whoever knows it could hide a report behind another one.
+    fn copied(
+        &self,
+        draft: &Draft<'_>,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<Option<Case>, IndexError> {
+        let (Some(id), Some(author)) = (&message.message_id, message.author()) else { return Ok(None) };
+        let case = draft.thread([id])?.map_or(Ok(None), |case| draft.followed(case))?;
+        let Some(case) = case else { return Ok(None) };
+        let first = case.mails.iter().find(|mail| {
+            let same_author = mail.from.as_ref().is_some_and(|from| from.canonical() == author.canonical());
+            same_author && mail.message_id.as_ref() == Some(id)
+        });
+        let first = first.and_then(|first| self.kept(&case.id, &first.mail, now));
+        Ok(first.is_some_and(|first| is_within(&first.text, &message.text)).then_some(case))
+    }
+
     fn people(&self) -> impl Iterator<Item = &Mailbox> {
         self.policy.people.iter().map(|person| &person.mailbox)
     }
+}
+
+/// One text is the other one, with more before or after it.
+fn is_within(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (one, other) = (plain(one), plain(other));
+    !one.is_empty() && !other.is_empty() && (one.contains(&other) || other.contains(&one))
 }
 
 /// The first mail with each of these ciphertexts, unless that is this mail.
@@ -89,13 +194,5 @@ fn sightings(draft: &Draft<'_>, message: &Message) -> Result<Vec<(Sighting, bool
 
 /// Is this the Message-ID of a letter? Those of reports are known, too, and to whoever wrote them.
 fn is_own_letter(draft: &Draft<'_>, message_id: Option<&String>) -> Result<bool, IndexError> {
-    if message_id.map_or(Ok(false), |id| draft.knows_own(id))? {
-        return Ok(true);
-    }
-    let case = case(draft, draft.thread(message_id)?)?;
-    Ok(case.is_some_and(|case| case.letters.iter().any(|letter| letter.message_id.as_ref() == message_id)))
-}
-
-fn case(draft: &Draft<'_>, id: Option<CaseId>) -> Result<Option<Case>, IndexError> {
-    id.map_or(Ok(None), |id| draft.case(&id))
+    Ok(message_id.map_or(Ok(None), |id| draft.letter_with(id))?.is_some())
 }

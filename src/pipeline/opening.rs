@@ -8,12 +8,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
+use crate::domain::case::CaseId;
 use crate::domain::letter::LetterId;
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Standing;
 use crate::open;
 use crate::pipeline::workers::in_parallel;
-use crate::pipeline::{Arrival, Found, OutboxCommand, Pipeline, Work};
+use crate::pipeline::{Arrival, Found, OutboxCommand, Pipeline, Sorting, Work};
 use crate::store::index::Lookup;
 use crate::store::suspects::{ENOUGH, Suspects};
 
@@ -32,10 +33,16 @@ impl Pipeline {
         self.note(|suspects| suspects.opening(fresh.iter().copied()));
         let mut opened = in_parallel(&work, |(work, name)| match work {
             Work::Mail(..) if name.is_some_and(|name| is_suspect(self, name)) => None,
-            Work::Mail(arrival, _) => Some(Arc::new(self.open_one(&arrival.raw, arrival.too_large, now))),
+            Work::Mail(arrival, _) => Some(Arc::new(self.open_arrival(arrival, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
             Work::Found(found, _) => self.open_again(found, now),
-            Work::Delivery(..) | Work::Command(..) | Work::Accept(..) | Work::Look(_) | Work::Ping(_) => None,
+            Work::Sort(Sorting::Split { case, mail }, _) => self.mail_of(case, mail, now),
+            Work::Delivery(..)
+            | Work::Command(..)
+            | Work::Accept(..)
+            | Work::Sort(..)
+            | Work::Look(_)
+            | Work::Ping(_) => None,
         });
         self.note(|suspects| suspects.survived(fresh.iter().copied()));
         for ((work, name), opened) in work.into_iter().zip(&mut opened) {
@@ -54,7 +61,7 @@ impl Pipeline {
             error!(mail = %name, deaths, "psirtd died while it opened this mail: it is recorded unopened");
             open::unopened(&arrival.raw, deaths, deaths == ENOUGH, &self.keyring, now)
         } else {
-            self.open_one(&arrival.raw, arrival.too_large, now)
+            self.open_arrival(arrival, now)
         };
         self.note(|suspects| suspects.survived(std::iter::once(name)));
         message
@@ -67,17 +74,26 @@ impl Pipeline {
         }
     }
 
+    /// A mail as a door handed it over.
+    fn open_arrival(&self, arrival: &Arrival, now: Timestamp) -> Message {
+        let mut message = self.open_one(&arrival.raw, arrival.too_large, now);
+        message.marks.junk |= arrival.junk;
+        message
+    }
+
     /// Opens a mail with the desk's keys and what the desk remembers of its author.
     fn open_one(&self, raw: &[u8], too_large: Option<u64>, now: Timestamp) -> Message {
-        let remembered = open::author(raw).and_then(|author| {
+        let author = open::author(raw, &self.policy);
+        let remembered = author.as_ref().and_then(|(author, _)| {
             let certificates = self.reader.index.certificates(&author.address).ok()?;
             let in_use = certificates.first().map(|certificate| (certificate.source.standing(), certificate));
             Some(self.keyring.beside(&author.address, in_use))
         });
+        let hidden = author.as_ref().filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);
         let keyring = remembered.as_ref().unwrap_or(&self.keyring);
         match too_large {
             Some(size) => open::open_header(raw, size, keyring, now),
-            None => open::open(raw, keyring, now),
+            None => open::open_by(raw, hidden, keyring, now),
         }
     }
 
@@ -96,10 +112,22 @@ impl Pipeline {
         if posting.bytes.is_some() {
             return None;
         }
-        let mail = posting.about?;
-        let raw = self.reader.mails.read(&mail).ok()?;
-        let case = index.case(&posting.case?).ok().flatten()?;
-        let known = case.mails.iter().find(|known| known.mail == mail);
+        self.kept(&posting.case?, &posting.about?, now)
+    }
+
+    /// A mail of a case, which a person names by the beginning of its digest.
+    fn mail_of(&self, case: &CaseId, mail: &str, now: Timestamp) -> Option<Arc<Message>> {
+        let found = self.reader.index.case(case).ok().flatten()?;
+        let mut named = found.mails.iter().filter(|known| known.mail.as_str().starts_with(mail));
+        let one = named.next().filter(|_| named.next().is_none())?;
+        self.kept(case, &one.mail, now)
+    }
+
+    /// A mail of a case, opened again.
+    pub(super) fn kept(&self, case: &CaseId, mail: &Digest, now: Timestamp) -> Option<Arc<Message>> {
+        let raw = self.reader.mails.read(mail).ok()?;
+        let case = self.reader.index.case(case).ok().flatten()?;
+        let known = case.mails.iter().find(|known| known.mail == *mail);
         let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));
         if let Some((why, with_header)) = problem.filter(|(why, _)| why.starts_with(open::UNOPENED)) {
             return Some(Arc::new(open::still_unopened(&raw, why, with_header, &self.keyring, now)));

@@ -33,7 +33,7 @@ impl Step {
         let unsealed = self.letters.iter().map(|letter| {
             let (letter_id, kind, to) = (letter.id.clone(), letter.kind(), letter.to.clone());
             let (reason, mail) = ("not sealed yet".to_owned(), about(letter));
-            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail };
+            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail, withheld: false };
             Event { at: now, case: letter.case().cloned(), what }
         });
         let events = self.events.iter().cloned().chain(unsealed).collect();
@@ -97,7 +97,7 @@ pub(super) fn posted(
             let what = What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail };
             (what, Some((digest, bytes)))
         }
-        Err(Held(reason)) => (What::LetterHeld { letter: id, kind, to, reason, mail }, None),
+        Err(Held(reason)) => (What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false }, None),
     };
     (Event { at: now, case: letter.case().cloned(), what }, file)
 }

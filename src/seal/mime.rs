@@ -36,6 +36,8 @@ pub(super) struct Fields<'a> {
     pub(super) message_id: &'a str,
     pub(super) in_reply_to: Option<&'a str>,
     pub(super) references: &'a [String],
+    /// Where answers go, unless to From.
+    pub(super) reply_to: Option<&'a Mailbox>,
     /// The desk's certificate, for an `Autocrypt` field.
     pub(super) autocrypt: Option<&'a [u8]>,
     /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing.
@@ -70,6 +72,7 @@ impl<'a> Fields<'a> {
             fields
                 .push(("References", MessageId::new_list(self.references.iter().map(String::as_str)).into()));
         }
+        fields.extend(self.reply_to.map(|to| ("Reply-To", mailbox(to).into())));
         fields.push(("Auto-Submitted", Raw::new(self.auto_submitted).into()));
         fields
     }

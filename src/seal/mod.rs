@@ -21,9 +21,10 @@ use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 use sequoia_openpgp::Cert;
 
-use crate::domain::letter::{Acknowledgement, Body, Letter, LetterKind, Occasion, Protection, Relay};
+use crate::domain::letter::{Body, Letter, LetterKind, Occasion, Protection, Relay};
 use crate::domain::message::{Attachment, Encryption, Mailbox, Message};
 use crate::domain::signature::{Signature, Standing};
+use crate::domain::thread;
 use crate::keyring::{self, KeyError, Keyring};
 use crate::open::header::clean_line;
 use crate::seal::mime::{Fields, HeaderProtection};
@@ -42,6 +43,8 @@ pub struct Letterhead {
     pub desk: Mailbox,
     /// The words.
     pub templates: Templates,
+    /// Letters of a case are answered under an address of their own.
+    pub plus_address: bool,
 }
 
 /// A letter ready for the post.
@@ -68,7 +71,11 @@ pub fn seal(
         letterhead.templates.render(letter.kind(), &facts(letter, letterhead, keyring)?).map_err(Held)?;
     let subject = clean_line(&words.subject);
     let autocrypt = keyring.desk_autocrypt(&letterhead.desk.address);
+    let reply_to = thread::address_of(message_id, &letterhead.desk)
+        .filter(|_| letterhead.plus_address && letter.case().is_some())
+        .map(|address| Mailbox { name: letterhead.desk.name.clone(), address });
     let fields = Fields {
+        reply_to: reply_to.as_ref(),
         autocrypt: autocrypt.as_deref(),
         from: &letterhead.desk,
         to: &letter.to,
@@ -78,8 +85,8 @@ pub fn seal(
         in_reply_to: letter.in_reply_to.as_deref(),
         references: &letter.references,
         auto_submitted: match letter.kind() {
-            LetterKind::Acknowledgement => "auto-replied",
-            LetterKind::Relay | LetterKind::Warning => "auto-generated",
+            LetterKind::Acknowledgement | LetterKind::Status => "auto-replied",
+            LetterKind::Relay | LetterKind::Warning | LetterKind::Digest => "auto-generated",
         },
     };
     let bytes = match letter.protection {
@@ -102,11 +109,13 @@ pub fn seal(
 fn recipient(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Cert, Held> {
     let held = |error: KeyError| Held(error.to_string());
     match &letter.body {
-        Body::Acknowledgement(Occasion { about, .. }, _) => match &about.reporter_cert {
-            Some((_, certificate)) => keyring::certificate(certificate.armored.as_bytes()).map_err(held),
-            None => Err(held(KeyError::None(letter.to.address.clone()))),
-        },
-        Body::Relay(..) | Body::Warning(_) => {
+        Body::Acknowledgement(Occasion { about, .. }, _) | Body::Status(Occasion { about, .. }, _) => {
+            match &about.reporter_cert {
+                Some((_, certificate)) => keyring::certificate(certificate.armored.as_bytes()).map_err(held),
+                None => Err(held(KeyError::None(letter.to.address.clone()))),
+            }
+        }
+        Body::Relay(..) | Body::Warning(_) | Body::Digest(..) => {
             keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held)
         }
     }
@@ -121,21 +130,21 @@ fn facts(letter: &Letter, letterhead: &Letterhead, keyring: &Keyring) -> Result<
             let fingerprint = keyring.desk().map(|desk| desk.fingerprint().to_spaced_hex());
             let armored = (key.len() <= MAX_KEY_IN_TEXT).then_some(key);
             let key = context! { fingerprint, armored };
-            acknowledgement_facts(occasion, body, &context! { desk, key })
+            about_a_case(occasion, Value::from(Serde(body.clone())), &context! { desk, key })
         }
         Body::Relay(occasion, body) => relay_facts(occasion, body, &desk),
         Body::Warning(concerns) => context! { desk, concerns },
+        Body::Status(occasion, body) => {
+            about_a_case(occasion, Value::from(Serde(body.clone())), &context! { desk })
+        }
+        Body::Digest(lines, more) => {
+            context! { desk, lines => Value::from(Serde(lines.clone())), more => *more }
+        }
     })
 }
 
-fn acknowledgement_facts(occasion: &Occasion, body: &Acknowledgement, common: &Value) -> Value {
-    let day = |date: jiff::civil::Date| date.strftime("%A, %-d %B %Y").to_string();
-    context! {
-        case => occasion.case.as_str(),
-        first_response => day(body.first_response),
-        plan => day(body.plan),
-        ..merge_maps([common.clone(), Value::from(Serde(body.clone()))])
-    }
+fn about_a_case(occasion: &Occasion, body: Value, common: &Value) -> Value {
+    context! { case => occasion.case.as_str(), ..merge_maps([common.clone(), body]) }
 }
 
 fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {

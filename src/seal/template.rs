@@ -12,11 +12,37 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::letter::LetterKind;
 
-const KINDS: [(LetterKind, &str); 3] = [
-    (LetterKind::Acknowledgement, include_str!("../../config/templates/acknowledgement.txt")),
-    (LetterKind::Relay, include_str!("../../config/templates/relay.txt")),
-    (LetterKind::Warning, include_str!("../../config/templates/warning.txt")),
+const KINDS: [LetterKind; 5] = [
+    LetterKind::Acknowledgement,
+    LetterKind::Relay,
+    LetterKind::Warning,
+    LetterKind::Status,
+    LetterKind::Digest,
 ];
+
+/// The sets compiled in. What a language lacks (the letters to the team) is English.
+const COMPILED_IN: [(&str, LetterKind, &str); 7] = [
+    ("en", LetterKind::Acknowledgement, include_str!("../../config/templates/en/acknowledgement.txt")),
+    ("en", LetterKind::Relay, include_str!("../../config/templates/en/relay.txt")),
+    ("en", LetterKind::Warning, include_str!("../../config/templates/en/warning.txt")),
+    ("en", LetterKind::Status, include_str!("../../config/templates/en/status.txt")),
+    ("en", LetterKind::Digest, include_str!("../../config/templates/en/digest.txt")),
+    ("de", LetterKind::Acknowledgement, include_str!("../../config/templates/de/acknowledgement.txt")),
+    ("de", LetterKind::Status, include_str!("../../config/templates/de/status.txt")),
+];
+
+/// The languages that letters can be written in.
+pub const LANGUAGES: [&str; 2] = ["en", "de"];
+
+fn compiled_in(language: &str, kind: LetterKind) -> &'static str {
+    let of = |language: &str| {
+        COMPILED_IN
+            .iter()
+            .find(|(in_language, of, _)| *in_language == language && *of == kind)
+            .map(|(.., text)| *text)
+    };
+    of(language).or_else(|| of("en")).unwrap_or_default()
+}
 
 /// All templates, parsed and tried.
 #[derive(Debug)]
@@ -34,15 +60,18 @@ pub struct Words {
 }
 
 impl Templates {
-    /// The templates compiled in, with `read(name)` asked first for each (`acknowledgement.txt`, `relay.txt`).
-    pub fn new(mut read: impl FnMut(&str) -> Result<Option<String>, String>) -> Result<Self, Vec<String>> {
+    /// The templates of a language that are compiled in, with `read(name)` asked first for each (`acknowledgement.txt`, `relay.txt`).
+    pub fn new(
+        language: &str,
+        mut read: impl FnMut(&str) -> Result<Option<String>, String>,
+    ) -> Result<Self, Vec<String>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let mut errors = Vec::new();
-        for (kind, compiled_in) in KINDS {
+        for kind in KINDS {
             let name = file_name(kind);
             let text = match read(&name) {
-                Ok(text) => text.unwrap_or_else(|| compiled_in.to_owned()),
+                Ok(text) => text.unwrap_or_else(|| compiled_in(language, kind).to_owned()),
                 Err(error) => {
                     errors.push(format!("template {name}: {error}"));
                     continue;
@@ -54,7 +83,7 @@ impl Templates {
         }
         let templates = Self { environment };
         if errors.is_empty() {
-            errors.extend(KINDS.iter().filter_map(|(kind, _)| templates.render(*kind, &sample(*kind)).err()));
+            errors.extend(KINDS.iter().filter_map(|kind| templates.render(*kind, &sample(*kind)).err()));
         }
         if errors.is_empty() { Ok(templates) } else { Err(errors) }
     }
@@ -64,7 +93,8 @@ impl Templates {
         let name = file_name(kind);
         let broken = |error: minijinja::Error| format!("template {name}: {error}");
         let text = self.environment.get_template(&name).map_err(broken)?.render(facts).map_err(broken)?;
-        let (first, body) = text.split_once('\n').unwrap_or((text.as_str(), ""));
+        let text: &str = text.trim_start();
+        let (first, body) = text.split_once('\n').unwrap_or((text, ""));
         let subject = first
             .strip_prefix("Subject:")
             .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
@@ -82,20 +112,34 @@ fn file_name(kind: LetterKind) -> String {
 }
 
 /// Every fact a template may name, so that a wrong name shows at once.
-fn sample(kind: LetterKind) -> Value {
+pub fn sample(kind: LetterKind) -> Value {
     let desk = context! { name => "Example", address => "security@example.org" };
+    let moment = context! {
+        weekday => 5, day => 2, month => 1, year => 2026, time => "23:59", zone => "PST", utc => "2026-01-03 07:59 UTC",
+    };
     match kind {
         LetterKind::Acknowledgement => context! {
-            desk, case => "EX-2026-0001", within => "3 business days", zone => "UTC",
-            first_response => "Monday, 2 January 2026", plan => "Monday, 2 January 2026",
+            desk, case => "EX-2026-0001", within => 3, within_unit => "business days",
+            first_response => moment.clone(), plan => moment,
             missing => ["identity", "steps", "effects", "surface", "other-projects"],
             unreadable => false, too_large => false, came_in_clear => true,
             public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
             key => context! { fingerprint => "0123", armored => "-----BEGIN" },
         },
+        LetterKind::Status => context! {
+            desk, case => "EX-2026-0001", phase => "received", next => "first-response", due => moment, overdue => false,
+        },
         LetterKind::Warning => context! { desk, concerns => ["x"] },
+        LetterKind::Digest => context! {
+            desk, more => 1,
+            lines => [context! {
+                at => "2026-01-02 10:00Z", case => "EX-2026-0001", kind => "junk", from => "a@example.net", subject => "x", why => "x",
+                release => "EX-2026-0001.1",
+            }],
+        },
         LetterKind::Relay => context! {
-            desk, case => "EX-2026-0001", occasion => "new report", from => "a@example.net", received => "now",
+            desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",
+            trust => "x", received => "now", hints => ["x"], versions => ["x"], release => "EX-2026-0001.1",
             subject => "x", encryption => "x", signature => "x", signer => "x",
             certificate => "x", problem => "x", problems => ["x"],
             why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
@@ -109,14 +153,16 @@ mod tests {
 
     #[test]
     fn the_templates_compiled_in_are_right() {
-        Templates::new(|_| Ok(None)).unwrap();
+        for language in LANGUAGES {
+            Templates::new(language, |_| Ok(None)).unwrap();
+        }
     }
 
     #[test]
     fn a_wrong_template_is_found_when_it_is_read() {
         let with = |text: &str| {
             let text = text.to_owned();
-            Templates::new(move |name| Ok((name == "relay.txt").then(|| text.clone())))
+            Templates::new("en", move |name| Ok((name == "relay.txt").then(|| text.clone())))
                 .unwrap_err()
                 .join("\n")
         };

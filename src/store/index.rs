@@ -8,33 +8,33 @@
 //! * Nothing but [`Draft::fold`] changes it. The same records give the same index, live or rebuilt.
 //! * Keys made of addresses or Message-IDs are digests.
 
+mod fold;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::{Case, CaseId};
-use crate::domain::concern::is_of_letter;
 use crate::domain::decide::Sighting;
-use crate::domain::event::{Event, What};
-use crate::domain::letter::{LetterId, LetterKind, LetterState, Posting};
-use crate::domain::message::{Digest, Mailbox, Position, canonical};
+use crate::domain::letter::{LetterId, Posting};
+use crate::domain::limit::Answered;
+use crate::domain::message::{Digest, Mailbox, Position, canonical, identity};
 use crate::domain::signature::Certificate;
-use crate::store::journal::{Receipt, Record};
+use crate::domain::unanswered::Unanswered;
+use crate::store::journal::Receipt;
 
 const SEEN: &[u8] = b"meta/seen";
 const FORM: &[u8] = b"meta/form";
 /// Counted up when the same records give another index: an older one is rebuilt.
-const THIS_FORM: u32 = 3;
+const THIS_FORM: u32 = 4;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
-
-/// No more certificates of one address are remembered. At least two.
-const MAX_CERTIFICATES: usize = 4;
+/// Cases merged into cases that were merged are followed so far.
+const MOST_MERGES: usize = 50;
 
 /// What went wrong with the index. It can always be rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -103,9 +103,37 @@ pub trait Lookup {
         Ok(self.entry::<u32>(&key("number", &year.to_string()))?.unwrap_or(0).saturating_add(1))
     }
 
-    /// How many acknowledgements were written to an address on the day (UTC) of a time.
-    fn answered_on(&self, address: &Mailbox, at: Timestamp) -> Result<u32, IndexError> {
-        Ok(self.entry(&answered_key(address, at))?.unwrap_or(0))
+    /// The case that goes on in the place of this one: itself, unless it was merged.
+    fn followed(&self, id: CaseId) -> Result<Option<Case>, IndexError> {
+        let mut case = self.case(&id)?;
+        for _ in 0..MOST_MERGES {
+            match case.as_ref().and_then(|case| case.merged_into.clone()) {
+                Some(into) => case = self.case(&into)?,
+                None => break,
+            }
+        }
+        Ok(case)
+    }
+
+    /// How many automatic answers went to an address, to its domain, and in all, in the day and the hour of a time (UTC).
+    fn answered(&self, address: Option<&Mailbox>, at: Timestamp) -> Result<Answered, IndexError> {
+        let count = |key: Option<Vec<u8>>| match key {
+            Some(key) => Ok::<u32, IndexError>(self.entry(&key)?.unwrap_or(0)),
+            None => Ok(0),
+        };
+        let [to_address, to_domain, this_hour, today] = answered_keys(address, at);
+        Ok(Answered {
+            address_today: count(to_address)?,
+            domain_this_hour: count(to_domain)?,
+            this_hour: count(this_hour)?,
+            today: count(today)?,
+        })
+    }
+
+    /// The letter with this Message-ID.
+    fn letter_with(&self, message_id: &str) -> Result<Option<Posting>, IndexError> {
+        let id: Option<LetterId> = self.entry(&post_key(message_id))?;
+        id.map_or(Ok(None), |id| self.posting(&id))
     }
 
     /// The certificates that the desk remembers for an address; the first is in use.
@@ -116,11 +144,6 @@ pub trait Lookup {
     /// The mail that brought a ciphertext first.
     fn ciphertext(&self, ciphertext: &Digest) -> Result<Option<Sighting>, IndexError> {
         self.entry(&key("ciphertext", ciphertext.as_str()))
-    }
-
-    /// Is this the Message-ID of a letter of the desk that belongs to no case?
-    fn knows_own(&self, message_id: &str) -> Result<bool, IndexError> {
-        Ok(self.get(&own_key(message_id))?.is_some())
     }
 
     /// Were the coordinators told of this concern?
@@ -261,167 +284,34 @@ impl<'i> Draft<'i> {
         Self { index, changes: BTreeMap::new() }
     }
 
-    /// The letters that wait for a person.
-    pub fn held(&self) -> Result<Vec<Posting>, IndexError> {
-        let mut held: BTreeMap<Vec<u8>, LetterId> = BTreeMap::new();
-        for entry in self.index.tree.scan_prefix(b"held/") {
+    /// The letters that wait for a person who was not told yet.
+    pub fn untold(&self) -> Result<Vec<Posting>, IndexError> {
+        let ids: Vec<LetterId> = self.room("untold")?;
+        ids.iter().filter_map(|id| self.posting(id).transpose()).collect()
+    }
+
+    /// What was not answered since the last digest, in order of time.
+    pub fn unanswered(&self) -> Result<Vec<Unanswered>, IndexError> {
+        self.room("unanswered")
+    }
+
+    /// All entries of a room, in the order of their keys.
+    fn room<T: DeserializeOwned>(&self, room: &str) -> Result<Vec<T>, IndexError> {
+        let mut entries: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let prefix = key(room, "");
+        for entry in self.index.tree.scan_prefix(&prefix) {
             let (key, value) = entry?;
-            held.insert(key.to_vec(), serde_json::from_slice(&value)?);
+            entries.insert(key.to_vec(), value.to_vec());
         }
-        for (key, change) in self.changes.range(b"held/".to_vec()..b"held0".to_vec()) {
-            match change {
-                Some(value) => drop(held.insert(key.clone(), serde_json::from_slice(value)?)),
-                None => drop(held.remove(key)),
-            }
-        }
-        held.values().filter_map(|id| self.posting(id).transpose()).collect()
-    }
-
-    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), IndexError> {
-        self.changes.insert(key, Some(serde_json::to_vec(value)?));
-        Ok(())
-    }
-
-    /// Lets a record become part of it.
-    pub fn fold(&mut self, record: &Record) -> Result<(), IndexError> {
-        if let Some(receipt) = &record.receipt {
-            if let Some(position) = &receipt.position {
-                self.put(position_key(position), &())?;
-            }
-            self.put(key("mail", receipt.digest.as_str()), &())?;
-            // what became no case (a forwarder made it look like a machine's) must not swallow the mail itself
-            if record.events.iter().any(|event| event.case.is_some()) {
-                self.put(key("twin", receipt.twin.as_str()), &())?;
-            }
-        }
-        record.events.iter().try_for_each(|event| self.fold_event(event))
-    }
-
-    fn fold_event(&mut self, event: &Event) -> Result<(), IndexError> {
-        self.fold_letter(event)?;
-        self.fold_desk(event)?;
-        let Some(id) = &event.case else { return Ok(()) };
-        let case = match self.case(id)? {
-            Some(mut case) => {
-                case.apply(event);
-                Some(case)
-            }
-            None => Case::open(event),
-        };
-        if let Some(case) = case {
-            self.put(key("case", id.as_str()), &case)?;
-        }
-        if let What::MailRecorded { protected_id: Some(protected), .. } = &event.what {
-            let thread = key("thread", protected.as_str());
-            if self.get(&thread)?.is_none() {
-                self.put(thread, id)?;
-            }
-        }
-        match &event.what {
-            What::CaseOpened { .. } => self.number(id)?,
-            // the first case that knew an id keeps it
-            What::MailRecorded { message_id: Some(message_id), .. }
-            | What::LetterQueued { message_id, .. }
-                if self.get(&thread_key(message_id))?.is_none() =>
-            {
-                self.put(thread_key(message_id), id)?;
-            }
-            _ => {}
-        }
-        if let What::LetterQueued { kind: LetterKind::Acknowledgement, to, .. }
-        | What::LetterHeld { kind: LetterKind::Acknowledgement, to, .. } = &event.what
+        for (key, change) in
+            self.changes.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
         {
-            let answered = self.answered_on(to, event.at)?.saturating_add(1);
-            self.put(answered_key(to, event.at), &answered)?;
+            match change {
+                Some(value) => drop(entries.insert(key.clone(), value.clone())),
+                None => drop(entries.remove(key)),
+            }
         }
-        Ok(())
-    }
-
-    /// What the desk remembers beside its cases.
-    fn fold_desk(&mut self, event: &Event) -> Result<(), IndexError> {
-        match &event.what {
-            What::MailRecorded { mail, from, ciphertexts, .. } => {
-                let sighting = Sighting { mail: mail.clone(), case: event.case.clone(), from: from.clone() };
-                for ciphertext in ciphertexts {
-                    if self.ciphertext(ciphertext)?.is_none() {
-                        self.put(key("ciphertext", ciphertext.as_str()), &sighting)?;
-                    }
-                }
-            }
-            What::CertificateSeen { address, certificate, .. } => {
-                let mut known = self.certificates(address)?;
-                let same = |known: &&mut Certificate| known.fingerprint == certificate.fingerprint;
-                if let Some(older) = known.iter_mut().find(same) {
-                    *older = certificate.clone();
-                } else {
-                    // strangers must not fill the places: the oldest that nobody uses makes room
-                    if known.len() >= MAX_CERTIFICATES {
-                        known.remove(1);
-                    }
-                    known.push(certificate.clone());
-                }
-                self.put(certificates_key(address), &known)?;
-            }
-            What::CertificateAccepted { address, fingerprint } => {
-                let mut known = self.certificates(address)?;
-                known.sort_by_key(|certificate| certificate.fingerprint != *fingerprint);
-                self.put(certificates_key(address), &known)?;
-            }
-            // the desk's own letters come back, too
-            What::LetterQueued { message_id, .. } if event.case.is_none() => {
-                self.put(own_key(message_id), &())?;
-            }
-            What::Told { concerns } => {
-                for concern in concerns {
-                    self.put(told_key(concern), &event.at)?;
-                }
-                if concerns.iter().any(|concern| is_of_letter(concern)) {
-                    self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn fold_letter(&mut self, event: &Event) -> Result<(), IndexError> {
-        let Some(id) = event.what.letter() else { return Ok(()) };
-        let before = self.posting(id)?;
-        if before.is_none() && event.case.is_none() {
-            let letters = self.desk_letters()?.saturating_add(1);
-            self.put(DESK_LETTERS.to_vec(), &letters)?;
-        }
-        if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
-            self.changes.insert(due_key(at, id), None);
-        }
-        let after = match before {
-            Some(mut posting) => {
-                posting.apply(event);
-                Some(posting)
-            }
-            None => Posting::begin(event),
-        };
-        if let Some(posting) = after {
-            if let Some(at) = posting.next_attempt {
-                self.put(due_key(at, id), &(at, id))?;
-            }
-            let held = key("held", id.as_str());
-            match posting.state {
-                LetterState::Held => self.put(held, id)?,
-                _ => drop(self.changes.insert(held, None)),
-            }
-            self.put(key("letter", id.as_str()), &posting)?;
-        }
-        Ok(())
-    }
-
-    /// `PREFIX-YEAR-NNNN` moves the year's counter.
-    fn number(&mut self, id: &CaseId) -> Result<(), IndexError> {
-        let mut parts = id.as_str().rsplitn(3, '-');
-        let (Some(number), Some(year)) = (parts.next(), parts.next()) else { return Ok(()) };
-        let (Ok(number), Ok(year)) = (number.parse::<u32>(), year.parse::<i16>()) else { return Ok(()) };
-        let highest = self.next_number(year)?.saturating_sub(1).max(number);
-        self.put(key("number", &year.to_string()), &highest)
+        entries.values().map(|value| Ok(serde_json::from_slice(value)?)).collect()
     }
 }
 
@@ -433,8 +323,8 @@ fn thread_key(message_id: &str) -> Vec<u8> {
     key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
 }
 
-fn own_key(message_id: &str) -> Vec<u8> {
-    key("own", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
+fn post_key(message_id: &str) -> Vec<u8> {
+    key("post", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
 }
 
 fn certificates_key(address: &str) -> Vec<u8> {
@@ -445,9 +335,23 @@ fn told_key(concern: &str) -> Vec<u8> {
     key("told", Digest::from_bytes(&Sha256::digest(concern)).as_str())
 }
 
-fn answered_key(address: &Mailbox, at: Timestamp) -> Vec<u8> {
-    let address = Digest::from_bytes(&Sha256::digest(address.canonical()));
-    key("answered", &format!("{}/{address}", at.strftime("%Y-%m-%d")))
+/// The counters of an answer: its address and day, its domain and hour, the hour, the day.
+fn answered_keys(address: Option<&Mailbox>, at: Timestamp) -> [Option<Vec<u8>>; 4] {
+    let name = |text: &str| Digest::from_bytes(&Sha256::digest(text));
+    let (day, hour) = (at.strftime("%Y-%m-%d"), at.strftime("%Y-%m-%dT%H"));
+    let counter = |when: &dyn std::fmt::Display, whose: &dyn std::fmt::Display| {
+        key("answered", &format!("{when}/{whose}"))
+    };
+    [
+        address.map(|address| counter(&day, &name(&identity(&address.address)))),
+        address.and_then(Mailbox::domain).map(|domain| counter(&hour, &name(&format!("@{domain}")))),
+        Some(counter(&hour, &"all")),
+        Some(counter(&day, &"all")),
+    ]
+}
+
+fn unanswered_key(at: Timestamp, mail: &Digest) -> Vec<u8> {
+    key("unanswered", &format!("{:020}/{mail}", at.as_millisecond().max(0)))
 }
 
 fn position_key(position: &Position) -> Vec<u8> {

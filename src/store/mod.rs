@@ -501,7 +501,7 @@ mod tests {
         let (dir, _) = closed();
         let (_writer, reader, _) = open(dir.path(), now()).unwrap();
         let answered = |address: &str, at: &str| {
-            reader.index.answered_on(&Mailbox::bare(address), at.parse().unwrap()).unwrap()
+            reader.index.answered(Some(&Mailbox::bare(address)), at.parse().unwrap()).unwrap().address_today
         };
         assert_eq!(answered("Rita@example.net", "2026-11-20T01:00:00Z"), 3);
         assert_eq!(answered("rita@example.net", "2026-11-21T01:00:00Z"), 0);

@@ -131,6 +131,7 @@ fn take_in(config: Config, mails: &[&[u8]]) {
                 position: Some(Position(format!("INBOX;1;{at}"))),
                 received_at: now(),
                 too_large: None,
+                junk: false,
             })
         });
         for recorded in futures_util::future::join_all(submitted).await {

@@ -25,25 +25,37 @@ fn promised(received: &str) -> String {
 /// Tuesday morning: Wednesday, then Monday and Tuesday.
 #[test]
 fn three_business_days_over_the_holidays() {
-    insta::assert_snapshot!(promised("2026-11-24T17:00:00Z"), @"Tuesday, 1 December 2026; first-response 2026-12-02T07:59:59Z, plan 2026-12-02T07:59:59Z, disclosure 2026-12-17T07:59:59Z");
+    insta::assert_snapshot!(promised("2026-11-24T17:00:00Z"), @"
+    Tuesday, 1 December 2026, 23:59 PST
+       ; first-response 2026-12-02T07:59:59Z, plan 2026-12-02T07:59:59Z, disclosure 2026-12-17T07:59:59Z
+    ");
 }
 
 /// Wednesday in UTC is still Tuesday evening in Los Angeles.
 #[test]
 fn the_day_is_that_of_the_desk() {
-    insta::assert_snapshot!(promised("2026-11-25T03:00:00Z"), @"Tuesday, 1 December 2026; first-response 2026-12-02T07:59:59Z, plan 2026-12-02T07:59:59Z, disclosure 2026-12-17T07:59:59Z");
+    insta::assert_snapshot!(promised("2026-11-25T03:00:00Z"), @"
+    Tuesday, 1 December 2026, 23:59 PST
+       ; first-response 2026-12-02T07:59:59Z, plan 2026-12-02T07:59:59Z, disclosure 2026-12-17T07:59:59Z
+    ");
 }
 
 /// On the holiday itself.
 #[test]
 fn a_report_on_thanksgiving() {
-    insta::assert_snapshot!(promised("2026-11-26T20:00:00Z"), @"Wednesday, 2 December 2026; first-response 2026-12-03T07:59:59Z, plan 2026-12-03T07:59:59Z, disclosure 2026-12-18T07:59:59Z");
+    insta::assert_snapshot!(promised("2026-11-26T20:00:00Z"), @"
+    Wednesday, 2 December 2026, 23:59 PST
+       ; first-response 2026-12-03T07:59:59Z, plan 2026-12-03T07:59:59Z, disclosure 2026-12-18T07:59:59Z
+    ");
 }
 
 /// Summer time ends on 1 November: the due time moves by an hour in UTC, and not at the desk.
 #[test]
 fn over_the_end_of_summer_time() {
-    insta::assert_snapshot!(promised("2026-10-30T17:00:00Z"), @"Wednesday, 4 November 2026; first-response 2026-11-05T07:59:59Z, plan 2026-11-05T07:59:59Z, disclosure 2026-11-20T07:59:59Z");
+    insta::assert_snapshot!(promised("2026-10-30T17:00:00Z"), @"
+    Wednesday, 4 November 2026, 23:59 PST
+       ; first-response 2026-11-05T07:59:59Z, plan 2026-11-05T07:59:59Z, disclosure 2026-11-20T07:59:59Z
+    ");
 }
 
 /// A promise runs until the last second of its day.

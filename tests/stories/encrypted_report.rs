@@ -70,10 +70,12 @@ fn sam_is_answered_encrypted() {
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you within 3 business days,
-        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
-      * You hear how we plan to investigate, and of possible workarounds,
-        by Wednesday, 25 November 2026.
+      * A person of the security team answers you within 3 business days:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
+      * You hear how we plan to investigate, and of possible workarounds:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.
@@ -112,19 +114,20 @@ fn sam_is_answered_encrypted() {
     HP-Outer: Message-ID: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     new report in case EX-2026-0001
 
     From:        Sam Secret <sam@example.com>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     Session tokens are predictable
+    Kind:        report
     Encryption:  the whole mail was encrypted to the desk
     Signature:   good, over the whole mail, made 2026-11-20 23:00Z
     Signed by:   [fingerprint of sam], pinned
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
 
     ------------------------------------------------------ the mail ------
 
@@ -180,10 +183,12 @@ fn nora_is_answered_in_the_clear() {
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you within 3 business days,
-        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
-      * You hear how we plan to investigate, and of possible workarounds,
-        by Wednesday, 25 November 2026.
+      * A person of the security team answers you within 3 business days:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
+      * You hear how we plan to investigate, and of possible workarounds:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.
@@ -205,14 +210,15 @@ fn nora_is_answered_in_the_clear() {
     new report in case EX-2026-0001
 
     From:        Nora Newcomer <nora@example.net>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     Session tokens are predictable
+    Kind:        report
     Encryption:  the whole mail was encrypted to the desk
     Signature:   by a key not held for this sender
     Signed by:   [fingerprint of a subkey of nora]
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
 
     ------------------------------------------------------ the mail ------
 
@@ -275,10 +281,12 @@ fn a_report_the_desk_cannot_open() {
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you within 3 business days,
-        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
-      * You hear how we plan to investigate, and of possible workarounds,
-        by Wednesday, 25 November 2026.
+      * A person of the security team answers you within 3 business days:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
+      * You hear how we plan to investigate, and of possible workarounds:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
 
     Your mail is encrypted or built in a way that our desk cannot open by
     itself. It is kept as it is. Please send it again, encrypted to the key
@@ -327,20 +335,21 @@ fn a_report_the_desk_cannot_open() {
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     new report in case EX-2026-0001
 
     From:        Sam Secret <sam@example.com>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     ...
+    Kind:        report
     Encryption:  encrypted, and the desk could not open it
     Signature:   none
     Certificate: [fingerprint of sam], pinned
     Not opened:  no secret key for this message
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
     Attached:    encrypted.asc (application/octet-stream, N bytes)
 
     ------------------------------------------------------ the mail ------

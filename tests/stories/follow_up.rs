@@ -66,20 +66,21 @@ Version 0.11 is affected as well.
     HP-Outer: References: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     follow-up in case EX-2026-0001
 
     From:        Rita Reporter <rita@example.net>
-    Received:    Sat, 21 Nov 2026 02:00 PST
+    Received:    Sat, 21 Nov 2026 02:00 PST (2026-11-21 10:00 UTC)
     Subject:     Re: Heap overflow in the tile parser
+    Kind:        reply
     Encryption:  none: the mail came in the clear
     Signature:   none
     Answer:      none was sent (follow-up of a case)
-    Lacks:       steps, effects, surface, other-projects
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Lacks:       steps, surface, other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
 
     ------------------------------------------------------ the mail ------
 

@@ -49,19 +49,21 @@ Content-Type: text/html; charset=utf-8
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     new report in case EX-2026-0001
 
     From:        Rita Reporter <rita@example.net>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     Heap overflow
+    Kind:        report
     Encryption:  none: the mail came in the clear
     Signature:   none
+    Hint:        priority (heap overflow)
     Lacks:       steps, surface, other-projects
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
     Attached:    body.html (application/octet-stream, 124 bytes)
 
     ------------------------------------------------------ the mail ------
@@ -145,19 +147,21 @@ ZWNobyBoaQ0KZWNobyBoYQo=
 
     ---- part
     Content-Type: text/plain; charset="utf-8"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     new report in case EX-2026-0001
 
     From:        Rita Reporter <rita@example.net>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     Heap overflow Bcc: everybody@example.com
+    Kind:        report
     Encryption:  none: the mail came in the clear
     Signature:   none
-    Lacks:       effects, surface, other-projects
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Hint:        priority (heap overflow)
+    Lacks:       other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
     Attached:    ../../etc/passwd (application/octet-stream, 7 bytes)
                  a X-Evil: yes body.html (text/html, 8 bytes)
                  ..\..\autoexectxt.bat (text/plain, 17 bytes)
@@ -251,16 +255,18 @@ fn rubbish_becomes_a_case() {
     new report in case EX-2026-0001
 
     From:        nobody: the mail names no author
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     (none)
+    Kind:        report
     Encryption:  none: the mail came in the clear
     Signature:   none
     Noticed:     no header that a mail would have: all of it is taken for text
     Answer:      none was sent (From names 0 mailboxes)
+    Hint:        priority (heap overflow)
     Lacks:       identity, steps, surface, other-projects
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
 
     ------------------------------------------------------ the mail ------
 

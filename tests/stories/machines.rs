@@ -62,7 +62,8 @@ No such user.
 ",
         letters[0].header("Message-ID").unwrap()
     ));
-    insta::assert_snapshot!(desk.outgoing(), @"relay to ada@example.org (encrypted; <letter-1>; answers <letter-2>): [EX-2026-0001] Undelivered Mail Returned to Sender");
+    desk.clock_to("2026-11-20T23:00:01Z");
+    insta::assert_snapshot!(desk.outgoing(), @"warning to ada@example.org (encrypted; <letter-1>; answers nothing): [Example Project Security] 1 thing needs a person");
     assert_eq!(desk.cases().len(), 1);
 }
 

@@ -60,15 +60,16 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you within 3 business days,
-        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
-      * You hear how we plan to investigate, and of possible workarounds,
-        by Wednesday, 25 November 2026.
+      * A person of the security team answers you within 3 business days:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
+      * You hear how we plan to investigate, and of possible workarounds:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
 
     To understand your report sooner, it would help us to know:
 
       * the steps to reproduce it (scripts, screenshots, logs help)
-      * its effects, and with which hardware and software
       * how it affects the use of the project: the attack surface
       * which other projects or dependencies are involved
 
@@ -112,19 +113,21 @@ fn she_gets_an_acknowledgement_and_ada_gets_her_report() {
     HP-Outer: Message-ID: <letter-2>
     HP-Outer: Auto-Submitted: auto-generated
     Content-Type: text/plain; charset="utf-8"; protected-headers="v1"; hp="cipher"
-    Content-Transfer-Encoding: 7bit
+    Content-Transfer-Encoding: quoted-printable
 
     new report in case EX-2026-0001
 
     From:        Rita Reporter <rita@example.net>
-    Received:    Fri, 20 Nov 2026 15:00 PST
+    Received:    Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC)
     Subject:     Heap overflow in the tile parser
+    Kind:        report
     Encryption:  none: the mail came in the clear
     Signature:   none
-    Lacks:       steps, effects, surface, other-projects
-    Due:         first-response by Wed, 25 Nov 2026 23:59 PST
-                 plan by Wed, 25 Nov 2026 23:59 PST
-                 disclosure by Thu, 10 Dec 2026 23:59 PST
+    Hint:        priority (heap overflow)
+    Lacks:       steps, surface, other-projects
+    Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
+                 disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
 
     ------------------------------------------------------ the mail ------
 
@@ -208,11 +211,14 @@ fn the_case_is_there() {
           "state": "running"
         }
       ],
+      "hints": [
+        "priority"
+      ],
       "id": "EX-2026-0001",
       "mails": 1,
+      "merged_into": null,
       "missing": [
         "steps",
-        "effects",
         "surface",
         "other-projects"
       ],
@@ -221,6 +227,9 @@ fn the_case_is_there() {
       "phase": "received",
       "received_at": "2026-11-20T23:00:00Z",
       "reporter": "rita@example.net",
+      "reporters": [
+        "rita@example.net"
+      ],
       "subject": "Heap overflow in the tile parser"
     }
     "#);

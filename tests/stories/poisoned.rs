@@ -95,10 +95,12 @@ fn three_times_is_enough() {
 
     This message was written by a machine. What happens next:
 
-      * A person of the security team answers you within 3 business days,
-        by Wednesday, 25 November 2026 (time zone America/Los_Angeles).
-      * You hear how we plan to investigate, and of possible workarounds,
-        by Wednesday, 25 November 2026.
+      * A person of the security team answers you within 3 business days:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
+      * You hear how we plan to investigate, and of possible workarounds:
+        by Wednesday, 25 November 2026, 23:59 PST
+        (2026-11-26 07:59 UTC).
 
     Your mail is encrypted or built in a way that our desk cannot open by
     itself. It is kept as it is. Please send it again, encrypted to the key

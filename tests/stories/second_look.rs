@@ -330,7 +330,7 @@ fn what_nobody_was_told_is_told_later() {
     desk.restarts();
     desk.clock_to("2026-11-21T02:00:00Z");
     let letters = desk.letters();
-    assert!(letters.iter().any(|letter| letter.text().contains("the relay EX-2026-0001.1 to otto")));
+    assert!(letters.iter().any(|letter| letter.text().contains("the relay EX-2026-0001.2 to otto")));
 }
 
 /// An alias, a list, somebody's forwarding brings a warning back: it is the desk's own letter, no report.

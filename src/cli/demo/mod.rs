@@ -213,12 +213,16 @@ fn told(event: &Event) -> String {
         What::CertificateAccepted { address, fingerprint } => {
             format!("{case}: certificate {fingerprint} of {address} accepted")
         }
+        What::CaseMerged { into } => format!("{case}: merged into {into}"),
+        What::MailMoved { to, .. } => format!("{case}: a mail became case {to}"),
+        What::Digested { .. } => format!("{case}: coordinators told what was not answered"),
         What::Told { concerns } => format!("{case}: coordinators warned of {}", concerns.len()),
         What::LetterQueued { letter, kind, to, .. } => {
             format!("{case}: {} {letter} sealed for {}", kind.word(), to.address)
         }
-        What::LetterHeld { letter, kind, reason, .. } => {
-            format!("{case}: {} {letter} held: {reason}", kind.word())
+        What::LetterHeld { letter, kind, reason, withheld, .. } => {
+            let held = if *withheld { "kept back" } else { "held" };
+            format!("{case}: {} {letter} {held}: {reason}", kind.word())
         }
         What::LetterSent { letter, .. } => format!("{case}: letter {letter} sent"),
         What::LetterDeferred { letter, reply, .. } => format!("{case}: letter {letter} deferred: {reply}"),

@@ -62,9 +62,11 @@ pub(super) fn release(
     if posting.bytes.is_some() {
         return only(posting, What::LetterReleased { letter: posting.id.clone() }, now);
     }
-    let letters = facts.case.as_ref().zip(about).and_then(|(case, about)| {
-        mail::write_again(facts, case, &posting.id, posting.kind, &posting.to, about, policy)
-    });
+    let letters = facts
+        .case
+        .as_ref()
+        .zip(about)
+        .and_then(|(case, about)| mail::write_again(facts, case, posting, about, policy, now));
     Decision { events: Vec::new(), letters: letters.into_iter().collect() }
 }
 

@@ -1,28 +1,42 @@
 //! What follows from a mail: a case or a line in one, an acknowledgement, a relay a coordinator.
+//!
+//! # Invariants
+//! * One acknowledgement a case. Where a rule takes it away, it waits for a person's word, who may release it.
+//! * A mail is not relayed to its own author, and not without end: what looks like a loop is held.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::case::{Case, CaseId};
-use crate::domain::deadline::{Deadline, DeadlineKind, promised};
+use crate::domain::case::{Case, CaseId, CaseLetter};
+use crate::domain::deadline::promised;
+use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::{Decision, Facts, Sighting};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::{Intake, judge};
-use crate::domain::letter::{
-    Acknowledgement, Body, Letter, LetterId, LetterKind, Occasion, Protection, Relay,
-};
-use crate::domain::message::{Mailbox, Message};
+use crate::domain::intake::{FOLLOW_UP, Intake, Kind, Sort, judge};
+use crate::domain::letter::{Letter, LetterKind, LetterState, Posting};
+use crate::domain::message::{Action, Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::report;
 use crate::domain::signature::{Certificate, Signature, Standing};
+use crate::domain::thread;
 
-/// An answer names no more ids of its thread than this.
-const MAX_REFERENCES: usize = 20;
+/// So many mails of one author to one case within [`A_WHILE`] are taken for a loop: further ones are not relayed, but held.
+const MANY: usize = 30;
+const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
 
-/// An address that got so many acknowledgements in a day is taken for a machine that answers each with a new mail, and bears no
-/// mark of one. Its mails become cases all the same.
-const MAX_ANSWERS_A_DAY: u32 = 1000;
+/// A mail, and how it stands to what is known.
+struct Taken<'a> {
+    message: &'a Arc<Message>,
+    received_at: Timestamp,
+    intake: Intake,
+    /// Its ids lead to the case, but its author takes no part in it.
+    pending: bool,
+    /// It asks where its case stands, and may hear it.
+    asks_status: bool,
+    /// Somebody else sent its ciphertext before.
+    replayed: Option<&'a Sighting>,
+}
 
 /// See [`super::decide`].
 pub(super) fn decide(
@@ -32,55 +46,227 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let mut intake = judge(message, policy, facts.case.is_some());
-    if facts.own_letter {
-        // an alias, a list, somebody's forwarding brought it back
-        intake.opens_case = false;
-        intake.why_no_answer = Some("a letter of our own".to_owned());
-    }
-    let replayed = replayed(facts, message);
-    if replayed.is_some() {
-        // an answer, or a question about it, would tell a stranger that the ciphertext means something
-        intake.why_no_answer = Some("somebody else's ciphertext".to_owned());
-    }
-    if intake.why_no_answer.is_none() && facts.answered_today >= MAX_ANSWERS_A_DAY {
-        intake.why_no_answer =
-            Some(format!("{MAX_ANSWERS_A_DAY} acknowledgements to this address today: a loop?"));
-    }
+    let taken = taken(facts, message, received_at, policy);
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
-    if intake.opens_case {
+    if taken.intake.opens_case {
         let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
-        let what = opened(message, received_at, replayed.is_none(), policy);
+        let what = opened(message, received_at, taken.replayed.is_none(), policy);
         let opened = Event { at: now, case: Some(id), what };
         case = Case::open(&opened);
         decision.events.push(opened);
     }
-    decision.events.push(Event {
-        at: now,
-        case: case.as_ref().map(|case| case.id.clone()),
-        what: recorded(message, &intake),
-    });
+    let id = case.as_ref().map(|case| case.id.clone()).or_else(|| facts.returned.as_ref()?.case.clone());
+    let what = recorded(message, &taken, policy);
+    decision.events.push(Event { at: now, case: id, what });
+    let came_back = returned(facts, &taken, now);
+    let told = came_back.is_some();
+    decision.events.extend(came_back);
     let Some(case) = case else { return decision };
-    if replayed.is_none() && (intake.why_no_answer.is_none() || facts.case.is_some()) {
+    let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && !taken.pending);
+    if taken.replayed.is_none() && remember {
         let seen = certificates(message, &facts.remembered);
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
     }
-
-    let notes = noticed(facts, replayed);
-    let withheld = replayed.is_some();
-    let next = case.letters.len();
-    let mut desk = WritingDesk { case: &case, message, policy, intake: &intake, notes, withheld, next };
-    if intake.opens_case && intake.why_no_answer.is_none() {
-        decision.letters.extend(desk.acknowledgement());
-    }
-    let would_circle =
-        (intake.answers_a_mail && answers_a_relay(message, &case)) || is_machine_of(message, &policy.desk);
-    if !facts.own_letter && !would_circle {
-        let readers = policy.coordinators().filter(|person| !is_machine_of(message, &person.mailbox));
-        decision.letters.extend(readers.map(|person| desk.relay(&person.mailbox, received_at)));
-    }
+    write(facts, &taken, &case, told, policy, now, &mut decision);
     decision
+}
+
+/// A case for a mail that was recorded before. Its acknowledgement waits for a person's word, `why` is said to the team.
+pub(super) fn anew(
+    facts: &Facts,
+    message: &Arc<Message>,
+    received_at: Timestamp,
+    why: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    let alone = Facts { case: None, sightings: facts.sightings.clone(), ..Facts::default() };
+    let mut taken = taken(&alone, message, received_at, policy);
+    taken.intake.opens_case = true;
+    taken.intake.why_no_answer.get_or_insert(why.to_owned());
+    let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
+    let what = opened(message, received_at, taken.replayed.is_none(), policy);
+    let opened = Event { at: now, case: Some(id.clone()), what };
+    let Some(case) = Case::open(&opened) else { return Decision::default() };
+    let recorded = Event { at: now, case: Some(id), what: recorded(message, &taken, policy) };
+    let mut decision = Decision { events: vec![opened, recorded], letters: Vec::new() };
+    write(&alone, &taken, &case, false, policy, now, &mut decision);
+    decision
+}
+
+/// What the mail is, in the light of what is known.
+fn taken<'a>(
+    facts: &'a Facts,
+    message: &'a Arc<Message>,
+    received_at: Timestamp,
+    policy: &Policy,
+) -> Taken<'a> {
+    let mut intake = judge(message, policy, facts.case.is_some());
+    let takes_part =
+        facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy));
+    let of_a_server =
+        intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint));
+    let replayed = replayed(facts, message);
+    let follow_up = intake.kind == Kind::Reply && intake.why_no_answer.as_deref() == Some(FOLLOW_UP);
+    let of_the_team = message.author().is_some_and(|author| policy.person(&author.address).is_some());
+    let mut asks_status =
+        follow_up && takes_part && !of_the_team && replayed.is_none() && thread::asks_for_status(message);
+    let acknowledged = facts
+        .case
+        .as_ref()
+        .and_then(acknowledgement_of)
+        .is_some_and(|letter| letter.state != LetterState::Held);
+    if facts.copy && follow_up {
+        asks_status = false;
+        if !acknowledged {
+            // the same report on another way, on which nothing speaks against an answer
+            intake.why_no_answer = None;
+        }
+    }
+    if facts.own_letter {
+        // an alias, a list, somebody's forwarding brought it back
+        intake.opens_case = false;
+        intake.why_no_answer = Some("a letter of our own".to_owned());
+    } else if facts.answers_the_desk && intake.opens_case {
+        intake.opens_case = false;
+        intake.why_no_answer.get_or_insert("it answers a letter about the desk itself".to_owned());
+    }
+    if replayed.is_some() {
+        // an answer, or a question about it, would tell a stranger that the ciphertext means something
+        intake.why_no_answer = Some("somebody else's ciphertext".to_owned());
+    }
+    if intake.why_no_answer.is_none() || asks_status {
+        let exceeded = policy.limits.exceeded(&facts.answered).map(|exceeded| exceeded.why);
+        asks_status = asks_status && exceeded.is_none();
+        intake.why_no_answer = exceeded.or(intake.why_no_answer);
+    }
+    let pending = !takes_part && !of_a_server && !facts.own_letter;
+    Taken { message, received_at, intake, pending, asks_status, replayed }
+}
+
+/// The letters about a mail of a case.
+fn write(
+    facts: &Facts,
+    taken: &Taken<'_>,
+    case: &Case,
+    told: bool,
+    policy: &Policy,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    let Taken { message, received_at, intake, .. } = taken;
+    let notes = noticed(facts, taken);
+    let next = case.letters.len();
+    let (pending, withheld) = (taken.pending, taken.replayed.is_some());
+    let mut desk =
+        WritingDesk { case, message, policy, intake, pending, notes, withheld, release: None, next };
+    let waiting = acknowledgement_of(case).filter(|letter| letter.state == LetterState::Held);
+    if (intake.opens_case || facts.copy) && intake.why_no_answer.is_none() {
+        let id = waiting.map_or_else(|| desk.next_id(), |waiting| waiting.id.clone());
+        decision.letters.extend(desk.acknowledgement(id));
+    } else if intake.opens_case
+        && let Some(why) = &intake.why_no_answer
+    {
+        decision.events.extend(withhold(&mut desk, why, now));
+    } else if taken.asks_status {
+        let id = desk.next_id();
+        decision.letters.extend(desk.status(id, now));
+        desk.notes.push("the status of the case was sent to its author".to_owned());
+    }
+    if facts.own_letter || told || !deserves_a_relay(taken, case, policy) {
+        return;
+    }
+    let looks_like_a_loop = looks_like_a_loop(facts, message, case, policy, now);
+    for reader in policy.coordinators().map(|person| &person.mailbox) {
+        if message.author().is_some_and(|author| author.identity() == reader.identity()) {
+            continue;
+        }
+        let relay = desk.relay(reader, *received_at);
+        match &looks_like_a_loop {
+            None => decision.letters.push(relay),
+            Some(why) => decision.events.push(held(relay, why, false, now)),
+        }
+    }
+}
+
+/// The acknowledgement that a rule takes away, kept for a person's word.
+fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Event> {
+    let id = desk.next_id();
+    let Some(letter) =
+        desk.acknowledgement(id.clone()).filter(|letter| !desk.policy.is_own(&letter.to.address))
+    else {
+        // there is nobody to whom it could go
+        desk.next = desk.next.saturating_sub(1);
+        return None;
+    };
+    desk.release = Some(id);
+    Some(held(letter, &format!("not acknowledged: {why}"), true, now))
+}
+
+/// A letter that is not written before a person says so.
+fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
+    let (case, kind) = (letter.case().cloned(), letter.kind());
+    let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
+    let what =
+        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason: why.to_owned(), mail, withheld };
+    Event { at: now, case, what }
+}
+
+fn acknowledgement_of(case: &Case) -> Option<&CaseLetter> {
+    case.letters.iter().find(|letter| letter.kind == LetterKind::Acknowledgement)
+}
+
+/// What became of a letter of ours, as a server tells that could not deliver it.
+fn returned(facts: &Facts, taken: &Taken<'_>, now: Timestamp) -> Option<Event> {
+    let posting = facts.returned.as_ref()?;
+    let told = taken.message.returned.as_ref();
+    let action = told.and_then(|told| told.action);
+    // forms older than RFC 3464 name no action: they tell of failures
+    let failed = action.map_or(taken.intake.kind == Kind::Bounce, |action| action == Action::Failed);
+    if !failed || posting.state == LetterState::Returned {
+        return None;
+    }
+    let words = told.and_then(|told| told.diagnostic.clone().or_else(|| told.status.clone()));
+    let by = told.and_then(|told| told.by.as_ref()).map_or_else(String::new, |by| format!(" ({by})"));
+    let reply = format!("bounced: {}{by}", words.unwrap_or_else(|| "no reason given".to_owned()));
+    let what = What::LetterReturned { letter: posting.id.clone(), reply };
+    Some(Event { at: now, case: posting.case.clone(), what })
+}
+
+/// Is it worth a coordinator's eye at once?
+fn deserves_a_relay(taken: &Taken<'_>, case: &Case, policy: &Policy) -> bool {
+    let intake = &taken.intake;
+    let told = taken.message.returned.as_ref().and_then(|returned| returned.action);
+    let arrived = matches!(told, Some(Action::Delivered | Action::Relayed | Action::Expanded));
+    let would_circle = (intake.answers_a_mail && answers_a_relay(taken.message, case))
+        || is_machine_of(taken.message, &policy.desk)
+        || policy.coordinators().any(|person| is_machine_of(taken.message, &person.mailbox));
+    let left_to_the_digest = intake.kind == Kind::Junk && !policy.relay_junk;
+    !would_circle && !left_to_the_digest && !arrived && intake.sort != Some(Sort::Receipt)
+}
+
+/// Why the mail is not relayed any more: a responder without any mark of a machine seems to answer the relays.
+fn looks_like_a_loop(
+    facts: &Facts,
+    message: &Message,
+    case: &Case,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<String> {
+    let author = message.author()?;
+    let lately = case.mails.iter().filter(|mail| {
+        now.duration_since(mail.at) < A_WHILE
+            && mail.from.as_ref().is_some_and(|from| from.identity() == author.identity())
+    });
+    if lately.count() >= MANY {
+        return Some(format!("{MANY} mails of one author to one case within an hour: a loop?"));
+    }
+    // each may be a case of its own: a responder that knows no threads
+    let of_the_team = policy.person(&author.address).is_some();
+    let many = facts.answered.address_today >= policy.limits.per_address_per_day;
+    (of_the_team && many)
+        .then(|| format!("{} mails of one member today: a loop?", facts.answered.address_today))
 }
 
 /// A certificate was looked up: it is remembered; what it says of the mail counts when the desk holds no other for its author.
@@ -115,10 +301,24 @@ fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     facts.sightings.iter().find(foreign).map(|(sighting, _)| sighting)
 }
 
-/// What the relay says of ciphertexts that came before.
-fn noticed(facts: &Facts, replayed: Option<&Sighting>) -> Vec<String> {
-    let seen = replayed.or(facts.sightings.first().map(|(sighting, _)| sighting));
-    seen.map(|sighting| told(sighting, replayed.is_some())).into_iter().collect()
+/// What the relay says of the mail in the light of others.
+fn noticed(facts: &Facts, taken: &Taken<'_>) -> Vec<String> {
+    let seen = taken.replayed.or(facts.sightings.first().map(|(sighting, _)| sighting));
+    let mut notes: Vec<String> =
+        seen.map(|sighting| told(sighting, taken.replayed.is_some())).into_iter().collect();
+    if facts.copy {
+        notes.push("a copy of a mail of this case, changed on its way (a list's footer?)".to_owned());
+    }
+    // a subject leads to no case: anybody can write it
+    let other =
+        facts.named.as_ref().filter(|named| facts.case.as_ref().is_none_or(|case| case.id != **named));
+    notes.extend(other.map(|named| {
+        format!("its subject names case {named}, which proves nothing: psirtd do CASE merge {named}, if it belongs there")
+    }));
+    if let Some(from) = &taken.message.rewritten_from {
+        notes.push(format!("a list of the desk had written its own From: {from}"));
+    }
+    notes
 }
 
 /// The relay's word about a ciphertext that was seen before.
@@ -172,44 +372,67 @@ fn is_machine_of(message: &Message, mailbox: &Mailbox) -> bool {
 pub(super) fn write_again(
     facts: &Facts,
     case: &Case,
-    id: &LetterId,
-    kind: LetterKind,
-    to: &Mailbox,
+    posting: &Posting,
     message: &Arc<Message>,
     policy: &Policy,
+    now: Timestamp,
 ) -> Option<Letter> {
+    let Posting { id, kind, to, .. } = posting;
+    let known = case.mails.iter().find(|mail| mail.mail == message.digest);
     let first = case.mails.first().is_some_and(|mail| mail.mail == message.digest);
-    let intake = judge(message, policy, !first);
-    let received =
-        case.mails.iter().find(|mail| mail.mail == message.digest).map_or(case.received_at, |mail| mail.at);
-    let received = if first { case.received_at } else { received };
-    // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
-    let replayed = replayed(facts, message);
-    let (withheld, notes) = (replayed.is_some(), noticed(facts, replayed));
-    let mut desk = WritingDesk { case, message, policy, intake: &intake, notes, withheld, next: 0 };
-    let letter = match kind {
-        LetterKind::Acknowledgement => desk.acknowledgement()?,
-        LetterKind::Relay => desk.relay(to, received),
-        LetterKind::Warning => return None,
+    let received_at = if first { case.received_at } else { known.map_or(case.received_at, |mail| mail.at) };
+    let taken = Taken {
+        message,
+        received_at,
+        intake: judge(message, policy, !first),
+        pending: known.is_some_and(|mail| mail.pending),
+        asks_status: false,
+        // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
+        replayed: replayed(facts, message),
+    };
+    let (pending, withheld) = (taken.pending, taken.replayed.is_some());
+    let (intake, notes) = (&taken.intake, noticed(facts, &taken));
+    let mut desk =
+        WritingDesk { case, message, policy, intake, pending, notes, withheld, release: None, next: 0 };
+    let sent = |state| matches!(state, LetterState::Active | LetterState::Deferred | LetterState::Sent);
+    let another = case
+        .letters
+        .iter()
+        .any(|letter| letter.kind == LetterKind::Acknowledgement && letter.id != *id && sent(letter.state));
+    let letter = match *kind {
+        LetterKind::Acknowledgement if another => return None,
+        LetterKind::Acknowledgement => desk.acknowledgement(id.clone())?,
+        LetterKind::Relay => desk.relay(to, received_at),
+        LetterKind::Status => desk.status(id.clone(), now)?,
+        LetterKind::Warning | LetterKind::Digest => return None,
     };
     Some(Letter { id: id.clone(), ..letter })
 }
 
 fn opened(message: &Message, received_at: Timestamp, is_the_authors: bool, policy: &Policy) -> What {
+    let reading = if is_the_authors { report::read(message, policy) } else { report::Reading::default() };
     What::CaseOpened {
-        // a subject that was encrypted is decrypted text: it goes to the team's relay, not to the disk
-        subject: if message.subject_is_secret { None } else { message.subject.clone() },
+        subject: clear_subject(message),
         reporter: message.author().cloned(),
         received_at,
         deadlines: promised(policy, received_at),
-        missing: if is_the_authors { report::missing(message) } else { Vec::new() },
+        hints: reading.hints(),
+        missing: reading.missing,
     }
 }
 
-fn recorded(message: &Message, intake: &Intake) -> What {
+/// A subject that was encrypted is decrypted text: it goes to the team's relay, not to the disk.
+fn clear_subject(message: &Message) -> Option<String> {
+    message.subject.clone().filter(|_| !message.subject_is_secret)
+}
+
+fn recorded(message: &Message, taken: &Taken<'_>, policy: &Policy) -> What {
+    let intake = &taken.intake;
     What::MailRecorded {
         mail: message.digest.clone(),
         kind: intake.kind,
+        sort: intake.sort,
+        subject: clear_subject(message),
         from: message.author().cloned(),
         message_id: message.message_id.clone(),
         protected_id: message.protected_id.clone(),
@@ -222,112 +445,9 @@ fn recorded(message: &Message, intake: &Intake) -> What {
         ciphertexts: message.ciphertexts.iter().map(|ciphertext| ciphertext.id.clone()).collect(),
         problem: message.problem.clone(),
         why_no_answer: intake.why_no_answer.clone(),
-    }
-}
-
-/// Where the letters about one mail are written.
-struct WritingDesk<'a> {
-    case: &'a Case,
-    message: &'a Arc<Message>,
-    policy: &'a Policy,
-    intake: &'a Intake,
-    /// What was noticed about the mail in the light of others.
-    notes: Vec<String>,
-    /// What it says is not repeated.
-    withheld: bool,
-    next: usize,
-}
-
-impl WritingDesk<'_> {
-    fn next_id(&mut self) -> LetterId {
-        self.next = self.next.saturating_add(1);
-        LetterId::new(&self.case.id, self.next)
-    }
-
-    fn occasion(&self) -> Occasion {
-        Occasion { case: self.case.id.clone(), about: Arc::clone(self.message) }
-    }
-
-    /// To the From address, never to Reply-To (RFC 3834 §4). None when From is not one address.
-    fn acknowledgement(&mut self) -> Option<Letter> {
-        // without the name: the desk signs nothing that a stranger wrote
-        let to = Mailbox::bare(self.message.author()?.address.clone());
-        let encrypt = self.message.came_encrypted() && self.message.reporter_cert.is_some();
-        // what a report lacks tells what it says: of one that was encrypted, only its author may hear it, for a stranger may
-        // have sent somebody else's ciphertext
-        let tell = !self.message.came_encrypted()
-            || (encrypt
-                && matches!(self.message.signature, Signature::Good(_))
-                && self.message.wrote_what_was_encrypted());
-        let calendar = &self.policy.calendar;
-        let due = |kind| {
-            let deadline = self.case.deadlines.iter().find(|deadline: &&Deadline| deadline.kind == kind);
-            calendar.date(deadline.map_or(self.case.received_at, |deadline| deadline.due))
-        };
-        let body = Acknowledgement {
-            first_response: due(DeadlineKind::FirstResponse),
-            plan: due(DeadlineKind::Plan),
-            within: self.policy.first_response.to_string(),
-            zone: calendar.zone.iana_name().unwrap_or("UTC").to_owned(),
-            missing: if tell { self.case.missing.clone() } else { Vec::new() },
-            unreadable: self.message.is_unreadable(),
-            too_large: self.message.not_fetched,
-            came_in_clear: !self.message.came_encrypted(),
-            public_tracker: self.policy.public_tracker.clone(),
-            process: self.policy.process.clone(),
-        };
-        let mut references = self.message.references.clone();
-        if references.is_empty() {
-            references.extend(self.message.parents.first().cloned());
-        }
-        references.extend(self.message.message_id.clone());
-        // the thread's beginning and its end: an answer is small, whatever it answers
-        let middle = references.len().saturating_sub(MAX_REFERENCES);
-        references.drain(1.min(middle)..middle.saturating_add(1.min(middle)));
-        Some(Letter {
-            id: self.next_id(),
-            to,
-            protection: if encrypt { Protection::Encrypted } else { Protection::Signed },
-            in_reply_to: self.message.message_id.clone(),
-            references,
-            body: Body::Acknowledgement(self.occasion(), body),
-        })
-    }
-
-    /// To one person of the team; always encrypted. It threads with that person's earlier relays of the case, and shows
-    /// nobody on the way which mail it is about.
-    fn relay(&mut self, to: &Mailbox, received_at: Timestamp) -> Letter {
-        let zone = &self.policy.calendar.zone;
-        let at_the_desk =
-            |at: Timestamp| at.to_zoned(zone.clone()).strftime("%a, %d %b %Y %H:%M %Z").to_string();
-        let earlier: Vec<String> = self
-            .case
-            .letters_to(to, LetterKind::Relay)
-            .filter_map(|letter| letter.message_id.clone())
-            .collect();
-        let first = self.case.mails.first().is_none_or(|mail| mail.mail == self.message.digest);
-        let body = Relay {
-            occasion: if first { "new report" } else { "follow-up" }.to_owned(),
-            received: at_the_desk(received_at),
-            deadlines: self
-                .case
-                .deadlines
-                .iter()
-                .map(|deadline| (deadline.kind.word().to_owned(), at_the_desk(deadline.due)))
-                .collect(),
-            missing: self.case.missing.clone(),
-            why_no_answer: self.intake.why_no_answer.clone(),
-            notes: self.notes.clone(),
-            withheld: self.withheld,
-        };
-        Letter {
-            id: self.next_id(),
-            to: to.clone(),
-            protection: Protection::Encrypted,
-            in_reply_to: earlier.last().cloned(),
-            references: earlier,
-            body: Body::Relay(self.occasion(), body),
-        }
+        doubt: intake.doubt.clone(),
+        trust: policy.border.is_some().then(|| intake.trust.clone()),
+        pending: taken.pending,
     }
 }
 
@@ -335,6 +455,8 @@ impl WritingDesk<'_> {
 mod tests {
     use super::*;
     use crate::domain::decide::tests::policy;
+    use crate::domain::letter::{Body, Protection};
+    use crate::domain::limit::Answered;
     use crate::domain::message::{Encryption, Marks};
     use crate::domain::signature::Source;
 
@@ -375,7 +497,7 @@ mod tests {
             ]
         );
         let Body::Acknowledgement(_, body) = &decision.letters[0].body else { panic!("an acknowledgement") };
-        assert_eq!(body.first_response.to_string(), "2026-11-25");
+        assert_eq!((body.first_response.day, body.first_response.time.as_str()), (25, "23:59"));
         assert_eq!(decision.letters[0].references, ["r1@example.net"]);
     }
 
@@ -453,16 +575,19 @@ mod tests {
     /// A responder without any mark of a machine answers every acknowledgement with a new mail.
     #[test]
     fn a_loop_that_nothing_gives_away_ends() {
-        let answered = |answered_today| Facts { answered_today, next_number: 1, ..Facts::default() };
-        assert_eq!(decided(&answered(MAX_ANSWERS_A_DAY - 1), report()).letters.len(), 2);
-        let ended = decided(&answered(MAX_ANSWERS_A_DAY), report());
+        let answered = |address_today| Facts {
+            answered: Answered { address_today, ..Answered::default() },
+            next_number: 1,
+            ..Facts::default()
+        };
+        assert_eq!(decided(&answered(99), report()).letters.len(), 2);
+        let ended = decided(&answered(100), report());
         assert_eq!(kinds(&ended), [("ada@example.org".to_owned(), "relay", Protection::Encrypted)]);
         let mut case = Case::open(&ended.events[0]).unwrap();
         ended.events.iter().for_each(|event| case.apply(event));
-        assert_eq!(
-            case.not_acknowledged.as_deref(),
-            Some("1000 acknowledgements to this address today: a loop?")
-        );
+        assert_eq!(case.not_acknowledged.as_deref(), Some("limit: 100 answers to this address today"));
+        // a person may send it all the same
+        assert_eq!((case.letters.len(), case.letters[0].state), (1, LetterState::Held));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! # Invariants
 //! * [`decide`] is total, deterministic and silent.
 //! * It is the only place that makes events and letters.
-//! * One acknowledgement a case, never for a mail that a rule of `intake` forbids to answer.
+//! * One acknowledgement a case, never for a mail that a rule of `intake` forbids to answer unless a person releases it.
 //! * A letter that carries anything of a report is encrypted.
 
 mod delivery;
+mod desk;
+mod letters;
 mod mail;
-mod warning;
+mod sorting;
 
 use std::sync::Arc;
 
@@ -19,15 +21,25 @@ use crate::domain::case::{Case, CaseId};
 use crate::domain::concern::Concern;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, Outcome, Posting};
+use crate::domain::limit::Answered;
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::signature::Certificate;
+use crate::domain::unanswered::Line;
 
 /// What is known when a decision is made.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The case that the mail's Message-ID chain leads to, or that a letter belongs to.
+    /// The case that the mail's ids lead to, or that a letter belongs to.
     pub case: Option<Case>,
+    /// The mail has the Message-ID and the author of a mail of that case, and nothing else leads there.
+    pub copy: bool,
+    /// The case that the mail's subject names, if there is one.
+    pub named: Option<CaseId>,
+    /// The letter that the mail says came back, or answers by itself.
+    pub returned: Option<Posting>,
+    /// The mail answers a letter that belongs to no case.
+    pub answers_the_desk: bool,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
     /// Certificates that the desk remembers for the mail's author; the first is in use.
@@ -35,14 +47,16 @@ pub struct Facts {
     /// The first mail that brought each of this mail's ciphertexts, if it is not the first itself; and whether a good signature of
     /// this mail's author lies inside.
     pub sightings: Vec<(Sighting, bool)>,
-    /// Acknowledgements written to the mail's author today.
-    pub answered_today: u32,
+    /// Automatic answers written so far.
+    pub answered: Answered,
     /// The number the next case of this year would get, counted from 1.
     pub next_number: u32,
     /// A random number in 0..=1, drawn by the caller.
     pub jitter: f64,
     /// What the coordinators were not told yet.
     pub concerns: Vec<Concern>,
+    /// What the daily digest lists, when its time has come, and how much more there is.
+    pub unanswered: (Vec<Line>, usize),
     /// Coordinators who can be written to encrypted, by their canonical address.
     pub reachable: Vec<String>,
     /// Letters of the desk so far that belong to no case.
@@ -98,6 +112,16 @@ pub enum Input {
         /// The certificate.
         certificate: Certificate,
     },
+    /// A person found that the case of the facts is about the same as another one, which goes on.
+    Merge {
+        /// The other one.
+        into: CaseId,
+    },
+    /// A person found that a mail of the case of the facts is about something else.
+    Split {
+        /// The mail, opened again.
+        message: Arc<Message>,
+    },
     /// Time to look whether the coordinators must be told something.
     Look,
     /// A person accepts a certificate that was seen for an address.
@@ -126,7 +150,9 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release { posting, about } => delivery::release(facts, posting, about.as_ref(), policy, now),
         Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
-        Input::Look => warning::decide(facts, policy, now),
+        Input::Merge { into } => sorting::merge(facts, into, now),
+        Input::Split { message } => sorting::split(facts, message, policy, now),
+        Input::Look => desk::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
             let (address, fingerprint) = (address.clone(), fingerprint.clone());
             let what = What::CertificateAccepted { address, fingerprint };

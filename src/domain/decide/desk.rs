@@ -1,0 +1,82 @@
+//! What the coordinators are told of the desk itself: warnings as they come up, and once a day what was not answered.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::domain::decide::{Decision, Facts};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{Body, Letter, LetterId, Protection};
+use crate::domain::policy::{Person, Policy};
+
+/// A warning has no more lines than this, and says how many there are besides.
+const MOST: usize = 50;
+
+/// See [`super::decide`].
+pub(super) fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision {
+    let mut number = facts.desk_letters;
+    let mut decision = warn(facts, policy, &mut number, now);
+    let digest = digest(facts, policy, &mut number, now);
+    decision.events.extend(digest.events);
+    decision.letters.extend(digest.letters);
+    decision
+}
+
+/// What was not answered, to everybody who can be written to encrypted.
+fn digest(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
+    let (lines, more) = &facts.unanswered;
+    let reachable = |person: &&Person| facts.reachable.contains(&person.mailbox.canonical());
+    if lines.is_empty() || !policy.coordinators().any(|person| reachable(&person)) {
+        return Decision::default();
+    }
+    let letters = policy.coordinators().filter(reachable).map(|person| {
+        *number = number.saturating_add(1);
+        Letter {
+            id: LetterId::of_desk(&policy.case_prefix, *number),
+            to: person.mailbox.clone(),
+            protection: Protection::Encrypted,
+            in_reply_to: None,
+            references: Vec::new(),
+            body: Body::Digest(lines.clone(), *more),
+        }
+    });
+    Decision {
+        letters: letters.collect(),
+        events: vec![Event { at: now, case: None, what: What::Digested { until: now } }],
+    }
+}
+
+/// One letter a coordinator tells everything there is to tell. Who cannot be written to encrypted hears
+/// only what may be read on the way: that, above all, is why nothing else reaches them.
+fn warn(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
+    // what nobody could be told is not told
+    let mut told = BTreeSet::new();
+    let mut letter = |to: &Person| {
+        let reachable = facts.reachable.contains(&to.mailbox.canonical());
+        let concerns: Vec<_> = facts.concerns.iter().filter(|concern| concern.public || reachable).collect();
+        let mut lines: Vec<String> = concerns.iter().take(MOST).map(|concern| concern.text.clone()).collect();
+        if lines.is_empty() {
+            return None;
+        }
+        let more = concerns.len().saturating_sub(MOST);
+        if more > 0 {
+            lines.push(format!("and {more} more: psirtd outbox"));
+        }
+        *number = number.saturating_add(1);
+        told.extend(concerns.iter().map(|concern| concern.key.clone()));
+        Some(Letter {
+            id: LetterId::of_desk(&policy.case_prefix, *number),
+            to: to.mailbox.clone(),
+            protection: if reachable { Protection::Encrypted } else { Protection::Signed },
+            in_reply_to: None,
+            references: Vec::new(),
+            body: Body::Warning(lines),
+        })
+    };
+    let letters: Vec<Letter> = policy.coordinators().filter_map(&mut letter).collect();
+    if letters.is_empty() {
+        return Decision::default();
+    }
+    let what = What::Told { concerns: told.into_iter().collect() };
+    Decision { events: vec![Event { at: now, case: None, what }], letters }
+}

@@ -1,0 +1,135 @@
+//! To which case a mail belongs, and what its author may move there.
+//!
+//! # What it is for
+//! A mail finds its case by ids, never by its subject: by the Message-IDs of its thread, or by a token in the address it was sent
+//! to. A token is what is random in the Message-ID of one of the desk's letters, so that only the letter's readers know it:
+//! `psirtd.TOKEN@example.org` is the letter, `security+TOKEN@example.org` the address under which it is answered.
+//!
+//! # Invariants
+//! * Whoever leads to a case without being a participant of it (its reporter, the team) is *pending*: a person sees the mail as
+//!   unverified; it moves nothing, and nothing of the case is sent to its author.
+//! * Of a mail whose header is protected the inner ids and recipients count, not the outer ones.
+//!
+//! # Standards
+//! RFC 5322 §3.6.4, RFC 5233 (subaddresses).
+
+use crate::domain::case::Case;
+use crate::domain::message::{Mailbox, Message, canonical};
+use crate::domain::policy::Policy;
+use crate::domain::trust::{Trust, Verdict};
+
+/// How the Message-IDs of the desk's letters begin.
+pub const OWN_ID: &str = "psirtd.";
+/// Hexadecimal digits of a token: 128 bits.
+const TOKEN: usize = 32;
+/// More of a request than this word is no request.
+const STATUS: &str = "status";
+
+/// The Message-ID of a letter with this token.
+pub fn message_id(token: &str, desk: &Mailbox) -> String {
+    format!("{OWN_ID}{token}@{}", desk.domain().unwrap_or_else(|| "localhost".to_owned()))
+}
+
+/// The address under which a letter with this Message-ID is answered.
+pub fn address_of(message_id: &str, desk: &Mailbox) -> Option<String> {
+    let token = message_id.strip_prefix(OWN_ID)?.split('@').next().filter(|token| is_token(token))?;
+    let (local, domain) = desk.address.rsplit_once('@')?;
+    Some(format!("{local}+{token}@{domain}"))
+}
+
+/// The ids that lead to a mail's case: those of the addresses it was sent to, then its thread, nearest parent first.
+pub fn ids(message: &Message, desk: &Mailbox) -> Vec<String> {
+    let addressed = message.recipients.iter().filter_map(|address| token(address, desk));
+    addressed.map(|token| message_id(&token, desk)).chain(message.thread().iter().cloned()).collect()
+}
+
+/// The token in an address of the desk.
+fn token(address: &str, desk: &Mailbox) -> Option<String> {
+    let desk = canonical(&desk.address);
+    let (local, domain) = desk.rsplit_once('@')?;
+    let address = canonical(address);
+    let token = address.strip_prefix(local)?.strip_prefix('+')?.strip_suffix(domain)?.strip_suffix('@')?;
+    is_token(token).then(|| token.to_owned())
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == TOKEN && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The author takes part in the case: he reported it, or he is of the team; and nobody says that he is somebody else.
+pub fn takes_part(case: &Case, message: &Message, trust: &Trust, policy: &Policy) -> bool {
+    let Some(author) = message.author() else { return false };
+    let reporters = case.reporter.iter().chain(&case.further_reporters);
+    let known = reporters.map(Mailbox::identity).any(|identity| identity == author.identity())
+        || policy.person(&author.address).is_some();
+    known && (trust.verdict != Verdict::Fail || message.signature.is_good())
+}
+
+/// The mail asks for the status of its case, and for nothing else: the word alone is its first line or its subject.
+pub fn asks_for_status(message: &Message) -> bool {
+    let is_the_word = |line: &str| {
+        let line = line.trim().trim_end_matches(['?', '!', '.']).trim_end();
+        line.eq_ignore_ascii_case(STATUS)
+    };
+    let first = message.text.lines().map(str::trim).find(|line| !line.is_empty());
+    first.map_or_else(|| message.subject.as_deref().is_some_and(is_the_word), is_the_word)
+}
+
+/// The case that the subject names, as every letter about a case does: `[EX-2026-0001]`. It leads nowhere; a person is told.
+pub fn named(message: &Message, policy: &Policy) -> Option<String> {
+    let subject = message.subject.as_deref()?.to_uppercase();
+    let tags = subject.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+    let prefix = format!("{}-", policy.case_prefix);
+    tags.map(str::trim).find(|tag| tag.starts_with(&prefix) && tag.len() <= 40).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    fn desk() -> Mailbox {
+        Mailbox::bare("Security@example.org")
+    }
+
+    #[test]
+    fn a_letter_is_answered_under_an_address_that_leads_back_to_it() {
+        let id = message_id(TOKEN, &desk());
+        let address = address_of(&id, &desk()).unwrap();
+        assert_eq!(address, format!("Security+{TOKEN}@example.org"));
+        let answer = Message {
+            recipients: vec!["rita@example.net".to_owned(), canonical(&address)],
+            parents: vec!["r1@example.net".to_owned()],
+            ..Message::default()
+        };
+        assert_eq!(ids(&answer, &desk()), [id, "r1@example.net".to_owned()]);
+    }
+
+    #[test]
+    fn nothing_else_is_a_token() {
+        for address in [
+            "security@example.org",
+            "security+x@example.org",
+            "security+0123456789abcdef0123456789abcdeg@example.org",
+            "other+0123456789abcdef0123456789abcdef@example.org",
+            "security+0123456789abcdef0123456789abcdef@example.com",
+            "security+0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(token(address, &desk()), None, "{address}");
+        }
+        assert_eq!(address_of("r1@example.net", &desk()), None);
+    }
+
+    #[test]
+    fn status_is_a_word_alone() {
+        let asks = |subject: &str, text: &str| {
+            let (subject, text) = (Some(subject.to_owned()), text.to_owned());
+            asks_for_status(&Message { subject, text, ..Message::default() })
+        };
+        assert!(asks("Re: [EX-2026-0001]", "\nStatus?\n\n> quoted\n"));
+        assert!(asks("status", ""));
+        assert!(!asks("status", "Steps: …"));
+        assert!(!asks("x", "The status code is 500."));
+    }
+}

@@ -1,0 +1,215 @@
+//! How a record becomes part of the index.
+//!
+//! # Invariants
+//! * The same records give the same index, live or rebuilt: nothing here asks for the time, for chance or for a file.
+//! * What is kept of strangers is bounded.
+
+use serde::Serialize;
+
+use crate::domain::case::{Case, CaseId};
+use crate::domain::concern::{letter_of, of_letter};
+use crate::domain::decide::Sighting;
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{LetterKind, Posting};
+use crate::domain::signature::Certificate;
+use crate::domain::unanswered::Unanswered;
+use crate::store::index::{
+    DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT, answered_keys, certificates_key, due_key, key,
+    position_key, post_key, thread_key, told_key, unanswered_key,
+};
+use crate::store::journal::Record;
+
+/// No more certificates of one address are remembered. At least two.
+const MAX_CERTIFICATES: usize = 4;
+
+impl Draft<'_> {
+    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), IndexError> {
+        self.changes.insert(key, Some(serde_json::to_vec(value)?));
+        Ok(())
+    }
+
+    /// Lets a record become part of it.
+    pub fn fold(&mut self, record: &Record) -> Result<(), IndexError> {
+        if let Some(receipt) = &record.receipt {
+            if let Some(position) = &receipt.position {
+                self.put(position_key(position), &())?;
+            }
+            self.put(key("mail", receipt.digest.as_str()), &())?;
+            // what became no case (a forwarder made it look like a machine's) must not swallow the mail itself
+            if record.events.iter().any(|event| event.case.is_some()) {
+                self.put(key("twin", receipt.twin.as_str()), &())?;
+            }
+        }
+        record.events.iter().try_for_each(|event| self.fold_event(event))
+    }
+
+    fn fold_event(&mut self, event: &Event) -> Result<(), IndexError> {
+        self.fold_letter(event)?;
+        self.fold_desk(event)?;
+        self.fold_sorting(event)?;
+        let Some(id) = &event.case else { return Ok(()) };
+        let case = match self.case(id)? {
+            Some(mut case) => {
+                case.apply(event);
+                Some(case)
+            }
+            None => Case::open(event),
+        };
+        if let Some(case) = case {
+            self.put(key("case", id.as_str()), &case)?;
+        }
+        if let What::MailRecorded { protected_id: Some(protected), .. } = &event.what {
+            let thread = key("thread", protected.as_str());
+            if self.get(&thread)?.is_none() {
+                self.put(thread, id)?;
+            }
+        }
+        match &event.what {
+            What::CaseOpened { .. } => self.number(id)?,
+            // the first case that knew an id keeps it
+            What::MailRecorded { message_id: Some(message_id), .. }
+            | What::LetterQueued { message_id, .. }
+                if self.get(&thread_key(message_id))?.is_none() =>
+            {
+                self.put(thread_key(message_id), id)?;
+            }
+            _ => {}
+        }
+        self.fold_answer(event)
+    }
+
+    /// Counts automatic answers; those that a rule keeps back are none.
+    fn fold_answer(&mut self, event: &Event) -> Result<(), IndexError> {
+        let (What::LetterQueued { kind, to, .. } | What::LetterHeld { kind, to, withheld: false, .. }) =
+            &event.what
+        else {
+            return Ok(());
+        };
+        if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status) {
+            for key in answered_keys(Some(to), event.at).into_iter().flatten() {
+                let answered = self.entry::<u32>(&key)?.unwrap_or(0).saturating_add(1);
+                self.put(key, &answered)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What people sorted out: threads lead elsewhere, a case knows what another one knew.
+    fn fold_sorting(&mut self, event: &Event) -> Result<(), IndexError> {
+        match &event.what {
+            What::CaseMerged { into } => {
+                let from = event.case.as_ref().map_or(Ok(None), |id| self.case(id))?;
+                if let (Some(from), Some(mut goes_on)) = (from, self.case(into)?) {
+                    goes_on.absorb(&from, event.at);
+                    self.put(key("case", into.as_str()), &goes_on)?;
+                }
+            }
+            What::MailMoved { message_id, protected_id, to, .. } => {
+                let ids = message_id.iter().map(|id| thread_key(id));
+                let ids: Vec<_> =
+                    ids.chain(protected_id.iter().map(|id| key("thread", id.as_str()))).collect();
+                for id in ids {
+                    self.put(id, to)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the desk remembers beside its cases.
+    fn fold_desk(&mut self, event: &Event) -> Result<(), IndexError> {
+        match &event.what {
+            What::MailRecorded { mail, from, ciphertexts, .. } => {
+                if let Some(unanswered) = Unanswered::recorded(event) {
+                    self.put(unanswered_key(event.at, mail), &unanswered)?;
+                }
+                let sighting = Sighting { mail: mail.clone(), case: event.case.clone(), from: from.clone() };
+                for ciphertext in ciphertexts {
+                    if self.ciphertext(ciphertext)?.is_none() {
+                        self.put(key("ciphertext", ciphertext.as_str()), &sighting)?;
+                    }
+                }
+            }
+            What::CertificateSeen { address, certificate, .. } => {
+                let mut known = self.certificates(address)?;
+                let same = |known: &&mut Certificate| known.fingerprint == certificate.fingerprint;
+                if let Some(older) = known.iter_mut().find(same) {
+                    *older = certificate.clone();
+                } else {
+                    // strangers must not fill the places: the oldest that nobody uses makes room
+                    if known.len() >= MAX_CERTIFICATES {
+                        known.remove(1);
+                    }
+                    known.push(certificate.clone());
+                }
+                self.put(certificates_key(address), &known)?;
+            }
+            What::CertificateAccepted { address, fingerprint } => {
+                let mut known = self.certificates(address)?;
+                known.sort_by_key(|certificate| certificate.fingerprint != *fingerprint);
+                self.put(certificates_key(address), &known)?;
+            }
+            What::LetterQueued { letter, message_id, .. } => self.put(post_key(message_id), letter)?,
+            What::Digested { until } => {
+                for told in self.unanswered()?.iter().filter(|told| told.at <= *until) {
+                    self.changes.insert(unanswered_key(told.at, &told.mail), None);
+                }
+            }
+            What::Told { concerns } => {
+                for concern in concerns {
+                    self.put(told_key(concern), &event.at)?;
+                }
+                let letters: Vec<&str> = concerns.iter().filter_map(|concern| letter_of(concern)).collect();
+                for letter in &letters {
+                    self.changes.insert(key("untold", letter), None);
+                }
+                if !letters.is_empty() {
+                    self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fold_letter(&mut self, event: &Event) -> Result<(), IndexError> {
+        let Some(id) = event.what.letter() else { return Ok(()) };
+        let before = self.posting(id)?;
+        if before.is_none() && event.case.is_none() {
+            let letters = self.desk_letters()?.saturating_add(1);
+            self.put(DESK_LETTERS.to_vec(), &letters)?;
+        }
+        if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
+            self.changes.insert(due_key(at, id), None);
+        }
+        let after = match before {
+            Some(mut posting) => {
+                posting.apply(event);
+                Some(posting)
+            }
+            None => Posting::begin(event),
+        };
+        if let Some(posting) = after {
+            if let Some(at) = posting.next_attempt {
+                self.put(due_key(at, id), &(at, id))?;
+            }
+            let untold = key("untold", id.as_str());
+            match of_letter(&posting) {
+                Some(_) => self.put(untold, id)?,
+                None => drop(self.changes.insert(untold, None)),
+            }
+            self.put(key("letter", id.as_str()), &posting)?;
+        }
+        Ok(())
+    }
+
+    /// `PREFIX-YEAR-NNNN` moves the year's counter.
+    fn number(&mut self, id: &CaseId) -> Result<(), IndexError> {
+        let mut parts = id.as_str().rsplitn(3, '-');
+        let (Some(number), Some(year)) = (parts.next(), parts.next()) else { return Ok(()) };
+        let (Ok(number), Ok(year)) = (number.parse::<u32>(), year.parse::<i16>()) else { return Ok(()) };
+        let highest = self.next_number(year)?.saturating_sub(1).max(number);
+        self.put(key("number", &year.to_string()), &highest)
+    }
+}
