@@ -8,6 +8,8 @@
 //! desk.ask(&Question::Outbox);                               // what `psirtd outbox --json` would say
 //! ```
 //!
+//! `letters` reads what goes out; `post` hands the same over unread, for those who answer every letter, whatever it says.
+//!
 //! It is Friday, 20 November 2026, 15:00 in Los Angeles, and stays so until `clock_to`. The desk is security@example.org,
 //! its coordinator is Ada <ada@example.org>, and it holds a certificate of Sam <sam@example.com>, who reports encrypted.
 //! Rita <rita@example.net> has no key; Nora <nora@example.net> has one that the desk does not know.
@@ -42,6 +44,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Friday, 20 November 2026, 15:00 in Los Angeles.
 const START: &str = "2026-11-20T23:00:00Z";
+const DESK: &str = "security@example.org";
 /// Everybody who has a key, made a month before.
 const PEOPLE: [&str; 5] = [
     "Example Project Security <security@example.org>",
@@ -53,8 +56,10 @@ const PEOPLE: [&str; 5] = [
 
 /// How a desk is set up; `Desk::new()` is the plain one.
 pub struct Builder {
+    address: String,
     start: String,
     policy: String,
+    toml: String,
     coordinators: Vec<(String, bool)>,
 }
 
@@ -62,6 +67,18 @@ impl Builder {
     /// When the story begins.
     pub fn start(mut self, at: &str) -> Self {
         self.start = at.to_owned();
+        self
+    }
+
+    /// The same local part at another domain: another desk with the same team.
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.address = format!("security@{domain}");
+        self
+    }
+
+    /// Further sections of the configuration.
+    pub fn toml(mut self, sections: &str) -> Self {
+        self.toml = sections.to_owned();
         self
     }
 
@@ -77,6 +94,12 @@ impl Builder {
         self
     }
 
+    /// A further coordinator, Otto.
+    pub fn otto(mut self) -> Self {
+        self.coordinators.push(("otto".to_owned(), true));
+        self
+    }
+
     pub fn open(self) -> Desk {
         let dir = tempfile::Builder::new().prefix("desk").tempdir_in("/tmp").unwrap();
         let gpg = Gpg::new();
@@ -88,6 +111,7 @@ impl Builder {
         let born = start - SignedDuration::from_hours(31 * 24);
         for mailbox in PEOPLE {
             let (name, address) = mailbox.trim_end_matches('>').split_once(" <").unwrap();
+            let address = if address == DESK { self.address.as_str() } else { address };
             let mailbox = Mailbox { name: Some(name.to_owned()), address: address.to_owned() };
             let secret = keyring::generate(&mailbox, born, false).unwrap();
             let mut one = keyring::Keyring::new();
@@ -283,8 +307,10 @@ impl Desk {
 
     pub fn builder() -> Builder {
         Builder {
+            address: DESK.to_owned(),
             start: START.to_owned(),
             policy: String::new(),
+            toml: String::new(),
             coordinators: vec![("ada".to_owned(), true)],
         }
     }
@@ -439,7 +465,7 @@ impl Desk {
                 let pipeline = house.daemon.pipeline();
                 let mut happening = pipeline.watch();
                 let (stop, stopped) = watch::channel(false);
-                let desk = Mailbox::bare("security@example.org");
+                let desk = Mailbox::bare(self.setup.borrow().address.clone());
                 let door =
                     outbox::run(house.outbox.clone(), desk, pipeline.clone(), self.clock.clone(), stopped);
                 let door = tokio::spawn(door);
@@ -458,6 +484,10 @@ impl Desk {
 
     /// The letters delivered since last asked, in the order they were written.
     pub fn letters(&self) -> Vec<Letter> {
+        self.new_files().iter().map(|file| self.read(file)).collect()
+    }
+
+    fn new_files(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = match fs::read_dir(self.outbox().join("new")) {
             Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
             Err(_) => Vec::new(),
@@ -465,7 +495,12 @@ impl Desk {
         files.retain(|file| !self.seen.borrow().contains(file));
         files.sort_by_key(|file| file.to_str().map(|name| (name.len(), name.to_owned())));
         self.seen.borrow_mut().extend(files.iter().cloned());
-        files.iter().map(|file| self.read(file)).collect()
+        files
+    }
+
+    /// The letters delivered since last asked as bytes, in the order they were written: nobody reads them.
+    pub fn post(&self) -> Vec<Vec<u8>> {
+        self.new_files().iter().map(|file| fs::read(file).unwrap()).collect()
     }
 
     /// The one letter delivered since last asked.
@@ -731,7 +766,7 @@ fn configuration(setup: &Builder) -> String {
     let mut text = format!(
         r#"[desk]
 name        = "Example Project Security"
-address     = "security@example.org"
+address     = "{}"
 case_prefix = "EX"
 time_zone   = "America/Los_Angeles"
 key         = "desk.key.asc"
@@ -746,8 +781,10 @@ path = "outbox"
 
 [policy]
 {}
+
+{}
 "#,
-        setup.policy
+        setup.address, setup.policy, setup.toml
     );
     for (name, has_cert) in &setup.coordinators {
         let cert = if *has_cert { format!("cert = \"people/{name}.asc\"\n") } else { String::new() };
