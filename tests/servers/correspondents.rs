@@ -66,7 +66,7 @@ impl Town {
     #[track_caller]
     fn sends(&self, from: &str, to: &str, mail: &[u8]) {
         self.smtp.hand_in(from, to, mail);
-        wait_until("everything is quiet", SOON * 4, || self.is_quiet());
+        wait_until("everything is quiet", SOON * 2, || self.is_quiet());
     }
 
     /// Somebody reports to the first desk.
@@ -316,6 +316,18 @@ fn what_scripts_do_with_an_acknowledgement_causes_no_other() {
         assert_eq!(town.letters(0), [&[ONCE[0].to_owned()], &relays[..]].concat(), "{script} {way:?}");
         assert_eq!(town.has(VERA), kept, "{script} {way:?}");
     }
+}
+
+/// Her address leads nowhere by now: Postfix takes the acknowledgement, and later says that it could not deliver it.
+#[test]
+fn a_word_that_an_acknowledgement_did_not_arrive_is_not_answered() {
+    let town = Town::new(Dovecot::builder(), Postfix::builder().alias(ALIAS, "gone@example.net"));
+    town.reports(ALIAS);
+    let recorded = town.recorded(0);
+    assert_eq!(recorded[0], "report of v.ation@example.net: case 1, answered");
+    assert!(recorded[1].starts_with("bounce of MAILER-DAEMON@mx.example.org: "), "{recorded:?}");
+    assert_eq!((recorded.len(), town.desks[0].1.cases().len()), (2, 1), "{recorded:?}");
+    assert_eq!(town.letters(0)[0], "1 acknowledgement to v.ation@example.net");
 }
 
 /// Ben's mailbox answers relays: in their thread, so that nobody is told.
