@@ -401,3 +401,25 @@ fn two_desks_that_cannot_see_what_the_other_is() {
         assert_eq!([ADA, BEN, CARLA, DAN].map(|who| town.has(who)), [2, 2, 1, 1]);
     }
 }
+
+/// Vera's script sends a new mail in her name for every mail she gets, which is no answer to anything, and no server lets a mark
+/// pass. Nothing tells it from a report.
+#[test]
+fn a_script_that_nothing_gives_away_meets_the_limit() {
+    let script = r#"require "enotify"; notify :from "vera@example.net" :message "Thank you for your mail"
+        "mailto:security@example.org";"#;
+    let imap = Dovecot::builder().sieve(VERA, script).behind_a_gateway();
+    let town = Town::without_desk(imap, Postfix::builder().without_marks())
+        .and(|plan| Plan { more: "[limits]\nper_address_per_day = 5\n", ..plan });
+    town.reports(VERA);
+    assert_eq!(town.has(VERA), 5, "acknowledgements");
+    let recorded = town.recorded(0);
+    let every_mail_is_a_report = (1..=6).map(|case| format!("report of vera@example.net: case {case}"));
+    assert!(
+        recorded.iter().map(|mail| mail.split(',').next().unwrap()).eq(every_mail_is_a_report),
+        "{recorded:?}"
+    );
+    let letters = town.desks[0].1.outbox();
+    let relays = letters.iter().filter(|letter| letter["kind"] == "relay" && letter["state"] == "sent");
+    assert_eq!(relays.count(), 12, "six to each coordinator");
+}

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use psirtd::control::Question;
 use std::collections::BTreeMap;
 
+const ADA: &str = "ada@example.org";
+const OTTO: &str = "otto@example.org";
 const VERA: &str = "vera@example.net";
 const DESK: &str = "security@example.org";
 const NEIGHBOUR: &str = "security@example.com";
@@ -48,6 +50,10 @@ fn sent(desk: &Desk) -> BTreeMap<String, usize> {
         *letters.entry(format!("{} to {}", text("kind"), text("to"))).or_default() += 1;
     }
     letters
+}
+
+fn count(desk: &Desk, letters: &str) -> usize {
+    sent(desk).get(letters).copied().unwrap_or(0)
 }
 
 /// A line for each kind of letter.
@@ -99,6 +105,14 @@ fn turn(desk: &Desk, at: Timestamp) {
     desk.clock_to(&at.to_string());
 }
 
+/// Somebody who answers with fresh mails that nothing gives away.
+fn thanks(from: &str, number: usize) -> String {
+    format!(
+        "From: {from}\nTo: {DESK}\nSubject: Thank you for your mail\nMessage-ID: <thanks-{number}.{from}>\n\n\
+         It has reached me.\n"
+    )
+}
+
 /// Somebody who answers in the thread, as a person would.
 fn reply(from: &str, number: usize, letter: &Post) -> String {
     format!(
@@ -138,6 +152,7 @@ fn two_desks(toml: &str, at_most: usize, travels: impl Fn(&Post) -> String) -> (
 }
 
 const MARKS: [&str; 2] = ["Auto-Submitted: ", "X-Auto-Response-Suppress: "];
+const THREAD: [&str; 3] = ["In-Reply-To: ", "References: ", "Message-ID: "];
 
 #[test]
 fn two_desks_exchange_one_letter() {
@@ -168,4 +183,147 @@ fn a_reporter_who_answers_in_the_thread_is_answered_once() {
     });
     assert_eq!(mails, 2);
     assert_eq!(told(&desk), ["1 acknowledgement to vera@example.net", "2 relay to ada@example.org"]);
+}
+
+/// A responder answers each acknowledgement with a fresh mail, of which this is the author: it gets so many acknowledgements and no
+/// more, and every mail of it is a case that the coordinator is told of.
+#[track_caller]
+fn assert_limited(limits: &str, most: usize, author: impl Fn(usize) -> String) {
+    let desk = Desk::builder().toml(limits).open();
+    let mut number = 0;
+    let mails = ten_minutes(&desk, &report_of(&author(0)), 3 * most + 20, |letter| {
+        let answered = letter.to != ADA;
+        number += usize::from(answered);
+        answered.then(|| thanks(&author(number), number))
+    });
+    let acknowledged = sent(&desk).into_iter().filter(|(letter, _)| letter.starts_with("acknowledgement"));
+    assert_eq!(acknowledged.map(|(_, count)| count).sum::<usize>(), most, "{limits}");
+    assert_eq!((mails, desk.cases().len()), (most + 1, most + 1), "{limits}");
+    assert_eq!(count(&desk, "relay to ada@example.org"), most + 1, "{limits}");
+}
+
+#[test]
+fn a_responder_that_nothing_gives_away_meets_the_limit_of_its_address() {
+    assert_limited("[limits]\nper_address_per_day = 5\n", 5, |_| VERA.to_owned());
+}
+
+#[test]
+fn a_responder_that_nothing_gives_away_meets_the_limit_of_a_desk_that_set_none() {
+    assert_limited("", 100, |_| VERA.to_owned());
+}
+
+#[test]
+fn a_responder_with_a_new_tag_each_time_is_one_address() {
+    assert_limited("[limits]\nper_address_per_day = 5\n", 5, |number| format!("vera+{number}@example.net"));
+}
+
+#[test]
+fn a_responder_with_a_new_address_each_time_meets_the_limit_of_its_domain() {
+    assert_limited("[limits]\nper_domain_per_hour = 7\n", 7, |number| format!("vera-{number}@example.net"));
+}
+
+#[test]
+fn a_responder_with_a_new_domain_each_time_meets_the_limits_of_the_desk() {
+    let author = |number| format!("vera@host-{number}.example");
+    assert_limited("[limits]\nper_hour = 9\n", 9, author);
+    assert_limited("[limits]\nper_day = 9\n", 9, author);
+}
+
+/// Nothing says what the letters are, or what they answer.
+#[test]
+fn two_desks_that_see_nothing_of_each_other_meet_both_limits() {
+    let limits = "[limits]\nper_address_per_day = 5\n";
+    let fields = [&MARKS[..], &THREAD[..]].concat();
+    let (one, other, passed) = two_desks(limits, 20, |letter| letter.without(&fields));
+    assert_eq!(passed, [5, 5]);
+    assert_eq!((one.cases().len(), other.cases().len()), (6, 5));
+}
+
+/// How the mailbox of a coordinator answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answers {
+    InTheThread,
+    Afresh,
+}
+use Answers::{Afresh, InTheThread};
+
+/// Rita reports, and every letter to these coordinators is answered.
+#[track_caller]
+fn coordinators(desk: &Desk, who: &[&str], how: Answers, at_most: usize) -> usize {
+    let mut number = 0;
+    ten_minutes(desk, &report_of("rita@example.net"), at_most, |letter| {
+        number += 1;
+        let author = who.iter().find(|address| **address == letter.to)?;
+        Some(match how {
+            InTheThread => reply(author, number, letter),
+            Afresh => thanks(author, number),
+        })
+    })
+}
+
+const FEW: &str = "[limits]\nper_address_per_day = 5\n";
+
+#[test]
+fn a_coordinator_who_answers_a_relay_gets_no_other() {
+    let desk = Desk::new();
+    assert_eq!(coordinators(&desk, &[ADA], InTheThread, 10), 2);
+    assert_eq!(told(&desk), ["1 acknowledgement to rita@example.net", "1 relay to ada@example.org"]);
+    assert_eq!(desk.cases().len(), 1);
+}
+
+#[test]
+fn another_coordinator_reads_what_the_first_ones_mailbox_answers() {
+    let desk = Desk::builder().otto().open();
+    assert_eq!(coordinators(&desk, &[ADA], InTheThread, 10), 2);
+    assert_eq!(
+        told(&desk),
+        [
+            "1 acknowledgement to rita@example.net",
+            "1 relay to ada@example.org",
+            "2 relay to otto@example.org"
+        ]
+    );
+}
+
+/// What she sends is a report to the desk, and her mailbox answers its acknowledgement, too.
+#[test]
+fn a_coordinator_who_answers_afresh_meets_the_limit() {
+    let desk = Desk::builder().toml(FEW).open();
+    coordinators(&desk, &[ADA], Afresh, 30);
+    assert!(count(&desk, "acknowledgement to ada@example.org") <= 5, "{:?}", told(&desk));
+    assert_eq!(count(&desk, "relay to ada@example.org"), 1, "nobody is told what he wrote himself");
+    assert_eq!(count(&desk, "acknowledgement to rita@example.net"), 1);
+}
+
+#[test]
+fn two_coordinators_who_answer_each_other_in_the_thread_are_stopped() {
+    let desk = Desk::builder().otto().open();
+    coordinators(&desk, &[ADA, OTTO], InTheThread, 150);
+    for who in ["ada", "otto"] {
+        let relays = count(&desk, &format!("relay to {who}@example.org"));
+        assert!((1..=31).contains(&relays), "{:?}", told(&desk));
+    }
+    assert_eq!(count(&desk, "acknowledgement to rita@example.net"), 1);
+    assert_eq!(desk.cases().len(), 1);
+}
+
+#[test]
+fn two_coordinators_who_answer_each_other_afresh_are_stopped() {
+    let desk = Desk::builder().otto().toml(FEW).open();
+    coordinators(&desk, &[ADA, OTTO], Afresh, 300);
+    for who in ["ada", "otto"] {
+        let acknowledged = count(&desk, &format!("acknowledgement to {who}@example.org"));
+        assert!(acknowledged <= 5, "{:?}", told(&desk));
+    }
+}
+
+/// Otto has no certificate: what is for him is held, and Ada is warned. What her mailbox answers to the warning is for Otto, too.
+#[test]
+fn a_coordinator_who_answers_warnings_is_not_warned_without_end() {
+    for how in [InTheThread, Afresh] {
+        let desk = Desk::builder().otto_without_certificate().toml(FEW).open();
+        coordinators(&desk, &[ADA], how, 30);
+        assert!(count(&desk, "acknowledgement to ada@example.org") <= 5, "{how:?}: {:?}", told(&desk));
+        assert!(count(&desk, "warning to ada@example.org") <= 2, "{how:?}: {:?}", told(&desk));
+    }
 }
