@@ -93,7 +93,8 @@ impl Desk {
     fn letterhead() -> Letterhead {
         Letterhead {
             desk: Mailbox::bare("security@example.org"),
-            templates: Templates::new(|_| Ok(None)).unwrap(),
+            templates: Templates::new("en", |_| Ok(None)).unwrap(),
+            plus_address: false,
         }
     }
 

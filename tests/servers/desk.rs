@@ -31,13 +31,17 @@ pub const DESK: &str = "security@example.org";
 pub const ADA: &str = "ada@example.org";
 pub const BEN: &str = "ben@example.org";
 pub const RITA: &str = "rita@example.net";
+/// Another desk, and who is behind it.
+pub const NEIGHBOUR: &str = "security@example.net";
+pub const CARLA: &str = "carla@example.net";
+pub const DAN: &str = "dan@example.net";
 /// Everybody whose mail Postfix delivers in most tests.
 pub const USERS: [&str; 4] = [DESK, ADA, BEN, RITA];
 
 /// Longer than anything here takes, even on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// The keys of the desk and its coordinators, as GnuPG made them.
+/// The keys of a desk and its coordinators, as GnuPG made them.
 pub struct Keys {
     pub desk_secret: Vec<u8>,
     pub desk_public: Vec<u8>,
@@ -45,20 +49,33 @@ pub struct Keys {
     pub coordinators: [(Vec<u8>, Vec<u8>); 2],
 }
 
-pub fn keys() -> &'static Keys {
-    static KEYS: OnceLock<Keys> = OnceLock::new();
-    KEYS.get_or_init(|| {
+impl Keys {
+    fn new(desk: &str) -> Keys {
         let gpg = Gpg::new();
-        let desk_fingerprint = gpg.generate(&format!("Example Security <{DESK}>"));
-        gpg.generate(&format!("Ada <{ADA}>"));
-        gpg.generate(&format!("Ben <{BEN}>"));
+        let team = team(desk);
+        let desk_fingerprint = gpg.generate(&format!("Example Security <{desk}>"));
+        team.iter().for_each(|(name, address)| drop(gpg.generate(&format!("{name} <{address}>"))));
         Keys {
-            desk_secret: gpg.export_secret(DESK),
-            desk_public: gpg.export_public(DESK),
+            desk_secret: gpg.export_secret(desk),
+            desk_public: gpg.export_public(desk),
             desk_fingerprint,
-            coordinators: [ADA, BEN].map(|who| (gpg.export_secret(who), gpg.export_public(who))),
+            coordinators: team.map(|(_, who)| (gpg.export_secret(who), gpg.export_public(who))),
         }
-    })
+    }
+}
+
+pub fn keys() -> &'static Keys {
+    keys_of(DESK)
+}
+
+fn keys_of(desk: &str) -> &'static Keys {
+    static KEYS: [OnceLock<Keys>; 2] = [const { OnceLock::new() }; 2];
+    KEYS[usize::from(desk == NEIGHBOUR)].get_or_init(|| Keys::new(desk))
+}
+
+/// The coordinators of a desk: name and address.
+fn team(desk: &str) -> [(&'static str, &'static str); 2] {
+    if desk == NEIGHBOUR { [("carla", CARLA), ("dan", DAN)] } else { [("ada", ADA), ("ben", BEN)] }
 }
 
 /// A server as the configuration names it.
@@ -74,6 +91,8 @@ pub struct Server {
 /// What a desk's configuration says.
 #[derive(Clone)]
 pub struct Plan {
+    /// Its address: `DESK` or `NEIGHBOUR`.
+    pub desk: &'static str,
     pub imap: Server,
     pub smtp: Server,
     pub folders: Vec<&'static str>,
@@ -81,6 +100,8 @@ pub struct Plan {
     pub poll: &'static str,
     pub max_size: Option<&'static str>,
     pub coordinators: bool,
+    /// Further sections.
+    pub more: &'static str,
 }
 
 impl Plan {
@@ -101,6 +122,7 @@ impl Plan {
         let server =
             |port, password| Server { host: "127.0.0.1".to_owned(), port, tls: "none", ca: None, password };
         Plan {
+            desk: DESK,
             imap: server(imap, Some("secret")),
             smtp: server(smtp, None),
             folders: vec!["INBOX"],
@@ -108,24 +130,26 @@ impl Plan {
             poll: "60s",
             max_size: None,
             coordinators: imap == 0,
+            more: "",
         }
     }
 
     fn toml(&self) -> String {
         let mut toml = format!(
-            "[desk]\nname = \"Example Security\"\naddress = \"{DESK}\"\ncase_prefix = \"EX\"\n\
-             key = \"desk.key.asc\"\nstate = \"state\"\n"
+            "[desk]\nname = \"Example Security\"\naddress = \"{}\"\ncase_prefix = \"EX\"\n\
+             key = \"desk.key.asc\"\nstate = \"state\"\n",
+            self.desk
         );
         if let Some(max_size) = self.max_size {
             write!(toml, "\n[inbox]\nmax_size = \"{max_size}\"\n").unwrap();
         }
-        toml += &server("inbox.imap", "imap", &self.imap);
+        toml += &self.server("inbox.imap", "imap", &self.imap);
         write!(toml, "folders = {:?}\npoll = \"{}\"\n", self.folders, self.poll).unwrap();
         if let Some(processed) = self.processed {
             writeln!(toml, "processed = \"{processed}\"").unwrap();
         }
-        toml += &server("outbox.smtp", "smtp", &self.smtp);
-        for (name, address) in [("ada", ADA), ("ben", BEN)].iter().filter(|_| self.coordinators) {
+        toml += &self.server("outbox.smtp", "smtp", &self.smtp);
+        for (name, address) in team(self.desk).iter().filter(|_| self.coordinators) {
             write!(
                 toml,
                 "\n[[person]]\nname = \"{name}\"\naddress = \"{address}\"\nroles = [\"coordinator\"]\n\
@@ -133,22 +157,22 @@ impl Plan {
             )
             .unwrap();
         }
+        toml + self.more
+    }
+
+    fn server(&self, section: &str, short: &str, server: &Server) -> String {
+        let mut toml = format!(
+            "\n[{section}]\nhost = \"{}\"\nport = {}\ntls = \"{}\"\n",
+            server.host, server.port, server.tls
+        );
+        if let Some(ca) = &server.ca {
+            writeln!(toml, "ca = \"{}\"", ca.display()).unwrap();
+        }
+        if server.password.is_some() {
+            write!(toml, "user = \"{}\"\npassword = {{ file = \"{short}.password\" }}\n", self.desk).unwrap();
+        }
         toml
     }
-}
-
-fn server(section: &str, short: &str, server: &Server) -> String {
-    let mut toml = format!(
-        "\n[{section}]\nhost = \"{}\"\nport = {}\ntls = \"{}\"\n",
-        server.host, server.port, server.tls
-    );
-    if let Some(ca) = &server.ca {
-        writeln!(toml, "ca = \"{}\"", ca.display()).unwrap();
-    }
-    if server.password.is_some() {
-        write!(toml, "user = \"{DESK}\"\npassword = {{ file = \"{short}.password\" }}\n").unwrap();
-    }
-    toml
 }
 
 pub struct Desk {
@@ -161,9 +185,10 @@ impl Desk {
     pub fn new(plan: &Plan) -> Desk {
         let dir = tempfile::Builder::new().prefix("desk").tempdir_in("/tmp").unwrap();
         let desk = Desk { process: Mutex::new(None), log: Arc::default(), dir };
-        desk.write("desk.key.asc", &keys().desk_secret);
-        for ((_, public), name) in keys().coordinators.iter().zip(["ada.asc", "ben.asc"]) {
-            desk.write(name, public);
+        let keys = keys_of(plan.desk);
+        desk.write("desk.key.asc", &keys.desk_secret);
+        for ((_, public), (name, _)) in keys.coordinators.iter().zip(team(plan.desk)) {
+            desk.write(&format!("{name}.asc"), public);
         }
         desk.rewrite(plan);
         desk

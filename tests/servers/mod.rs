@@ -8,6 +8,7 @@
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
+//! | `correspondents` | responders, and another desk: an exchange of letters ends |
 //! | `poison` | a mail that psirtd dies of |
 //! | `warnings` | what the coordinators are told of the desk |
 //! | `directory` | certificates that are looked up, or not, as the configuration says |
@@ -18,6 +19,7 @@ pub mod desk;
 mod scripted;
 
 mod bad_input;
+mod correspondents;
 mod directory;
 mod explained;
 mod faults;

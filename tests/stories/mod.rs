@@ -10,6 +10,7 @@ mod follow_up;
 mod hostile_mail;
 mod letters_that_wait;
 mod looked_up;
+mod loops;
 mod machines;
 mod plain_report;
 mod poisoned;

@@ -11,11 +11,14 @@
 //! `127.0.0.1`, by the private authority in `ca_file()`. Every user has the folders INBOX, Archive, Sent, Drafts, Junk and
 //! Trash; mail lies in Maildirs, `mail_dir()/USER` for INBOX and `mail_dir()/USER/FOLDER` for the others.
 //!
+//! With `sieve(user, script)` that user's mail is filtered by a real Sieve script (module `sieve`); Postfix pipes it to `dovecot-lda`.
+//!
 //! Good to know: a refused login takes Dovecot half a second, whatever is configured, and news of a mail reach a client
 //! in IDLE after as long. `without_move` only takes the
 //! word out of CAPABILITY; the command itself would still work.
 
 use super::daemon::{self, Daemon};
+use super::sieve::Sieve;
 use super::{free_port, tls::Authority, wait_until};
 use std::fs;
 use std::io::Write;
@@ -36,6 +39,8 @@ pub struct Builder {
     without_move: bool,
     without_idle: bool,
     certificate_for: Option<String>,
+    scripts: Vec<(String, String)>,
+    gateway: bool,
 }
 
 impl Builder {
@@ -54,6 +59,18 @@ impl Builder {
     /// The certificate is for this name only, instead of `localhost` and `127.0.0.1`.
     pub fn certificate_for(mut self, name: &str) -> Self {
         self.certificate_for = Some(name.to_owned());
+        self
+    }
+
+    /// Mail to this user goes through this script.
+    pub fn sieve(mut self, user: &str, script: &str) -> Self {
+        self.scripts.push((user.to_owned(), script.to_owned()));
+        self
+    }
+
+    /// Mail comes to the scripts without the marks of machines.
+    pub fn behind_a_gateway(mut self) -> Self {
+        self.gateway = true;
         self
     }
 
@@ -77,6 +94,7 @@ impl Builder {
             imaps_port: free_port(),
             sasl_port: free_port(),
             owner: (uid, gid),
+            sieve: Sieve::with(dir.path(), &self.scripts, self.gateway, (uid, gid)),
             daemon: Mutex::new(None),
             authority,
             dir,
@@ -94,6 +112,7 @@ pub struct Dovecot {
     pub imaps_port: u16,
     pub sasl_port: u16,
     owner: (u32, u32),
+    sieve: Option<Sieve>,
     daemon: Mutex<Option<Daemon>>, // before the directory: dropped in this order
     authority: Authority,
     dir: TempDir,
@@ -119,6 +138,11 @@ impl Dovecot {
 
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// The scripts, when somebody has one.
+    pub fn scripted(&self) -> Option<&Sieve> {
+        self.sieve.as_ref()
     }
 
     /// Where the users' Maildirs are.
@@ -298,6 +322,7 @@ fn configuration(server: &Dovecot, options: &Builder) -> String {
         let idle = if options.without_idle { "" } else { " IDLE" };
         capability = format!("imap_capability = {CAPABILITIES}{movable}{idle}");
     }
+    let filtered = server.scripted().map_or_else(String::new, Sieve::configuration);
     let mut folders = String::new();
     for name in ["Archive", "Sent", "Drafts", "Junk", "Trash"] {
         folders += &format!("  mailbox {name} {{\n    auto = create\n    special_use = \\{name}\n  }}\n");
@@ -367,6 +392,6 @@ service anvil {{
 service stats {{
   chroot =
 }}
-"
+{filtered}"
     )
 }

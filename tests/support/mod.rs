@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `tls` | a private certificate authority and certificates by it |
 //! | `dovecot` | a real IMAP server in a temporary directory |
+//! | `sieve` | Sieve scripts of its users: vacation responders, and worse |
 //! | `postfix` | a real SMTP server that delivers into that IMAP server |
 //! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
 //! | `program` | GnuPG, `sq` (module `sq`) and RNP (module `rnp`) behind one interface |
@@ -12,7 +13,7 @@
 //! | `desk` | a desk of its own for a story: the daemon, its clock, its letters as their readers see them |
 //! | `daemon` | how the servers are started, and how they are gone afterwards |
 //!
-//! The real servers need root (Debian: `dovecot-imapd`, `postfix`, `gnupg`). Every one has its own directory
+//! The real servers need root (Debian: `dovecot-imapd`, `dovecot-sieve`, `postfix`, `gnupg`). Every one has its own directory
 //! and its own ports, so tests may run in parallel; dropping the value ends the server, and so does the end of the test
 //! process, however it comes.
 
@@ -26,6 +27,7 @@ pub mod gpg;
 pub mod postfix;
 pub mod program;
 pub mod rnp;
+pub mod sieve;
 pub mod sq;
 pub mod tls;
 pub mod web;

@@ -10,17 +10,55 @@
 //! Dovecot about passwords (keep it alive). `mx_port` takes mail from anyone, as another organisation would hand it in.
 //! The certificate is for `localhost` and `127.0.0.1`, by that Dovecot's authority.
 //!
-//! Recipients: those in `users` are delivered into that Dovecot's Maildirs; `@bounce.test` gets 550, `@defer.test` 450,
+//! Recipients: those in `users` are delivered into that Dovecot's Maildirs, by `dovecot-lda` where that Dovecot has a Sieve script for
+//! them, some of them with further addresses (`Postfix::builder().alias(…)`); `@bounce.test` gets 550, `@defer.test` 450,
 //! everybody else 550, all at RCPT. Nothing ever leaves this machine.
 
 use super::daemon::{self, Daemon};
-use super::{dovecot::Dovecot, free_port};
+use super::{dovecot::Dovecot, free_port, sieve::Sieve};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// The fields by which a machine says that it is one.
+const MARKS: [&str; 3] = ["Auto-Submitted", "X-Auto-Response-Suppress", "Precedence"];
+/// The fields by which a mail says which it answers.
+const THREADS: [&str; 2] = ["In-Reply-To", "References"];
+
+#[derive(Default)]
+pub struct Builder {
+    aliases: Vec<(String, String)>,
+    removed: Vec<&'static str>,
+}
+
+impl Builder {
+    /// Mail to this address goes to that user, who has the same domain.
+    pub fn alias(mut self, address: &str, user: &str) -> Self {
+        self.aliases.push((address.to_owned(), user.to_owned()));
+        self
+    }
+
+    /// The marks of machines are removed from every mail.
+    pub fn without_marks(mut self) -> Self {
+        self.removed.extend(MARKS);
+        self
+    }
+
+    /// Which mail a mail answers is removed from the header of every mail; what is signed stays as it is.
+    pub fn without_threads(mut self) -> Self {
+        self.removed.extend(THREADS);
+        self
+    }
+
+    pub fn start(self, imap: &Dovecot, users: &[&str]) -> Postfix {
+        Postfix::started(&self, imap, users)
+    }
+}
 
 pub struct Postfix {
     pub submission_port: u16,
@@ -32,15 +70,23 @@ pub struct Postfix {
 
 impl Postfix {
     pub fn start(imap: &Dovecot, users: &[&str]) -> Postfix {
+        Postfix::builder().start(imap, users)
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn started(options: &Builder, imap: &Dovecot, users: &[&str]) -> Postfix {
         let dir = daemon::private_dir("smtp");
         let mut server = Postfix {
             submission_port: free_port(),
             submissions_port: free_port(),
-            mx_port: free_port(),
+            mx_port: imap.scripted().map_or_else(free_port, |sieve| sieve.submission_port),
             daemon: None,
             dir,
         };
-        server.write_configuration(imap, users);
+        server.write_configuration(options, imap, users);
         server.make_queue();
         let etc = server.dir().join("etc");
         let master = ["/usr/lib/postfix/sbin/master", "-c", etc.to_str().unwrap()];
@@ -58,11 +104,39 @@ impl Postfix {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Hands a mail in at the mx port, as another organisation's server does; panics when it is refused.
+    #[track_caller]
+    pub fn hand_in(&self, from: &str, to: &str, raw: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.mx_port)).unwrap();
+        let mut said = BufReader::new(stream.try_clone().unwrap());
+        let mut expect = |code: &str| {
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            assert!(line.starts_with(code), "{line}");
+        };
+        expect("220");
+        let (from, to) = (format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"));
+        for (command, code) in [("HELO there", "250"), (&from, "250"), (&to, "250"), ("DATA", "354")] {
+            write!(stream, "{command}\r\n").unwrap();
+            expect(code);
+        }
+        assert!(!raw.windows(3).any(|line| line == b"\n.\r"), "no line is a dot");
+        stream.write_all(&[raw, b"\r\n.\r\n"].concat()).unwrap();
+        expect("250");
+    }
+
+    /// Nothing is on its way: no mail waits to be delivered, or delivered again.
+    pub fn is_idle(&self) -> bool {
+        let queues =
+            ["maildrop", "incoming", "active", "deferred"].map(|name| self.dir().join("queue").join(name));
+        queues.iter().all(|queue| holds_no_file(queue))
+    }
+
     fn log_file(&self) -> PathBuf {
         self.dir().join("log/mail.log")
     }
 
-    fn write_configuration(&self, imap: &Dovecot, users: &[&str]) {
+    fn write_configuration(&self, options: &Builder, imap: &Dovecot, users: &[&str]) {
         let etc = self.dir().join("etc");
         for name in ["etc", "log", "data"] {
             fs::create_dir(self.dir().join(name)).unwrap();
@@ -72,12 +146,19 @@ impl Postfix {
         fs::write(etc.join("server.pem"), identity.cert_pem).unwrap();
         fs::write(etc.join("server.key"), identity.key_pem).unwrap();
         // virtual(8) wants its users listed; the slash means a Maildir
-        let table: String = users.iter().map(|user| format!("{user} {user}/\n")).collect();
-        fs::write(etc.join("users"), table).unwrap();
+        let table = |lines: &mut dyn Iterator<Item = String>| lines.collect::<String>();
+        let maildirs = table(&mut users.iter().map(|user| format!("{user} {user}/\n")));
+        fs::write(etc.join("users"), maildirs).unwrap();
+        let aliases = table(&mut options.aliases.iter().map(|(alias, user)| format!("{alias} {user}\n")));
+        fs::write(etc.join("aliases"), aliases).unwrap();
+        let checks = table(&mut options.removed.iter().map(|field| format!("/^{field}:/ IGNORE\n")));
+        fs::write(etc.join("header_checks"), checks).unwrap();
+        let filtered = imap.scripted().map_or_else(String::new, Sieve::transports);
+        fs::write(etc.join("transports"), filtered).unwrap();
         let domains: BTreeSet<&str> = users.iter().filter_map(|user| user.rsplit('@').next()).collect();
         let domains: Vec<&str> = domains.into_iter().collect();
         fs::write(etc.join("main.cf"), main_cf(self.dir(), imap, &domains)).unwrap();
-        fs::write(etc.join("master.cf"), self.master_cf()).unwrap();
+        fs::write(etc.join("master.cf"), self.master_cf(imap)).unwrap();
         // a configuration younger than about a second is read again and again, which would cost two or three
         for entry in fs::read_dir(etc).unwrap().flatten() {
             let file = fs::File::options().write(true).open(entry.path()).unwrap();
@@ -109,7 +190,7 @@ impl Postfix {
         make("public", 0o710, Some(owner), Some(postdrop));
     }
 
-    fn master_cf(&self) -> String {
+    fn master_cf(&self, imap: &Dovecot) -> String {
         // one session each (max_use): a kept connection to Dovecot would break when that is started again
         let authenticated = "-o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt \
             -o smtpd_client_restrictions=permit_sasl_authenticated,reject -o max_use=1 -o syslog_name=submission";
@@ -135,7 +216,8 @@ retry unix - - n - - error
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
-",
+{lda}",
+            lda = imap.scripted().map_or_else(String::new, Sieve::service),
             mx = self.mx_port,
             submission = self.submission_port,
             submissions = self.submissions_port,
@@ -150,6 +232,15 @@ impl Drop for Postfix {
             eprintln!("--- the end of Postfix's log\n{}", daemon::tail(&self.log_file()));
         }
     }
+}
+
+/// The folders of a queue have folders.
+fn holds_no_file(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return true };
+    entries.flatten().all(|entry| {
+        // what is gone by now has moved on, perhaps to where was looked already
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && holds_no_file(&entry.path())
+    })
 }
 
 fn main_cf(dir: &Path, imap: &Dovecot, domains: &[&str]) -> String {
@@ -179,6 +270,13 @@ virtual_mailbox_limit = 0
 virtual_mailbox_domains = {domains}
 virtual_mailbox_base = {mail}
 virtual_mailbox_maps = texthash:{dir}/etc/users
+recipient_delimiter = +
+header_checks = regexp:{dir}/etc/header_checks
+mime_header_checks =
+nested_header_checks =
+virtual_alias_maps = texthash:{dir}/etc/aliases
+transport_maps = texthash:{dir}/etc/transports
+lda_destination_recipient_limit = 1
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1

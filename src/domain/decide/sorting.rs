@@ -27,7 +27,7 @@ pub(super) fn split(facts: &Facts, message: &Arc<Message>, policy: &Policy, now:
     let Some(known) = known.filter(|_| old.mails.len() > 1) else { return Decision::default() };
     let mut decision =
         mail::anew(facts, message, known.at, &format!("taken out of case {}", old.id), policy, now);
-    let new = decision.events.iter().find_map(|event| Case::open(event)).map(|case| case.id);
+    let new = decision.events.iter().find_map(Case::open).map(|case| case.id);
     let Some(to) = new else { return Decision::default() };
     let what = What::MailMoved {
         mail: message.digest.clone(),
