@@ -39,9 +39,10 @@
 //! 2. A worker opens it: `open::open(bytes, keyring, now) -> Message`, the keyring being the desk's keys and what the desk
 //!    remembers of the author.
 //! 3. The pipeline looks for a receipt (place on the server, digest of the bytes, digest of its twin). Known mail stops here.
-//! 4. The thread (its Message-ID chain), what is remembered of the author, and whether a ciphertext came before, are the
-//!    [`domain::decide::Facts`].
-//! 5. [`domain::decide::decide`] returns events and letters: a case, an acknowledgement, a relay for each coordinator.
+//! 4. The thread (its Message-ID chain, or a token in the address it was sent to), the letter that it says came back, what is
+//!    remembered of the author, the answers so far, and whether a ciphertext came before, are the [`domain::decide::Facts`].
+//! 5. [`domain::decide::decide`] asks [`domain::intake`] what the mail is and whether it deserves an answer, and returns events and
+//!    letters: a case, an acknowledgement (or one that waits for a person's word), a relay for each coordinator.
 //! 6. A worker seals each letter (`seal::seal`), or it becomes held, with the reason.
 //! 7. One commit for everything that waited together: mail files, letters, the journal's fsync, then the index.
 //! 8. The inbox hears that it is durable, and marks or moves the mail; the outbox is woken.

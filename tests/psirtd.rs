@@ -19,6 +19,7 @@ mod interop;
 mod keys;
 mod leak;
 mod lookup;
+mod reports;
 mod rotate;
 mod servers;
 mod stories;

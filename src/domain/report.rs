@@ -14,6 +14,9 @@ use crate::domain::policy::Policy;
 use crate::domain::report::patterns::{Text, Topic};
 use crate::domain::report::versions::Version;
 
+/// Of a longer text the rest is not read for what it speaks of: a log, mostly. Characters.
+const MAX_READ: usize = 64 * 1024;
+
 /// The five things of P-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,14 +108,14 @@ pub fn read(message: &Message, policy: &Policy) -> Reading {
         return Reading::default();
     }
     let subject = message.subject.as_deref().unwrap_or_default();
-    let text = Text::new(&format!("{subject}\n{}", message.text));
+    let beginning: String = message.text.chars().take(MAX_READ).collect();
+    let text = Text::new(&format!("{subject}\n{beginning}"));
     let found = |topic| policy.patterns.find(topic, &text).map(str::to_owned);
-    let mut reading = Reading {
-        versions: versions::named(&message.text, subject, &policy.supported),
-        ..Reading::default()
-    };
+    let mut reading =
+        Reading { versions: versions::named(&beginning, subject, &policy.supported), ..Reading::default() };
     for item in Item::ALL {
-        match beside_the_text(item, message).or_else(|| found(Topic::Item(item))) {
+        let signed = || policy.patterns.signature(&beginning).filter(|_| item == Item::Identity);
+        match beside_the_text(item, message).or_else(signed).or_else(|| found(Topic::Item(item))) {
             Some(words) => reading.present.push((item, words)),
             None => reading.missing.push(item),
         }
@@ -124,7 +127,10 @@ pub fn read(message: &Message, policy: &Policy) -> Reading {
         (Hint::SafeDefaults, Topic::SafeDefaults),
         (Hint::NotSecurity, Topic::NotSecurity),
     ] {
-        reading.hints.extend(found(topic).map(|words| (hint, words)));
+        let said = policy.patterns.find_said(topic, &text).map(str::to_owned);
+        // what loses confidentiality is looked at first anyway
+        let said = said.filter(|_| hint != Hint::Availability || !reading.hints().contains(&Hint::Priority));
+        reading.hints.extend(said.map(|words| (hint, words)));
     }
     if !reading.versions.is_empty() && reading.versions.iter().all(|version| !version.supported) {
         let named: Vec<&str> = reading.versions.iter().map(|version| version.number.as_str()).collect();
@@ -137,7 +143,7 @@ pub fn read(message: &Message, policy: &Policy) -> Reading {
 fn beside_the_text(item: Item, message: &Message) -> Option<String> {
     match item {
         Item::Identity => {
-            let name = message.author()?.name.as_ref().filter(|name| name.trim().contains(' '))?;
+            let name = message.author()?.name.as_ref().filter(|name| is_of_a_person(name))?;
             Some(format!("From: {name}"))
         }
         Item::Steps => {
@@ -146,6 +152,30 @@ fn beside_the_text(item: Item, message: &Message) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Two words, and none of those under which nobody in particular writes.
+fn is_of_a_person(name: &str) -> bool {
+    const NOBODY: [&str; 16] = [
+        "security",
+        "analyst",
+        "researcher",
+        "hunter",
+        "hacker",
+        "bounty",
+        "bug",
+        "team",
+        "support",
+        "admin",
+        "cyber",
+        "whitehat",
+        "white",
+        "info",
+        "anonymous",
+        "pentester",
+    ];
+    let mut words = name.split_whitespace().map(str::to_lowercase);
+    name.trim().contains(' ') && !words.any(|word| NOBODY.contains(&word.as_str()))
 }
 
 /// A file that somebody chose to send: not another form of the text, not a key or a signature that goes with every mail.

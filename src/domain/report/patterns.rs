@@ -15,6 +15,12 @@ use serde::Deserialize;
 
 use crate::domain::report::Item;
 
+/// A negation stands so many words before what it negates, at most.
+const NEAR: usize = 4;
+/// The end of a letter is a line of so many characters at most, and its signature has so many lines.
+const SHORT: usize = 60;
+const SIGNATURE: usize = 6;
+
 /// What a phrase can speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
@@ -30,6 +36,10 @@ pub enum Topic {
     NotSecurity,
     /// A default is not safe (P-24).
     SafeDefaults,
+    /// The letter ends: a name follows.
+    SignOff,
+    /// What follows is not so.
+    Negation,
 }
 
 /// All phrases of a desk.
@@ -65,6 +75,8 @@ struct File {
     public: Vec<String>,
     not_security: Vec<String>,
     safe_defaults: Vec<String>,
+    sign_offs: Vec<String>,
+    negations: Vec<String>,
 }
 
 /// The files compiled in, by the name the configuration gives them.
@@ -106,12 +118,37 @@ impl Patterns {
     /// The first phrase about a topic that stands in a text.
     pub(super) fn find(&self, topic: Topic, text: &Text) -> Option<&str> {
         let phrases = self.phrases.get(&topic)?;
-        phrases.iter().find(|phrase| phrase.is_in(text)).map(|phrase| phrase.written.as_str())
+        let found = phrases.iter().find(|phrase| phrase.is_in(text, &|_| true));
+        found.map(|phrase| phrase.written.as_str())
+    }
+
+    /// The same, but not right behind a word that turns it into its opposite.
+    pub(super) fn find_said(&self, topic: Topic, text: &Text) -> Option<&str> {
+        let phrases = self.phrases.get(&topic)?;
+        let negations = self.phrases.get(&Topic::Negation).map(Vec::as_slice).unwrap_or_default();
+        let negates = |word: &str| negations.iter().any(|negation| negation.words == word);
+        let is_said = |before: &str| !before.split_whitespace().rev().take(NEAR).any(negates);
+        let found = phrases.iter().find(|phrase| phrase.is_in(text, &is_said));
+        found.map(|phrase| phrase.written.as_str())
+    }
+
+    /// A name of two words or more in the lines after the end of the letter.
+    pub(super) fn signature(&self, text: &str) -> Option<String> {
+        let sign_offs = self.phrases.get(&Topic::SignOff)?;
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let ends = |line: &&str| {
+            let line = Text::new(line);
+            sign_offs.iter().any(|phrase| phrase.is_in(&line, &|_| true))
+        };
+        // the last words of a letter are its end
+        let at = lines.iter().rposition(|line| line.chars().count() <= SHORT && ends(line))?;
+        let after = lines.get(at..)?.iter().take(SIGNATURE);
+        after.copied().find(|line| is_name(line)).map(str::to_owned)
     }
 }
 
 impl File {
-    fn topics(self) -> [(Topic, Vec<String>); 10] {
+    fn topics(self) -> [(Topic, Vec<String>); 12] {
         [
             (Topic::Item(Item::Identity), self.identity),
             (Topic::Item(Item::Steps), self.steps),
@@ -123,6 +160,8 @@ impl File {
             (Topic::Public, self.public),
             (Topic::NotSecurity, self.not_security),
             (Topic::SafeDefaults, self.safe_defaults),
+            (Topic::SignOff, self.sign_offs),
+            (Topic::Negation, self.negations),
         ]
     }
 }
@@ -136,7 +175,8 @@ impl Phrase {
         (!words.is_empty()).then(|| Self { written: written.to_owned(), words, begins_a_line, open })
     }
 
-    fn is_in(&self, text: &Text) -> bool {
+    /// Is it there, behind a text that `fits`?
+    fn is_in(&self, text: &Text, fits: &dyn Fn(&str) -> bool) -> bool {
         if self.begins_a_line {
             return text.lines.iter().any(|line| {
                 let rest = line.strip_prefix(self.words.as_str());
@@ -146,7 +186,8 @@ impl Phrase {
         text.whole.match_indices(self.words.as_str()).any(|(at, found)| {
             let before = text.whole.get(..at).and_then(|before| before.chars().next_back());
             let after = text.whole.get(at.saturating_add(found.len())..).unwrap_or_default();
-            !(goes_on(self.words.chars().next()) && goes_on(before)) && self.ends_well(after)
+            let begins_well = !(goes_on(self.words.chars().next()) && goes_on(before));
+            begins_well && self.ends_well(after) && fits(text.whole.get(..at).unwrap_or_default())
         })
     }
 
@@ -154,6 +195,16 @@ impl Phrase {
     fn ends_well(&self, after: &str) -> bool {
         self.open || !(goes_on(self.words.chars().next_back()) && goes_on(after.chars().next()))
     }
+}
+
+/// "Rita Q. Reporter", "Annika Lindqvist, Example Security": each word begins with a capital.
+fn is_name(line: &str) -> bool {
+    let name = line.split([',', '|', '(', '<']).next().unwrap_or_default();
+    let words: Vec<&str> =
+        name.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).collect();
+    let capital = |word: &&&str| word.chars().next().is_some_and(char::is_uppercase);
+    let letters = name.chars().all(|c| c.is_alphabetic() || c.is_whitespace() || "-.'’/&".contains(c));
+    (2..=6).contains(&words.len()) && letters && words.iter().filter(capital).count() >= 2
 }
 
 /// A word goes on with this.
@@ -186,7 +237,7 @@ mod tests {
     use super::*;
 
     fn finds(phrase: &str, text: &str) -> bool {
-        Phrase::new(phrase).unwrap().is_in(&Text::new(text))
+        Phrase::new(phrase).unwrap().is_in(&Text::new(text), &|_| true)
     }
 
     #[test]
@@ -214,7 +265,7 @@ mod tests {
         for (name, text) in COMPILED_IN {
             let mut patterns = Patterns::default();
             patterns.add(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(patterns.phrases.len(), 10, "{name}");
+            assert_eq!(patterns.phrases.len(), 12, "{name}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! The versions that a report names, against those that are supported (P-16).
 //!
 //! Reports are full of numbers with dots: addresses, scores, other software. A number counts as a version of the project when it
-//! belongs to a supported line, or when the word before it says so ("version 0.8", "v0.8.1", "release 0.8 and 0.9"). Numbers of four
-//! parts are addresses, and what follows a name like "Python" or "CVSS" is of that.
+//! belongs to a supported line, when it has three parts and begins like one ("0.8.1" beside 0.12), or when the word before it says
+//! so ("version 0.8", "v0.8", "release 0.8 and 0.9"). Numbers of four parts are addresses, and what follows a name like "Python" or
+//! "CVSS" is of that.
 
 /// No more versions are listed.
 const MOST: usize = 20;
@@ -46,7 +47,7 @@ pub(super) fn named(text: &str, subject: &str, supported: &[String]) -> Vec<Vers
             let counts = match before {
                 Before::Foreign => false,
                 Before::SaysSo => true,
-                Before::Nothing => marked || is_supported,
+                Before::Nothing => marked || is_supported || begins_like_one(&number, supported),
             };
             if counts && versions.len() < MOST && !versions.iter().any(|known| known.number == number) {
                 versions.push(Version { number, supported: is_supported });
@@ -55,6 +56,12 @@ pub(super) fn named(text: &str, subject: &str, supported: &[String]) -> Vec<Vers
         }
     }
     versions
+}
+
+/// It has three parts, and the first is that of a supported line.
+fn begins_like_one(number: &str, supported: &[String]) -> bool {
+    let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
+    number.split('.').count() == 3 && supported.iter().any(|line| major(line) == major(number))
 }
 
 /// What the words before a number make of it.
@@ -82,7 +89,7 @@ impl Before {
 
 /// Other things that bear numbers with dots.
 fn is_foreign(word: &str) -> bool {
-    const NAMES: [&str; 40] = [
+    const NAMES: [&str; 45] = [
         "python",
         "tls",
         "ssl",
@@ -123,6 +130,11 @@ fn is_foreign(word: &str) -> bool {
         "curl",
         "score",
         "libpng",
+        "uv",
+        "pip",
+        "npm",
+        "cargo",
+        "cmake",
     ];
     NAMES.contains(&word)
 }
@@ -157,12 +169,12 @@ mod tests {
         assert_eq!(versions("We run 0.11.3 and version 0.8."), ["0.11.3+", "0.8-"]);
         assert_eq!(versions("Affected: v0.9.1, v0.10.x"), ["0.9.1-", "0.10+"]);
         assert_eq!(versions("versions 0.8 to 0.12"), ["0.8-", "0.12+"]);
-        assert_eq!(versions("0.1.2"), Vec::<String>::new(), "0.1 is not 0.12");
+        assert_eq!(versions("0.1.2"), ["0.1.2-"], "0.1 is not 0.12");
     }
 
     #[test]
     fn numbers_of_other_things() {
-        let text = "Python 3.11, TLS 1.2, CVSS:3.1/AV:N, CVSS score 9.8, 10.0.0.1, Debian 12.4, nginx version 1.18.0, 2026.11.20";
+        let text = "Python 3.11.2, TLS 1.2, CVSS:3.1/AV:N, CVSS score 9.8, 10.0.0.1, Debian 12.4, nginx version 1.18.0, 2026.11.20";
         assert_eq!(versions(text), Vec::<String>::new());
     }
 }
