@@ -16,7 +16,7 @@
 
 mod facts;
 mod opening;
-mod sorting;
+mod person;
 mod step;
 mod workers;
 
@@ -416,65 +416,6 @@ impl Pipeline {
         let facts = Facts { jitter: chance::fraction(), ..Facts::default() };
         let input = Input::Delivery { posting: Box::new(posting), outcome };
         Ok(Some(decide(&facts, &input, &self.policy, now).into()))
-    }
-
-    fn command(
-        &self,
-        draft: &Draft<'_>,
-        command: &OutboxCommand,
-        about: Option<Arc<Message>>,
-        now: Timestamp,
-    ) -> Result<(Option<Step>, Result<String, Refused>), IndexError> {
-        let (OutboxCommand::Hold(id) | OutboxCommand::Release(id)) = command;
-        let impossible = |why: String| Ok((None, Err(Refused::Impossible(why))));
-        let Some(posting) = draft.posting(id)? else { return impossible(format!("there is no letter {id}")) };
-        let facts = self.facts_of_letter(draft, &posting, about.as_deref())?;
-        let (state, sealed) = (posting.state.word(), posting.bytes.is_some());
-        let (input, done) = match command {
-            OutboxCommand::Hold(_) => {
-                let reason = "stopped by the operator".to_owned();
-                (Input::Hold { posting: Box::new(posting), reason }, format!("letter {id} is held"))
-            }
-            OutboxCommand::Release(_) => {
-                (Input::Release { posting: Box::new(posting), about }, format!("letter {id} is released"))
-            }
-        };
-        let decision = decide(&facts, &input, &self.policy, now);
-        if decision == Decision::default() {
-            let why = if sealed {
-                format!("it is {state}")
-            } else if facts.case.as_ref().is_some_and(|case| case.acknowledged_at.is_some()) {
-                "its case is acknowledged already".to_owned()
-            } else {
-                "the mail it is about cannot be read".to_owned()
-            };
-            return impossible(format!("nothing to do for letter {id}: {why}"));
-        }
-        Ok((Some(decision.into()), Ok(done)))
-    }
-
-    fn accept(
-        &self,
-        draft: &Draft<'_>,
-        accept: Accept,
-        now: Timestamp,
-    ) -> Result<(Option<Step>, Result<String, Refused>), IndexError> {
-        let Accept { address, fingerprint } = accept;
-        let known = draft.certificates(&address)?;
-        let wanted: String =
-            fingerprint.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
-        if self.keyring.pins(&address) {
-            let why = format!("the configuration names the certificate of {address}: change it there");
-            return Ok((None, Err(Refused::Impossible(why))));
-        }
-        if !known.iter().any(|certificate| certificate.fingerprint == wanted) {
-            let why =
-                format!("no certificate {wanted} was seen for {address}; see “psirtd key seen {address}”");
-            return Ok((None, Err(Refused::Impossible(why))));
-        }
-        let done = format!("letters to {address} are encrypted to {wanted} from now on");
-        let input = Input::Accept { address, fingerprint: wanted };
-        Ok((Some(decide(&Facts::default(), &input, &self.policy, now).into()), Ok(done)))
     }
 
     fn found(

@@ -86,7 +86,7 @@ struct Score {
 
 impl Score {
     fn percent(part: usize, of: usize) -> usize {
-        if of == 0 { 100 } else { part * 100 / of }
+        (part * 100).checked_div(of).unwrap_or(100)
     }
 
     fn precision(self) -> usize {
