@@ -234,6 +234,41 @@ fn print_table(rows: &[Row], verdicts: &[Verdict]) {
     unjudged.iter().for_each(|(token, files)| println!("  {token}: {}", files.join(", ")));
 }
 
+/// What each mail is said to be, against what psirtd takes it for; and how many of them are answered. Printed; the expectations
+/// themselves are judged above.
+#[test]
+fn which_kinds_are_taken_for_which() {
+    let Some(corpus) = corpus() else { return };
+    let mut table: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+    for row in rows(&corpus).iter().filter(|row| !row.is_blob()) {
+        let said = row.expectations.iter().find_map(|token| token.strip_prefix("class="));
+        let said = said.map_or_else(
+            || {
+                if row.says("no-auto-reply") {
+                    format!("({})", row.category)
+                } else {
+                    "a person's".to_owned()
+                }
+            },
+            str::to_owned,
+        );
+        let hard = if row.hard { ", hard" } else { "" };
+        let seen = seen(&row.read(&corpus), &keyring(&corpus, &row.group));
+        let sort = seen.intake.sort.map_or_else(String::new, |sort| format!(" {}", sort.word()));
+        let kind = format!("{}{sort}", seen.intake.kind.word());
+        let entry = table.entry((format!("{said}{hard}"), kind)).or_default();
+        entry.0 += 1;
+        entry.1 += usize::from(seen.intake.why_no_answer.is_none());
+    }
+    println!("{:<32} {:<24} {:>5} {:>9}", "said to be", "taken for", "mails", "answered");
+    for ((said, kind), (mails, answered)) in &table {
+        println!("{said:<32} {kind:<24} {mails:>5} {answered:>9}");
+    }
+    let answered = |(_, answered): &&(usize, usize)| *answered > 0;
+    let of_machines = table.iter().filter(|((said, _), _)| said != "a person's" && !said.ends_with("hard"));
+    assert_eq!(of_machines.map(|(_, counts)| counts).filter(answered).count(), 0);
+}
+
 /// What the acknowledgement would ask a person for; printed, not judged.
 #[test]
 fn what_ordinary_mails_are_said_to_lack() {

@@ -41,6 +41,8 @@ pub struct Unanswered {
     pub subject: Option<String>,
     /// Why.
     pub why: String,
+    /// Its author takes no part in its case.
+    pub pending: bool,
 }
 
 /// A line of a digest.
@@ -78,6 +80,7 @@ impl Unanswered {
             kind: format!("{}{sort}", kind.word()),
             from: from.clone(),
             subject: subject.clone(),
+            pending: *pending,
             why: if *pending {
                 "unverified: its author takes no part in the case".to_owned()
             } else {
@@ -94,6 +97,8 @@ impl Unanswered {
         let release = match letter {
             Some(letter) if opened_it && letter.state != LetterState::Held => return None,
             Some(letter) if opened_it => Some(letter.id.to_string()),
+            // a bounce or a vacation note of a case was told when it came
+            _ if case.is_some() && !opened_it && !self.pending => return None,
             _ => None,
         };
         Some(Line {

@@ -222,8 +222,9 @@ fn returned(facts: &Facts, taken: &Taken<'_>, now: Timestamp) -> Option<Event> {
     let posting = facts.returned.as_ref()?;
     let told = taken.message.returned.as_ref();
     let action = told.and_then(|told| told.action);
-    // forms older than RFC 3464 name no action: they tell of failures
-    let failed = action.map_or(taken.intake.kind == Kind::Bounce, |action| action == Action::Failed);
+    // forms older than RFC 3464 name no action: they tell of failures, but words alone may be a person's
+    let of_a_server = taken.intake.kind == Kind::Bounce && taken.intake.doubt.is_none();
+    let failed = action.map_or(of_a_server, |action| action == Action::Failed);
     if !failed || posting.state == LetterState::Returned {
         return None;
     }
