@@ -184,24 +184,33 @@ fn because(message: &Message, intake: &Intake) -> String {
     }
 }
 
-/// The same for a person.
+/// The same for a person: why there is an answer or none, then everything else.
 fn sheet(seen: &Value) -> String {
-    let mut lines = Vec::new();
-    for (name, value) in seen.as_object().into_iter().flatten().filter(|(name, _)| *name != "text") {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            Value::Array(list) if list.is_empty() => continue,
-            Value::Array(list) => list
-                .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
-                .collect::<Vec<_>>()
-                .join("; "),
-            other => other.to_string(),
-        };
-        lines.push(format!("{name:<14} {text}"));
+    let said = |name: &str| seen.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut lines = vec![format!("{}: {}", said("file"), said("because"))];
+    let apart = ["file", "because", "text"];
+    for (name, value) in
+        seen.as_object().into_iter().flatten().filter(|(name, _)| !apart.contains(&name.as_str()))
+    {
+        let text = told(value);
+        if !text.is_empty() {
+            lines.push(format!("{name:<20} {text}"));
+        }
     }
-    let text = seen.get("text").and_then(Value::as_str).unwrap_or_default();
-    lines.push(format!("\n{}\n", text.trim_end()));
+    lines.push(format!("\n{}\n", said("text").trim_end()));
     lines.join("\n")
+}
+
+/// A value on one line; nothing for none.
+fn told(value: &Value) -> String {
+    let several = |texts: Vec<String>| texts.join("; ");
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => several(list.iter().map(told).collect()),
+        Value::Object(fields) => {
+            several(fields.iter().map(|(name, value)| format!("{name}: {}", told(value))).collect())
+        }
+        other => other.to_string(),
+    }
 }

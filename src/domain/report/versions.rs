@@ -22,9 +22,12 @@ pub struct Version {
     pub supported: bool,
 }
 
-/// The versions named in a text and its subject, in order.
+/// The versions named in a text and its subject, in order. A desk that supports none in particular asks for none.
 pub(super) fn named(text: &str, subject: &str, supported: &[String]) -> Vec<Version> {
     let mut versions: Vec<Version> = Vec::new();
+    if supported.is_empty() {
+        return versions;
+    }
     for line in std::iter::once(subject).chain(text.lines()) {
         let mut before = Before::Nothing;
         for word in line.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '/' | '='))
