@@ -31,13 +31,14 @@ use crate::clock::Clock;
 use crate::domain::case::CaseId;
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Letter, LetterId, Outcome};
+use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
 use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
 use crate::domain::signature::{Certificate, Standing};
 use crate::domain::thread;
 use crate::keyring::{self, Keyring};
 use crate::open;
+use crate::pipeline::facts::Batch;
 use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, seal};
@@ -337,12 +338,13 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<(Vec<Step>, Vec<Reply>), IndexError> {
         let mut draft = self.writer.draft();
+        let mut mails = Batch::new();
         let mut steps = Vec::new();
         let mut replies = Vec::new();
         for (work, message) in batch.into_iter().zip(opened) {
             let (step, reply) = match (work, message) {
                 (Work::Mail(arrival, answer), Some(message)) => {
-                    let (step, recorded) = self.mail(&draft, *arrival, message, now)?;
+                    let (step, recorded) = self.mail(&draft, *arrival, message, &mut mails, now)?;
                     (step, Reply::Mail(answer, recorded))
                 }
                 (Work::Delivery(id, outcome, answer), _) => {
@@ -382,6 +384,7 @@ impl Pipeline {
         draft: &Draft<'_>,
         arrival: Arrival,
         message: Arc<Message>,
+        mails: &mut Batch,
         now: Timestamp,
     ) -> Result<(Option<Step>, Result<Recorded, Refused>), IndexError> {
         let twin = open::twin(&arrival.raw, &message);
@@ -395,7 +398,8 @@ impl Pipeline {
             let step = new_place.then(|| Step { receipt: Some(receipt), ..Step::default() });
             return Ok((step, Ok(Recorded::Known)));
         }
-        let facts = self.facts_of_mail(draft, &message, now)?;
+        let facts = self.facts_of_mail(draft, &message, mails, now)?;
+        mails.insert(message.digest.clone(), Arc::clone(&message));
         let message = up_to_date(message, &facts.remembered);
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
@@ -467,11 +471,7 @@ impl Pipeline {
                     events.push(event);
                     letters.extend(bytes);
                 }
-                // nobody was told: it is tried again at the next look
-                if letters.is_empty() && events.iter().any(|event| matches!(event.what, What::Told { .. })) {
-                    error!("no coordinator can be warned of what needs a person; see “psirtd check” and “psirtd outbox”");
-                    events.clear();
-                }
+                forget_what_nobody_was_told(&mut events);
                 Commit { receipt: step.receipt, mail: step.mail, events, letters }
             })
             .collect()
@@ -481,6 +481,23 @@ impl Pipeline {
     fn message_id(&self) -> String {
         let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         thread::message_id(&token, &self.letterhead.desk)
+    }
+}
+
+/// What is in no letter that was sealed is told again at the next look.
+fn forget_what_nobody_was_told(events: &mut Vec<Event>) {
+    for told_by in [LetterKind::Warning, LetterKind::Digest] {
+        let sealed =
+            |event: &Event| matches!(&event.what, What::LetterQueued { kind, .. } if *kind == told_by);
+        let held = |event: &Event| matches!(&event.what, What::LetterHeld { kind, .. } if *kind == told_by);
+        if events.iter().any(held) && !events.iter().any(sealed) {
+            error!("no coordinator can be told what needs a person; see “psirtd check” and “psirtd outbox”");
+            events.retain(|event| match &event.what {
+                What::Told { .. } => told_by != LetterKind::Warning,
+                What::Digested { .. } => told_by != LetterKind::Digest,
+                _ => !held(event),
+            });
+        }
     }
 }
 

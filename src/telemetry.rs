@@ -56,7 +56,9 @@ pub fn tell(event: &Event) {
     match &event.what {
         What::CaseOpened { .. } => info!(case, "case opened"),
         What::MailRecorded { mail, kind, size, problem, why_no_answer, .. } => {
-            let why_no_answer = why_no_answer.as_deref();
+            // the rule, not what it found: that may be somebody's address
+            let why_no_answer =
+                why_no_answer.as_deref().map(|why| why.split([':', '=']).next().unwrap_or(why));
             info!(case, kind = kind.word(), %mail, size, opened = problem.is_none(), why_no_answer, "mail recorded");
         }
         What::CertificateSeen { certificate, in_use, .. } => {
@@ -70,7 +72,7 @@ pub fn tell(event: &Event) {
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
         What::CaseMerged { into } => info!(case, %into, "case merged"),
         What::MailMoved { mail, to, .. } => info!(case, %mail, %to, "mail taken out"),
-        What::Digested { until } => info!(%until, "coordinators told what was not answered"),
+        What::Digested { mails } => info!(mails = mails.len(), "coordinators told what was not answered"),
         What::LetterHeld { letter, kind, withheld: true, .. } => {
             info!(case, %letter, kind = kind.word(), "letter withheld: a rule says so; see “psirtd outbox”");
         }

@@ -340,7 +340,7 @@ impl Seen {
 fn seen(raw: &[u8], keyring: &Keyring) -> Seen {
     let message = open(raw, keyring, now());
     let intake = judge(&message, &policy(), false);
-    let header = open_header(raw, message.size, keyring, now());
+    let header = open_header(raw, message.size, None, keyring, now());
     Seen { message, header, intake }
 }
 

@@ -168,7 +168,7 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
         "hints": hints,
         "versions": versions,
         "trust": intake.trust,
-        "doubt": intake.doubt,
+        "doubt": intake.doubt.as_ref().map(ToString::to_string),
         "problems": message.problems,
         "letters": letters,
     })

@@ -129,6 +129,7 @@ fn limits(section: Section<'_>) -> Limits {
         per_domain_per_hour: limit("per_domain_per_hour", standard.per_domain_per_hour),
         per_hour: limit("per_hour", standard.per_hour),
         per_day: limit("per_day", standard.per_day),
+        relayed_per_author_per_day: limit("relayed_per_author_per_day", standard.relayed_per_author_per_day),
     };
     section.finish();
     limits

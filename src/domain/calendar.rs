@@ -56,6 +56,9 @@ impl Calendar {
     /// An instant on one line, for the team: "Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)".
     pub fn line(&self, at: Timestamp) -> String {
         let here = at.to_zoned(self.zone.clone()).strftime("%a, %d %b %Y %H:%M %Z").to_string();
+        if here.ends_with("UTC") {
+            return here;
+        }
         format!("{here} ({})", at.strftime("%Y-%m-%d %H:%M UTC"))
     }
 

@@ -117,6 +117,9 @@ pub struct CaseMail {
     pub from: Option<Mailbox>,
     /// Its Message-ID.
     pub message_id: Option<String>,
+    /// A digest of the Message-ID in its protected header.
+    #[serde(default)]
+    pub protected_id: Option<Digest>,
     /// Its size in bytes; that of the file is smaller when it was too large to be fetched.
     #[serde(default)]
     pub size: u64,
@@ -156,6 +159,7 @@ impl CaseMail {
             sort,
             from,
             message_id,
+            protected_id,
             size,
             problem,
             encryption,
@@ -177,6 +181,7 @@ impl CaseMail {
             kind: *kind,
             from: from.clone(),
             message_id: message_id.clone(),
+            protected_id: protected_id.clone(),
             size: *size,
             problem: problem.clone(),
             encryption: *encryption,
@@ -207,6 +212,9 @@ pub struct CaseLetter {
     pub attempts: u32,
     /// Its own Message-ID; none as long as it is not sealed.
     pub message_id: Option<String>,
+    /// A rule keeps it back, unless a person wants it sent.
+    #[serde(default)]
+    pub withheld: bool,
 }
 
 /// A line of a case's timeline.
@@ -263,7 +271,7 @@ impl Case {
                 self.mails.extend(CaseMail::recorded(event));
             }
             What::CaseMerged { into } => self.merged_into = Some(into.clone()),
-            What::MailMoved { mail, .. } => self.mails.retain(|known| known.mail != *mail),
+            What::MailMoved { mail, .. } => self.lose(mail),
             What::SignatureChecked { mail, signature, verdict, signer, standing } => {
                 if let Some(mail) = self.mails.iter_mut().find(|known| known.mail == *mail) {
                     mail.signature.clone_from(signature);
@@ -275,8 +283,12 @@ impl Case {
             What::LetterQueued { letter, kind, to, message_id, .. } => {
                 self.put_letter(letter, *kind, to, LetterState::Active, Some(message_id.clone()));
             }
-            What::LetterHeld { letter, kind, to, .. } => {
+            What::LetterHeld { letter, kind, to, withheld, .. } => {
                 self.put_letter(letter, *kind, to, LetterState::Held, None);
+                self.letters
+                    .iter_mut()
+                    .filter(|known| known.id == *letter)
+                    .for_each(|known| known.withheld = *withheld);
             }
             What::LetterSent { letter, .. } => {
                 if self.move_letter(letter, LetterState::Sent, 1) == Some(LetterKind::Acknowledgement)
@@ -337,6 +349,15 @@ impl Case {
         self.timeline.push(Entry { at, what, who: "operator".to_owned() });
     }
 
+    /// A mail turned out to be about something else. If it opened the case, who wrote the next one is the reporter.
+    fn lose(&mut self, mail: &Digest) {
+        let opened_it = self.mails.first().is_some_and(|first| first.mail == *mail);
+        self.mails.retain(|known| known.mail != *mail);
+        if opened_it {
+            self.reporter = self.mails.iter().find(|mail| !mail.pending).and_then(|mail| mail.from.clone());
+        }
+    }
+
     fn put_letter(
         &mut self,
         id: &LetterId,
@@ -348,8 +369,17 @@ impl Case {
         if let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == *id) {
             letter.state = state;
             letter.message_id = message_id;
+            letter.withheld = false;
         } else {
-            let letter = CaseLetter { id: id.clone(), kind, to: to.clone(), state, attempts: 0, message_id };
+            let letter = CaseLetter {
+                id: id.clone(),
+                kind,
+                to: to.clone(),
+                state,
+                attempts: 0,
+                message_id,
+                withheld: false,
+            };
             self.letters.push(letter);
         }
     }

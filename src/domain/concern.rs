@@ -79,11 +79,8 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
 /// What is to be said when no automatic answer goes out any more.
 pub fn of_limits(limits: &Limits, answered: &Answered, now: Timestamp) -> Option<Concern> {
     let exceeded = limits.exceeded(answered).filter(|exceeded| exceeded.all)?;
-    let text = format!(
-        "automatic answers have stopped ({}): a flood, or a loop? Reports are recorded and relayed; their acknowledgements wait for \
-         a person (psirtd outbox)",
-        exceeded.why
-    );
+    let text =
+        format!("automatic answers have stopped ({}); acknowledgements wait: psirtd outbox", exceeded.why);
     let key = format!("limit/{}/{}", exceeded.why, now.strftime("%Y-%m-%d"));
     Some(Concern { key, text, public: true })
 }

@@ -154,8 +154,8 @@ pub enum What {
     },
     /// The coordinators were told what was not answered.
     Digested {
-        /// Up to this time.
-        until: Timestamp,
+        /// These mails.
+        mails: Vec<Digest>,
     },
     /// A letter is sealed and waits for its turn.
     LetterQueued {

@@ -15,6 +15,7 @@
 pub mod words;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -108,9 +109,24 @@ pub struct Intake {
     /// Why no automatic answer goes out; none when one may.
     pub why_no_answer: Option<String>,
     /// Words that may mean that a machine wrote it, where nothing else says so.
-    pub doubt: Option<String>,
+    pub doubt: Option<Doubt>,
     /// What the mail's own server says about its sender.
     pub trust: Trust,
+}
+
+/// Words that a machine may have written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What it reads like.
+    pub what: &'static str,
+    /// The language and the words.
+    found: String,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it reads like {} ({})", self.what, self.found)
+    }
 }
 
 /// Judges a mail. `in_thread`: its ids lead to a case.
@@ -135,6 +151,8 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
 
 /// Why a mail of a case is not acknowledged: that is no loss.
 pub const FOLLOW_UP: &str = "follow-up of a case";
+/// Nor is this: a list of what was not answered would answer it.
+pub const ANSWERS_THE_DESK: &str = "a machine's answer to the team's letters";
 
 /// A mail under the rules of the desk.
 struct Seen<'m> {
@@ -158,7 +176,11 @@ impl<'m> Seen<'m> {
             Cow::Borrowed(&message.marks)
         };
         let domain = message.author().and_then(Mailbox::domain);
-        let trust = trust::judge(&message.trace, domain.as_deref(), policy.border.as_ref());
+        let judged =
+            |domain: Option<String>| trust::judge(&message.trace, domain.as_deref(), policy.border.as_ref());
+        // the list's address may be forged, too
+        let outside = message.rewritten_from.as_ref().map(|from| judged(from.domain()));
+        let trust = outside.filter(|trust| trust.verdict == Verdict::Fail).unwrap_or_else(|| judged(domain));
         let words = words::read(message.subject.as_deref(), &message.text);
         Self { message, policy, in_thread, marks, words, trust }
     }
@@ -193,7 +215,7 @@ impl<'m> Seen<'m> {
     fn sort(&self) -> Sort {
         let marks = &self.marks;
         let found = self.words.as_ref().map(|found| found.sort);
-        match (marks.report.as_deref(), found) {
+        match (self.report(), found) {
             (Some("disposition-notification"), _) => Sort::Receipt,
             (Some("feedback-report"), _) => Sort::Complaint,
             (_, Some(words::Sort::Receipt)) => Sort::Ticket,
@@ -216,7 +238,7 @@ impl<'m> Seen<'m> {
         if self.auto() != "no" {
             return Some(format!("auto-submitted: {}", self.auto()));
         }
-        if let Some(report) = &marks.report {
+        if let Some(report) = marks.report.as_ref().or(marks.report_part.as_ref()) {
             return Some(format!("multipart/report: {report}"));
         }
         if let Some(field) = marks.list.first() {
@@ -279,6 +301,18 @@ impl<'m> Seen<'m> {
         (failing && !self.message.signature.is_good()).then(|| self.trust.why.clone())
     }
 
+    /// The type of a report. A part of one in another mail may be what a person attached: it counts beside another sign of a
+    /// machine.
+    fn report(&self) -> Option<&str> {
+        let local = self.message.author().map(Mailbox::local_part).unwrap_or_default();
+        let machine = self.message.return_path == ReturnPath::Null
+            || self.auto() != "no"
+            || is_robot(&local)
+            || announces_failure(self.message);
+        let part = self.marks.report_part.as_deref().filter(|_| machine);
+        self.marks.report.as_deref().or(part)
+    }
+
     fn auto(&self) -> &str {
         self.marks.auto_submitted.as_deref().unwrap_or("no")
     }
@@ -302,10 +336,10 @@ impl<'m> Seen<'m> {
     }
 
     /// Only words say that it may be a machine's.
-    fn doubt(&self) -> Option<String> {
+    fn doubt(&self) -> Option<Doubt> {
         let found = self.words.as_ref()?;
         let marked = self.auto() != "no"
-            || self.marks.report.is_some()
+            || self.report().is_some()
             || !self.marks.robots.is_empty()
             || self.message.return_path == ReturnPath::Null;
         let what = match found.sort {
@@ -314,7 +348,7 @@ impl<'m> Seen<'m> {
             words::Sort::Bounce => "a bounce",
         };
         let Found { language, words, .. } = found;
-        (!marked).then(|| format!("it reads like {what} ({language}: “{words}”)"))
+        (!marked).then(|| Doubt { what, found: format!("{language}: “{words}”") })
     }
 
     /// A server's word about a mail, by what only servers write.
@@ -324,7 +358,7 @@ impl<'m> Seen<'m> {
         let null = self.message.return_path == ReturnPath::Null;
         let announced = announces_failure(self.message);
         let told = self.message.returned.as_ref().and_then(|returned| returned.action);
-        self.marks.report.as_deref() == Some("delivery-status")
+        self.report() == Some("delivery-status")
             || self.marks.robots.iter().any(|field| field == "x-failed-recipients")
             || daemon
             || (local == "postmaster" && (null || announced))
@@ -358,7 +392,7 @@ impl<'m> Seen<'m> {
         let marked = low || self.auto() != "no" || null || marks.suppress.is_some();
         let worded = marked && (self.reads_like_an_automatic_reply() || self.reads_like_a_bounce());
         self.is_bounce()
-            || marks.report.is_some()
+            || self.report().is_some()
             || matches!(self.auto(), "auto-replied" | "auto-notified")
             || robot_null
             || vacation
@@ -412,14 +446,7 @@ fn suppresses(value: &str) -> bool {
 
 /// Fields that programs write which answer for somebody who is not there.
 fn is_of_a_responder(field: &str) -> bool {
-    matches!(
-        field,
-        "x-autoreply"
-            | "x-autorespond"
-            | "x-auto-reply-from"
-            | "x-autoreply-from"
-            | "x-ms-exchange-inbox-rules-loop"
-    )
+    matches!(field, "x-autoreply" | "x-autorespond" | "x-auto-reply-from" | "x-autoreply-from")
 }
 
 /// The subject that servers give their bounces. An answer to one ("Re: Undelivered Mail") is a person's.

@@ -194,12 +194,19 @@ pub struct Acknowledgement {
 pub struct Status {
     /// Where the case stands ("received").
     pub phase: &'static str,
-    /// What is promised next ("first-response"), unless everything is over.
-    pub next: Option<&'static str>,
+    /// The oldest promise whose time is over.
+    pub late: Option<Promise>,
+    /// The next one.
+    pub next: Option<Promise>,
+}
+
+/// What a reporter is promised.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Promise {
+    /// "first-response" and the like.
+    pub what: &'static str,
     /// By when.
-    pub due: Option<Moment>,
-    /// That time is over.
-    pub overdue: bool,
+    pub due: Moment,
 }
 
 /// The facts of a relay, beside the mail itself.
@@ -225,6 +232,8 @@ pub struct Relay {
     pub missing: Vec<Item>,
     /// Why the reporter got no automatic answer.
     pub why_no_answer: Option<String>,
+    /// The letter that tells the author where the case stands, because he asked.
+    pub status: Option<String>,
     /// The acknowledgement that waits for a person's word.
     pub release: Option<String>,
     /// What was noticed about the mail in the light of others.

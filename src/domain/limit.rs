@@ -23,12 +23,21 @@ pub struct Limits {
     pub per_hour: u32,
     /// Answers a day, in all: then no more go out before the next day.
     pub per_day: u32,
+    /// Mails of one author a day that are relayed to the team at once; further ones are held. (A help desk behind a coordinator's
+    /// address answers each relay under an address of its own.)
+    pub relayed_per_author_per_day: u32,
 }
 
 impl Default for Limits {
     /// Far more than a desk needs, far less than a flood.
     fn default() -> Self {
-        Self { per_address_per_day: 100, per_domain_per_hour: 300, per_hour: 600, per_day: 2000 }
+        Self {
+            per_address_per_day: 100,
+            per_domain_per_hour: 300,
+            per_hour: 600,
+            per_day: 2000,
+            relayed_per_author_per_day: 200,
+        }
     }
 }
 
@@ -43,6 +52,8 @@ pub struct Answered {
     pub this_hour: u32,
     /// In all, today.
     pub today: u32,
+    /// No answers, but mails: those of the author so far today.
+    pub mails_today: u32,
 }
 
 /// A limit that is reached.
@@ -68,8 +79,9 @@ impl Limits {
             ),
             (so_far.address_today, self.per_address_per_day, "answers to this address today", false),
         ];
-        let (_, limit, what, all) = limits.into_iter().find(|(count, limit, ..)| count >= limit)?;
-        Some(Exceeded { why: format!("limit: {limit} {what}"), all })
+        let (_, limit, what, all) = limits.iter().find(|(count, limit, ..)| count >= limit)?;
+        let what = if *limit == 1 { what.replacen("answers", "answer", 1) } else { (*what).to_owned() };
+        Some(Exceeded { why: format!("limit: {limit} {what}"), all: *all })
     }
 }
 
@@ -79,17 +91,24 @@ mod tests {
 
     #[test]
     fn the_limit_that_stops_everything_is_named_first() {
-        let limits = Limits { per_address_per_day: 1, per_domain_per_hour: 2, per_hour: 3, per_day: 4 };
+        let limits = Limits {
+            per_address_per_day: 1,
+            per_domain_per_hour: 2,
+            per_hour: 3,
+            per_day: 4,
+            ..Limits::default()
+        };
         let so_far = |count| Answered {
             address_today: count,
             domain_this_hour: count,
             this_hour: count,
             today: count,
+            mails_today: 0,
         };
         let why = |count| limits.exceeded(&so_far(count)).map(|exceeded| (exceeded.why, exceeded.all));
         let said = |why: &str, all| Some((why.to_owned(), all));
         assert_eq!(why(0), None);
-        assert_eq!(why(1), said("limit: 1 answers to this address today", false));
+        assert_eq!(why(1), said("limit: 1 answer to this address today", false));
         assert_eq!(why(2), said("limit: 2 answers to this domain within this hour", false));
         assert_eq!(why(3), said("limit: 3 answers within this hour", true));
         assert_eq!(why(4), said("limit: 4 answers today", true));

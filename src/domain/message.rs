@@ -225,10 +225,11 @@ pub fn identity(address: &str) -> String {
     let address = canonical(address);
     let Some((local, domain)) = address.rsplit_once('@') else { return address };
     // BATV: prvs=KDDDSSSSSS=local
-    let local =
-        local.strip_prefix("prvs=").and_then(|rest| rest.split_once('=')).map_or(local, |(_, local)| local);
-    let local = local.split_once('+').map_or(local, |(local, _)| local);
-    format!("{local}@{domain}")
+    let bare = local.strip_prefix("prvs=").and_then(|rest| rest.split_once('=')).map(|(_, local)| local);
+    let local = bare.filter(|bare| !bare.is_empty()).unwrap_or(local);
+    // a telephone's number begins with the sign that begins a tag elsewhere
+    let untagged = local.split_once('+').map(|(local, _)| local).filter(|local| !local.is_empty());
+    format!("{}@{domain}", untagged.unwrap_or(local))
 }
 
 /// The envelope's sender as the final delivery wrote it into `Return-Path`.
@@ -258,6 +259,8 @@ pub struct Marks {
     pub ticket: Option<String>,
     /// `report-type` of a `multipart/report`, lower case ("" when it names none).
     pub report: Option<String>,
+    /// What a part reports that stands in another mail than a `multipart/report`.
+    pub report_part: Option<String>,
     /// `X-Auto-Response-Suppress`, lower case.
     pub suppress: Option<String>,
     /// Names of other fields that only machines write, lower case.

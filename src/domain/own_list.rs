@@ -8,13 +8,13 @@
 //! 1. A mail came through an own list when it has a `List-Id`, and every one it has is of an own list. A list is named by its id
 //!    (`security.lists.example.org`) or its address (`security@lists.example.org`, whose id is the same with a dot).
 //! 2. Of such a mail the `List-*` fields and `Precedence: list` or `bulk` say nothing about a machine. Every other mark counts.
-//! 3. From is taken back only when it is the list's or the desk's own address: then `X-Original-From` names the author, or else
-//!    `Reply-To`, if it names exactly one mailbox that is not the desk's. (Lists write so for senders whose domain forbids
+//! 3. From is taken back only when it is the list's or the desk's own address: then `X-Original-From` names the author, or where
+//!    there is none `Reply-To`, if it names exactly one mailbox beside those of the desk and the list. (Lists write so for senders whose domain forbids
 //!    others to write in its name; Google Groups gives both, Mailman `Reply-To`.)
 //! 4. If neither does, the author stays the list: nobody is answered, a person looks.
 //!
 //! Whoever writes these fields himself gains nothing: he could have written From. That the list's server vouches for the list's
-//! address says nothing about the author's (`trust`).
+//! address says nothing about the author's; that somebody forged the list's address does (`trust`).
 
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
@@ -31,11 +31,15 @@ pub fn author(message: &Message, policy: &Policy) -> Option<Mailbox> {
     if !came_through(message, policy) || !policy.is_own(&from.address) {
         return None;
     }
-    let one = |mailboxes: &[Mailbox]| match mailboxes {
-        [one] if !policy.is_own(&one.address) => Some(one.clone()),
-        _ => None,
+    let one = |mailboxes: &[Mailbox]| {
+        let mut others = mailboxes.iter().filter(|mailbox| !policy.is_own(&mailbox.address));
+        others.next().filter(|_| others.next().is_none()).cloned()
     };
-    one(&message.original_from).or_else(|| one(&message.reply_to))
+    match message.original_from.is_empty() {
+        true => one(&message.reply_to),
+        // whoever writes two names there is not taken at another word
+        false => one(&message.original_from),
+    }
 }
 
 /// The id of a list that is named by its address or its id.

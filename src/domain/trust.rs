@@ -61,6 +61,8 @@ pub struct AuthenticationResults {
     pub authserv_id: Option<String>,
     /// What was checked, in the order of the field.
     pub results: Vec<MethodResult>,
+    /// A quote or a comment in it does not end: what stands in it may be a sender's.
+    pub broken: bool,
 }
 
 /// What one check found.
@@ -156,6 +158,13 @@ pub fn judge(trace: &[Trace], author_domain: Option<&str>, border: Option<&Borde
     match border_results(trace, border) {
         Ok(field) => {
             let by = field.authserv_id.as_deref().unwrap_or("Exchange Online");
+            if field.broken {
+                // a sender's address is quoted in it: so a failure could be hidden
+                return Trust::new(
+                    Verdict::Fail,
+                    format!("the Authentication-Results of {by} cannot be read"),
+                );
+            }
             weigh(&field.results, &author, by)
         }
         Err(why) => Trust::none(why),
@@ -273,7 +282,7 @@ mod tests {
             MethodResult { method: method.to_owned(), result, properties }
         };
         let results = results.split(',').filter(|text| !text.trim().is_empty()).map(result).collect();
-        Trace::Results(AuthenticationResults { authserv_id: known(id), results })
+        Trace::Results(AuthenticationResults { authserv_id: known(id), results, broken: false })
     }
 
     fn trace(text: &str) -> Vec<Trace> {

@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::FOLLOW_UP;
+use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP};
 use crate::domain::letter::{LetterKind, LetterState};
 use crate::domain::message::{Digest, Mailbox};
 use crate::domain::policy::Policy;
 
-/// A digest lists no more mails than this, and says how many there are besides.
-pub const MOST: usize = 200;
+/// A digest lists no more mails than this; the next one goes on.
+pub const MOST: usize = 500;
 
 /// A mail that nobody answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,17 @@ pub struct Unanswered {
     pub why: String,
     /// Its author takes no part in its case.
     pub pending: bool,
+}
+
+/// What a digest is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agenda {
+    /// What it lists.
+    pub lines: Vec<Line>,
+    /// How many more there are.
+    pub more: usize,
+    /// The mails that it lists, and those of which nobody need be told any more.
+    pub covered: Vec<Digest>,
 }
 
 /// A line of a digest.
@@ -71,7 +82,8 @@ impl Unanswered {
         else {
             return None;
         };
-        let why = why_no_answer.as_ref().filter(|why| *pending || *why != FOLLOW_UP)?;
+        let told = |why: &String| why == FOLLOW_UP || why == ANSWERS_THE_DESK;
+        let why = why_no_answer.as_ref().filter(|why| *pending || !told(why))?;
         let sort = sort.map_or_else(String::new, |sort| format!(", {}", sort.word()));
         Some(Self {
             mail: mail.clone(),

@@ -39,7 +39,7 @@ pub(super) fn results(value: &str) -> Option<AuthenticationResults> {
     let known = field.whole && (authserv_id.is_some() || exchange.is_some());
     let methods = exchange.into_iter().chain(parts.filter_map(method));
     let results = if known { methods.take(MAX_RESULTS).collect() } else { Vec::new() };
-    Some(AuthenticationResults { authserv_id, results })
+    Some(AuthenticationResults { authserv_id, results, broken: !field.whole })
 }
 
 /// The host that a `Received` field says it was written by.

@@ -36,11 +36,15 @@ pub(super) enum Protection {
     Full,
 }
 
-/// Reads the header into the message.
-pub(super) fn read(parsed: &mail_parser::Message<'_>, message: &mut Message) {
+/// Reads the header into the message. `author` is who wrote it, when an own list put its address in his place.
+pub(super) fn read(parsed: &mail_parser::Message<'_>, author: Option<&Mailbox>, message: &mut Message) {
     message.from = mailboxes(parsed.header_values(HeaderName::From));
+    if let Some(author) = author {
+        let from = std::mem::replace(&mut message.from, vec![author.clone()]);
+        message.rewritten_from = from.into_iter().next();
+    }
     message.reply_to = mailboxes(parsed.header_values(HeaderName::ReplyTo));
-    message.original_from = mailboxes(parsed.header_values("X-Original-From"));
+    message.original_from = original_from(parsed);
     message.recipients = recipients(parsed);
     message.trace = trace(parsed);
     message.subject = subject(parsed);
@@ -180,6 +184,15 @@ fn mailboxes<'a>(values: impl Iterator<Item = &'a HeaderValue<'a>>) -> Vec<Mailb
         .collect()
 }
 
+/// `X-Original-From`, which the parser does not know for an address.
+fn original_from(parsed: &mail_parser::Message<'_>) -> Vec<Mailbox> {
+    let named = |(name, _): &(&str, &str)| name.eq_ignore_ascii_case("x-original-from");
+    let fields = parsed.headers_raw().filter(named).map(|(_, value)| format!("From: {}\n", value.trim_end()));
+    let fields: String = fields.collect();
+    let read = mime::parser().parse_headers(fields.as_bytes());
+    read.map(|read| mailboxes(read.header_values(HeaderName::From))).unwrap_or_default()
+}
+
 /// Whom the header names as its recipients: those its author wrote, and those the servers on the way noted.
 fn recipients(parsed: &mail_parser::Message<'_>) -> Vec<String> {
     let mut recipients = to_and_cc(parsed);
@@ -257,7 +270,6 @@ fn marks(parsed: &mail_parser::Message<'_>) -> Marks {
     }
     // list-id first: it is the most telling
     marks.list.sort_by_key(|name| name != "list-id");
-    marks.report = report_type(parsed);
     marks
 }
 
@@ -306,8 +318,15 @@ fn is_of_ticket_system(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// `multipart/report`, or a report's part outside one (pre-RFC bounces of some servers).
-pub(super) fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
+/// What a `multipart/report` reports; and what a part reports outside one (bounces of some servers, or what a person attached).
+pub(super) fn report_types(parsed: &mail_parser::Message<'_>) -> (Option<String>, Option<String>) {
+    match report_type(parsed) {
+        Some(report) => (Some(report), None),
+        None => (None, reporting_part(parsed)),
+    }
+}
+
+fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
     let root = parsed.content_type()?;
     if root.ctype().eq_ignore_ascii_case("multipart")
         && root.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
@@ -315,15 +334,17 @@ pub(super) fn report_type(parsed: &mail_parser::Message<'_>) -> Option<String> {
         let named = root.attribute("report-type").map(|kind| clean_line(kind).to_ascii_lowercase());
         return Some(named.or_else(|| reporting_part(parsed)).unwrap_or_default());
     }
-    reporting_part(parsed)
+    None
 }
 
 /// What the parts report.
 fn reporting_part(parsed: &mail_parser::Message<'_>) -> Option<String> {
-    parsed.parts.iter().take(20).find_map(|part| {
+    parsed.parts.iter().find_map(|part| {
         let said = match mime::media_type(part).as_str() {
             "message/delivery-status" | "message/global-delivery-status" => "delivery-status",
-            "message/disposition-notification" => "disposition-notification",
+            "message/disposition-notification" | "message/global-disposition-notification" => {
+                "disposition-notification"
+            }
             "message/feedback-report" => "feedback-report",
             _ => return None,
         };

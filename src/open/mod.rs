@@ -68,7 +68,7 @@ pub fn open_by(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: Tim
     let unread = || Message { problem: Some(WHY.to_owned()), unread: true, ..closed(raw) };
     let guarded = |work: &dyn Fn() -> Message| std::panic::catch_unwind(AssertUnwindSafe(work)).ok();
     guarded(&|| open_and_compare(raw, author, keyring, now))
-        .or_else(|| guarded(&|| from_header(raw, WHY, keyring, now)))
+        .or_else(|| guarded(&|| from_header(raw, WHY, author, keyring, now)))
         .unwrap_or_else(unread)
 }
 
@@ -100,35 +100,47 @@ fn open_unguarded(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: 
 }
 
 /// What is known of a mail whose body was not fetched, from its header.
-pub fn open_header(header: &[u8], size: u64, keyring: &Keyring, now: Timestamp) -> Message {
+pub fn open_header(
+    header: &[u8],
+    size: u64,
+    author: Option<&Mailbox>,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Message {
     let why = format!("not fetched: {size} bytes are more than the limit");
-    Message { size, not_fetched: true, ..from_header(header, &why, keyring, now) }
+    Message { size, not_fetched: true, ..from_header(header, &why, author, keyring, now) }
 }
 
-/// A mail that psirtd died of so many times, while it opened it; of its header only what is harmless, or nothing at all.
-pub fn unopened(raw: &[u8], deaths: u32, with_header: bool, keyring: &Keyring, now: Timestamp) -> Message {
-    let why = format!("{UNOPENED}psirtd died {deaths} times while it opened it; it is kept as received");
-    still_unopened(raw, &why, with_header, keyring, now)
+/// A mail that psirtd died of so many times, while it opened it.
+pub fn unopened(deaths: u32) -> String {
+    format!("{UNOPENED}psirtd died {deaths} times while it opened it; it is kept as received")
 }
 
-/// The same mail again, whose problem is known to be this.
-pub fn still_unopened(
+/// A mail that is not opened, for this reason: of its header only what is harmless, or nothing at all.
+pub fn closed_for(
     raw: &[u8],
     why: &str,
     with_header: bool,
+    author: Option<&Mailbox>,
     keyring: &Keyring,
     now: Timestamp,
 ) -> Message {
     if with_header {
-        from_header(raw, why, keyring, now)
+        from_header(raw, why, author, keyring, now)
     } else {
         Message { problem: Some(why.to_owned()), unread: true, ..closed(raw) }
     }
 }
 
 /// What is known of a mail that could not be opened, from its header.
-fn from_header(raw: &[u8], why: &str, keyring: &Keyring, now: Timestamp) -> Message {
-    let mut opening = Opening::of(raw, keyring, now, Room::of(0));
+fn from_header(
+    raw: &[u8],
+    why: &str,
+    author: Option<&Mailbox>,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Message {
+    let mut opening = Opening { author, ..Opening::of(raw, keyring, now, Room::of(0)) };
     opening.message.problem = Some(why.to_owned());
     opening.message.unread = true;
     opening.header_only(raw);
@@ -198,11 +210,7 @@ impl<'k> Opening<'k> {
     }
 
     fn header_only(&mut self, raw: &[u8]) {
-        read_header(raw, &mut self.message);
-        if let Some(author) = self.author {
-            let from = std::mem::replace(&mut self.message.from, vec![author.clone()]);
-            self.message.rewritten_from = from.into_iter().next();
-        }
+        read_header(raw, self.author, &mut self.message);
         self.outside.clone_from(&self.message.subject);
     }
 
@@ -213,7 +221,7 @@ impl<'k> Opening<'k> {
             return;
         };
         self.header_only(raw);
-        self.message.marks.report = header::report_type(&parsed);
+        (self.message.marks.report, self.message.marks.report_part) = header::report_types(&parsed);
         self.message.returned = returned::returned(&parsed, raw);
         if self.message.from.is_empty() && mime::header_section(raw).len() == raw.len() {
             self.taken_for_text("no header that a mail would have", raw);
@@ -359,7 +367,7 @@ impl<'k> Opening<'k> {
 pub fn author(raw: &[u8], policy: &Policy) -> Option<(Mailbox, bool)> {
     let read = || {
         let mut message = Message::default();
-        read_header(&mime::with_lines(raw), &mut message);
+        read_header(&mime::with_lines(raw), None, &mut message);
         match own_list::author(&message, policy) {
             Some(hidden) => Some((hidden, true)),
             None => message.author().cloned().map(|author| (author, false)),
@@ -368,11 +376,11 @@ pub fn author(raw: &[u8], policy: &Policy) -> Option<(Mailbox, bool)> {
     std::panic::catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
-fn read_header(raw: &[u8], message: &mut Message) {
+fn read_header(raw: &[u8], author: Option<&Mailbox>, message: &mut Message) {
     let header = mime::header_section(raw);
     let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
     if let Some(parsed) = mime::parser().parse_headers(header) {
-        header::read(&parsed, message);
+        header::read(&parsed, author, message);
     }
 }
 

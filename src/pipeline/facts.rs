@@ -1,5 +1,8 @@
 //! What is known when a decision is made: gathered from the index, as the inputs before this one left it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
@@ -7,36 +10,47 @@ use crate::domain::concern::{self, COLLECTED, Concern};
 use crate::domain::decide::{Facts, Sighting};
 use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::Posting;
-use crate::domain::message::{Mailbox, Message};
+use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::thread;
-use crate::domain::unanswered::{self, Line, MOST, Unanswered};
+use crate::domain::unanswered::{self, Agenda, MOST, Unanswered};
 use crate::keyring;
 use crate::pipeline::Pipeline;
 use crate::store::index::{Draft, IndexError, Lookup};
+
+/// Mails of more bytes are not compared.
+const MAX_COMPARED: u64 = 256 * 1024;
+
+/// The mails of a batch that were decided upon so far.
+pub(super) type Batch = BTreeMap<Digest, Arc<Message>>;
 
 impl Pipeline {
     pub(super) fn facts_of_mail(
         &self,
         draft: &Draft<'_>,
         message: &Message,
+        batch: &Batch,
         now: Timestamp,
     ) -> Result<Facts, IndexError> {
         let author = message.author();
         let ours = author.is_some_and(|author| self.policy.is_own(&author.address));
         let ids = thread::ids(message, &self.policy.desk);
         let by_thread = draft.thread(&ids)?;
-        let copied = if by_thread.is_none() { self.copied(draft, message, now)? } else { None };
+        let copied = if by_thread.is_none() { self.copied(draft, message, batch, now)? } else { None };
         let (returned, answers_the_desk) = self.letters_named(draft, message, &ids)?;
         let case = match by_thread.or_else(|| returned.as_ref()?.case.clone()) {
             Some(id) => draft.followed(id)?,
             None => None,
         };
-        let copy = case.is_none() && copied.is_some();
+        let (case, copy_of) = match (case, copied) {
+            (Some(case), _) => (Some(case), None),
+            (None, Some((case, copy_of))) => (Some(case), Some(copy_of)),
+            (None, None) => (None, None),
+        };
         let named = thread::named(message, &self.policy).map(|id| CaseId::typed(&id));
         let named = named.map_or(Ok(None), |id| draft.case(&id))?;
         Ok(Facts {
-            case: case.or(copied),
-            copy,
+            case,
+            copy_of,
             named: named.map(|case| case.id),
             returned,
             answers_the_desk,
@@ -110,19 +124,23 @@ impl Pipeline {
     }
 
     /// What the digest lists, if its time has come.
-    fn unanswered(&self, draft: &Draft<'_>, now: Timestamp) -> Result<(Vec<Line>, usize), IndexError> {
+    fn unanswered(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Agenda, IndexError> {
         let all: Vec<Unanswered> = draft.unanswered()?;
+        let mut agenda = Agenda::default();
         if !all.first().is_some_and(|oldest| unanswered::is_due(&self.policy, oldest.at, now)) {
-            return Ok((Vec::new(), 0));
+            return Ok(agenda);
         }
-        let mut lines = Vec::new();
-        for mail in &all {
+        for mail in all {
             let case = mail.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
-            lines.extend(mail.line(case.as_ref()));
+            match mail.line(case.as_ref()) {
+                Some(_) if agenda.lines.len() >= MOST => agenda.more = agenda.more.saturating_add(1),
+                line => {
+                    agenda.lines.extend(line);
+                    agenda.covered.push(mail.mail);
+                }
+            }
         }
-        let more = lines.len().saturating_sub(MOST);
-        lines.truncate(MOST);
-        Ok((lines, more))
+        Ok(agenda)
     }
 
     /// The letter that a server says came back; and whether the mail is in the thread of a letter that belongs to no case.
@@ -134,8 +152,8 @@ impl Pipeline {
     ) -> Result<(Option<Posting>, bool), IndexError> {
         // a person who forwards a letter gives its id back, too
         let intake = judge(message, &self.policy, false);
-        let of_a_server =
-            intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint));
+        let of_a_server = intake.answers_a_mail
+            && (intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint)));
         let told = message.returned.iter().filter(|_| of_a_server);
         let told = told.flat_map(|told| told.envelope_ids.iter().chain(&told.message_ids));
         let mut returned = None;
@@ -151,14 +169,16 @@ impl Pipeline {
         Ok((returned, answers_the_desk))
     }
 
-    /// The case that has a mail of the same author under the same Message-ID with the same text: this one is a copy of it that a
-    /// list's footer, say, has changed. The id alone proves nothing: whoever knows it could hide a report behind another one.
+    /// The case that has a mail of the same author under the same Message-ID with the same text, and that mail: this one is a copy
+    /// of it that a list's footer, say, has changed. The id alone proves nothing: whoever knows it could hide a report behind
+    /// another one.
     fn copied(
         &self,
         draft: &Draft<'_>,
         message: &Message,
+        batch: &Batch,
         now: Timestamp,
-    ) -> Result<Option<Case>, IndexError> {
+    ) -> Result<Option<(Case, Digest)>, IndexError> {
         let (Some(id), Some(author)) = (&message.message_id, message.author()) else { return Ok(None) };
         let case = draft.thread([id])?.map_or(Ok(None), |case| draft.followed(case))?;
         let Some(case) = case else { return Ok(None) };
@@ -166,8 +186,13 @@ impl Pipeline {
             let same_author = mail.from.as_ref().is_some_and(|from| from.canonical() == author.canonical());
             same_author && mail.message_id.as_ref() == Some(id)
         });
-        let first = first.and_then(|first| self.kept(&case.id, &first.mail, now));
-        Ok(first.is_some_and(|first| is_within(&first.text, &message.text)).then_some(case))
+        // to open a large one again for everybody who names it would be too much
+        let Some(first) = first.filter(|first| first.size.max(message.size) <= MAX_COMPARED) else {
+            return Ok(None);
+        };
+        let digest = first.mail.clone();
+        let first = batch.get(&digest).cloned().or_else(|| self.kept(&case.id, &digest, now));
+        Ok(first.is_some_and(|first| is_within(&first.text, &message.text)).then_some((case, digest)))
     }
 
     fn people(&self) -> impl Iterator<Item = &Mailbox> {

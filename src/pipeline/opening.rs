@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use crate::domain::case::CaseId;
 use crate::domain::letter::LetterId;
-use crate::domain::message::{Digest, Message};
+use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::signature::Standing;
 use crate::open;
 use crate::pipeline::workers::in_parallel;
@@ -59,7 +59,9 @@ impl Pipeline {
         self.note(|suspects| suspects.opening(std::iter::once(name)));
         let message = if deaths >= ENOUGH {
             error!(mail = %name, deaths, "psirtd died while it opened this mail: it is recorded unopened");
-            open::unopened(&arrival.raw, deaths, deaths == ENOUGH, &self.keyring, now)
+            let author = self.hidden(&arrival.raw);
+            let why = open::unopened(deaths);
+            open::closed_for(&arrival.raw, &why, deaths == ENOUGH, author.as_ref(), &self.keyring, now)
         } else {
             self.open_arrival(arrival, now)
         };
@@ -92,9 +94,14 @@ impl Pipeline {
         let hidden = author.as_ref().filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);
         let keyring = remembered.as_ref().unwrap_or(&self.keyring);
         match too_large {
-            Some(size) => open::open_header(raw, size, keyring, now),
+            Some(size) => open::open_header(raw, size, hidden, keyring, now),
             None => open::open_by(raw, hidden, keyring, now),
         }
+    }
+
+    /// The author whom one of the desk's own lists hides.
+    fn hidden(&self, raw: &[u8]) -> Option<Mailbox> {
+        open::author(raw, &self.policy).filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author)
     }
 
     /// The mail that a certificate was looked up for, opened with it.
@@ -102,7 +109,7 @@ impl Pipeline {
         let raw = self.reader.mails.read(&found.mail).ok()?;
         let looked_up = [(Standing::LookedUp, &found.certificate)];
         let keyring = self.keyring.beside(&found.author.address, looked_up);
-        Some(Arc::new(open::open(&raw, &keyring, now)))
+        Some(Arc::new(open::open_by(&raw, self.hidden(&raw).as_ref(), &keyring, now)))
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
@@ -130,7 +137,9 @@ impl Pipeline {
         let known = case.mails.iter().find(|known| known.mail == *mail);
         let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));
         if let Some((why, with_header)) = problem.filter(|(why, _)| why.starts_with(open::UNOPENED)) {
-            return Some(Arc::new(open::still_unopened(&raw, why, with_header, &self.keyring, now)));
+            let author = self.hidden(&raw);
+            let closed = open::closed_for(&raw, why, with_header, author.as_ref(), &self.keyring, now);
+            return Some(Arc::new(closed));
         }
         let size = known.map(|mail| mail.size);
         let kept = u64::try_from(raw.len()).unwrap_or(u64::MAX);

@@ -127,20 +127,27 @@ pub fn sample(kind: LetterKind) -> Value {
             key => context! { fingerprint => "0123", armored => "-----BEGIN" },
         },
         LetterKind::Status => context! {
-            desk, case => "EX-2026-0001", phase => "received", next => "first-response", due => moment, overdue => false,
+            desk, case => "EX-2026-0001", phase => "received",
+            late => context! { what => "first-response", due => moment.clone() }, next => context! { what => "plan", due => moment },
         },
         LetterKind::Warning => context! { desk, concerns => ["x"] },
         LetterKind::Digest => context! {
             desk, more => 1,
-            lines => [context! {
-                at => "2026-01-02 10:00Z", case => "EX-2026-0001", kind => "junk", from => "a@example.net", subject => "x", why => "x",
-                release => "EX-2026-0001.1",
-            }],
+            // one line with everything, and one with as little as there may be
+            lines => [
+                context! {
+                    at => "2026-01-02 10:00Z", case => "EX-2026-0001", kind => "junk", from => "a@example.net", subject => "x",
+                    why => "x", release => "EX-2026-0001.1",
+                },
+                context! {
+                    at => "2026-01-02 10:00Z", case => (), kind => "junk", from => (), subject => (), why => "x", release => (),
+                },
+            ],
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",
             trust => "x", received => "now", hints => ["x"], versions => ["x"], release => "EX-2026-0001.1",
-            subject => "x", encryption => "x", signature => "x", signer => "x",
+            status => "EX-2026-0001.1", subject => "x", encryption => "x", signature => "x", signer => "x",
             certificate => "x", problem => "x", problems => ["x"],
             why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
         },

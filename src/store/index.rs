@@ -122,11 +122,13 @@ pub trait Lookup {
             None => Ok(0),
         };
         let [to_address, to_domain, this_hour, today] = answered_keys(address, at);
+        let mails_today = count(address.map(|author| mails_key(author, at)))?;
         Ok(Answered {
             address_today: count(to_address)?,
             domain_this_hour: count(to_domain)?,
             this_hour: count(this_hour)?,
             today: count(today)?,
+            mails_today,
         })
     }
 
@@ -348,6 +350,12 @@ fn answered_keys(address: Option<&Mailbox>, at: Timestamp) -> [Option<Vec<u8>>; 
         Some(counter(&hour, &"all")),
         Some(counter(&day, &"all")),
     ]
+}
+
+/// The counter of an author's mails on a day.
+fn mails_key(author: &Mailbox, at: Timestamp) -> Vec<u8> {
+    let name = Digest::from_bytes(&Sha256::digest(identity(&author.address)));
+    key("mails", &format!("{}/{name}", at.strftime("%Y-%m-%d")))
 }
 
 fn unanswered_key(at: Timestamp, mail: &Digest) -> Vec<u8> {

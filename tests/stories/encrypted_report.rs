@@ -125,6 +125,7 @@ fn sam_is_answered_encrypted() {
     Encryption:  the whole mail was encrypted to the desk
     Signature:   good, over the whole mail, made 2026-11-20 23:00Z
     Signed by:   [fingerprint of sam], pinned
+    Hint:        priority (predictable)
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
@@ -216,6 +217,7 @@ fn nora_is_answered_in_the_clear() {
     Encryption:  the whole mail was encrypted to the desk
     Signature:   by a key not held for this sender
     Signed by:   [fingerprint of a subkey of nora]
+    Hint:        priority (predictable)
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)
@@ -289,8 +291,8 @@ fn a_report_the_desk_cannot_open() {
         (2026-11-26 07:59 UTC).
 
     Your mail is encrypted or built in a way that our desk cannot open by
-    itself. It is kept as it is. Please send it again, encrypted to the key
-    below.
+    itself. It is kept as it is. Please send it again, encrypted to our key,
+    which is named below.
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.

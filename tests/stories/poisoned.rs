@@ -103,8 +103,8 @@ fn three_times_is_enough() {
         (2026-11-26 07:59 UTC).
 
     Your mail is encrypted or built in a way that our desk cannot open by
-    itself. It is kept as it is. Please send it again, encrypted to the key
-    below.
+    itself. It is kept as it is. Please send it again, encrypted to our key,
+    which is named below.
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.

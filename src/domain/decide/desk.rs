@@ -8,6 +8,7 @@ use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Body, Letter, LetterId, Protection};
 use crate::domain::policy::{Person, Policy};
+use crate::domain::unanswered::Agenda;
 
 /// A warning has no more lines than this, and says how many there are besides.
 const MOST: usize = 50;
@@ -24,12 +25,13 @@ pub(super) fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision
 
 /// What was not answered, to everybody who can be written to encrypted.
 fn digest(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
-    let (lines, more) = &facts.unanswered;
+    let Agenda { lines, more, covered } = &facts.unanswered;
     let reachable = |person: &&Person| facts.reachable.contains(&person.mailbox.canonical());
-    if lines.is_empty() || !policy.coordinators().any(|person| reachable(&person)) {
+    if covered.is_empty() || !(lines.is_empty() || policy.coordinators().any(|person| reachable(&person))) {
         return Decision::default();
     }
-    let letters = policy.coordinators().filter(reachable).map(|person| {
+    let readers = policy.coordinators().filter(|person| !lines.is_empty() && reachable(person));
+    let letters = readers.map(|person| {
         *number = number.saturating_add(1);
         Letter {
             id: LetterId::of_desk(&policy.case_prefix, *number),
@@ -40,10 +42,9 @@ fn digest(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
             body: Body::Digest(lines.clone(), *more),
         }
     });
-    Decision {
-        letters: letters.collect(),
-        events: vec![Event { at: now, case: None, what: What::Digested { until: now } }],
-    }
+    let letters = letters.collect();
+    let what = What::Digested { mails: covered.clone() };
+    Decision { letters, events: vec![Event { at: now, case: None, what }] }
 }
 
 /// One letter a coordinator tells everything there is to tell. Who cannot be written to encrypted hears

@@ -12,7 +12,7 @@ use crate::domain::case::Case;
 use crate::domain::deadline::{Deadline, DeadlineKind};
 use crate::domain::intake::Intake;
 use crate::domain::letter::{
-    Acknowledgement, Body, Letter, LetterId, LetterKind, Occasion, Protection, Relay, Status,
+    Acknowledgement, Body, Letter, LetterId, LetterKind, Occasion, Promise, Protection, Relay, Status,
 };
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
@@ -36,6 +36,8 @@ pub(super) struct WritingDesk<'a> {
     pub(super) withheld: bool,
     /// The acknowledgement that waits for a person's word.
     pub(super) release: Option<LetterId>,
+    /// The letter that tells the author where the case stands.
+    pub(super) status: Option<LetterId>,
     /// Letters of the case so far.
     pub(super) next: usize,
 }
@@ -82,14 +84,18 @@ impl WritingDesk<'_> {
 
     /// Where the case stands, and what is promised next.
     pub(super) fn status(&self, id: LetterId, now: Timestamp) -> Option<Letter> {
-        let mut ahead: Vec<&Deadline> = self.case.deadlines.iter().collect();
-        ahead.sort_by_key(|deadline| deadline.due);
-        let next = ahead.iter().find(|deadline| deadline.due >= now).or(ahead.last());
+        let mut promises: Vec<&Deadline> = self.case.deadlines.iter().collect();
+        promises.sort_by_key(|deadline| deadline.due);
+        let told = |deadline: &Deadline| Promise {
+            what: deadline.kind.word(),
+            due: self.policy.calendar.moment(deadline.due),
+        };
+        let (late, ahead): (Vec<&Deadline>, Vec<&Deadline>) =
+            promises.into_iter().partition(|deadline| deadline.due < now);
         let body = Status {
             phase: self.case.phase.word(),
-            next: next.map(|next| next.kind.word()),
-            due: next.map(|next| self.policy.calendar.moment(next.due)),
-            overdue: next.is_some_and(|next| next.due < now),
+            late: late.first().map(|deadline| told(deadline)),
+            next: ahead.first().map(|deadline| told(deadline)),
         };
         self.answer(id, Body::Status(self.occasion(), body))
     }
@@ -154,9 +160,16 @@ impl WritingDesk<'_> {
                 .map(|deadline| (deadline.kind.word().to_owned(), calendar.line(deadline.due)))
                 .collect(),
             missing: self.case.missing.clone(),
-            why_no_answer: self.intake.why_no_answer.clone(),
+            why_no_answer: self.intake.why_no_answer.clone().filter(|_| self.status.is_none()),
+            status: self.status.as_ref().map(ToString::to_string),
             release: self.release.as_ref().map(ToString::to_string),
-            notes: self.intake.doubt.iter().chain(&self.notes).cloned().collect(),
+            notes: self
+                .intake
+                .doubt
+                .iter()
+                .map(ToString::to_string)
+                .chain(self.notes.iter().cloned())
+                .collect(),
             withheld: self.withheld,
         };
         Letter {

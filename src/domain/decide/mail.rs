@@ -13,7 +13,7 @@ use crate::domain::deadline::promised;
 use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::{Decision, Facts, Sighting};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::{FOLLOW_UP, Intake, Kind, Sort, judge};
+use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, judge};
 use crate::domain::letter::{Letter, LetterKind, LetterState, Posting};
 use crate::domain::message::{Action, Mailbox, Message};
 use crate::domain::policy::Policy;
@@ -23,6 +23,8 @@ use crate::domain::thread;
 
 /// So many mails of one author to one case within [`A_WHILE`] are taken for a loop: further ones are not relayed, but held.
 const MANY: usize = 30;
+/// How the reason begins for which nothing is sent about a mail that a person took out of its case.
+pub(super) const TAKEN_OUT: &str = "taken out of case";
 const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A mail, and how it stands to what is known.
@@ -30,6 +32,8 @@ struct Taken<'a> {
     message: &'a Arc<Message>,
     received_at: Timestamp,
     intake: Intake,
+    /// Its author takes part in the case, if it leads to one.
+    takes_part: bool,
     /// Its ids lead to the case, but its author takes no part in it.
     pending: bool,
     /// It asks where its case stands, and may hear it.
@@ -63,7 +67,7 @@ pub(super) fn decide(
     let told = came_back.is_some();
     decision.events.extend(came_back);
     let Some(case) = case else { return decision };
-    let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && !taken.pending);
+    let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
         let seen = certificates(message, &facts.remembered);
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
@@ -105,21 +109,16 @@ fn taken<'a>(
     let mut intake = judge(message, policy, facts.case.is_some());
     let takes_part =
         facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy));
-    let of_a_server =
-        intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint));
+    // a server's word about one of our letters: only who has the letter can name it
+    let of_a_server = facts.returned.is_some();
     let replayed = replayed(facts, message);
     let follow_up = intake.kind == Kind::Reply && intake.why_no_answer.as_deref() == Some(FOLLOW_UP);
     let of_the_team = message.author().is_some_and(|author| policy.person(&author.address).is_some());
     let mut asks_status =
         follow_up && takes_part && !of_the_team && replayed.is_none() && thread::asks_for_status(message);
-    let acknowledged = facts
-        .case
-        .as_ref()
-        .and_then(acknowledgement_of)
-        .is_some_and(|letter| letter.state != LetterState::Held);
-    if facts.copy && follow_up {
+    if facts.copy_of.is_some() && follow_up {
         asks_status = false;
-        if !acknowledged {
+        if takes_part && deserved_by_a_copy(facts, message) {
             // the same report on another way, on which nothing speaks against an answer
             intake.why_no_answer = None;
         }
@@ -128,7 +127,9 @@ fn taken<'a>(
         // an alias, a list, somebody's forwarding brought it back
         intake.opens_case = false;
         intake.why_no_answer = Some("a letter of our own".to_owned());
-    } else if facts.answers_the_desk && intake.opens_case {
+    } else if facts.case.is_none() && intake.answers_a_mail && (facts.answers_the_desk || of_the_team) {
+        intake.why_no_answer = Some(ANSWERS_THE_DESK.to_owned());
+    } else if facts.answers_the_desk && of_the_team && intake.opens_case {
         intake.opens_case = false;
         intake.why_no_answer.get_or_insert("it answers a letter about the desk itself".to_owned());
     }
@@ -142,7 +143,21 @@ fn taken<'a>(
         intake.why_no_answer = exceeded.or(intake.why_no_answer);
     }
     let pending = !takes_part && !of_a_server && !facts.own_letter;
-    Taken { message, received_at, intake, pending, asks_status, replayed }
+    Taken { message, received_at, intake, takes_part, pending, asks_status, replayed }
+}
+
+/// The mail is a copy of the one that opened the case, whose acknowledgement a rule keeps back, or to whose author none could be
+/// written. What a person keeps back stays there.
+fn deserved_by_a_copy(facts: &Facts, message: &Message) -> bool {
+    let Some(case) = &facts.case else { return false };
+    let opened_it = case.mails.first().is_some_and(|first| facts.copy_of.as_ref() == Some(&first.mail));
+    let to_the_author = |letter: &CaseLetter| {
+        message.author().is_some_and(|author| author.canonical() == letter.to.canonical())
+    };
+    let by_a_rule = case.not_acknowledged.as_ref().is_some_and(|why| !why.starts_with(TAKEN_OUT));
+    opened_it
+        && by_a_rule
+        && acknowledgement_of(case).is_none_or(|waiting| waiting.withheld && to_the_author(waiting))
 }
 
 /// The letters about a mail of a case.
@@ -159,10 +174,20 @@ fn write(
     let notes = noticed(facts, taken);
     let next = case.letters.len();
     let (pending, withheld) = (taken.pending, taken.replayed.is_some());
-    let mut desk =
-        WritingDesk { case, message, policy, intake, pending, notes, withheld, release: None, next };
+    let mut desk = WritingDesk {
+        case,
+        message,
+        policy,
+        intake,
+        pending,
+        notes,
+        withheld,
+        release: None,
+        status: None,
+        next,
+    };
     let waiting = acknowledgement_of(case).filter(|letter| letter.state == LetterState::Held);
-    if (intake.opens_case || facts.copy) && intake.why_no_answer.is_none() {
+    if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
         let id = waiting.map_or_else(|| desk.next_id(), |waiting| waiting.id.clone());
         decision.letters.extend(desk.acknowledgement(id));
     } else if intake.opens_case
@@ -171,10 +196,10 @@ fn write(
         decision.events.extend(withhold(&mut desk, why, now));
     } else if taken.asks_status {
         let id = desk.next_id();
-        decision.letters.extend(desk.status(id, now));
-        desk.notes.push("the status of the case was sent to its author".to_owned());
+        decision.letters.extend(desk.status(id.clone(), now));
+        desk.status = Some(id);
     }
-    if facts.own_letter || told || !deserves_a_relay(taken, case, policy) {
+    if facts.own_letter || told || !deserves_a_relay(facts, taken, case, policy) {
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, message, case, policy, now);
@@ -222,10 +247,10 @@ fn returned(facts: &Facts, taken: &Taken<'_>, now: Timestamp) -> Option<Event> {
     let posting = facts.returned.as_ref()?;
     let told = taken.message.returned.as_ref();
     let action = told.and_then(|told| told.action);
-    // forms older than RFC 3464 name no action: they tell of failures, but words alone may be a person's
-    let of_a_server = taken.intake.kind == Kind::Bounce && taken.intake.doubt.is_none();
-    let failed = action.map_or(of_a_server, |action| action == Action::Failed);
-    if !failed || posting.state == LetterState::Returned {
+    // forms older than RFC 3464 name no action: they tell of failures
+    let failed = action.map_or(taken.intake.kind == Kind::Bounce, |action| action == Action::Failed);
+    // words alone may be a person's
+    if !failed || !taken.intake.answers_a_mail || posting.state == LetterState::Returned {
         return None;
     }
     let words = told.and_then(|told| told.diagnostic.clone().or_else(|| told.status.clone()));
@@ -236,15 +261,17 @@ fn returned(facts: &Facts, taken: &Taken<'_>, now: Timestamp) -> Option<Event> {
 }
 
 /// Is it worth a coordinator's eye at once?
-fn deserves_a_relay(taken: &Taken<'_>, case: &Case, policy: &Policy) -> bool {
+fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, case: &Case, policy: &Policy) -> bool {
     let intake = &taken.intake;
     let told = taken.message.returned.as_ref().and_then(|returned| returned.action);
     let arrived = matches!(told, Some(Action::Delivered | Action::Relayed | Action::Expanded));
+    // a person's report may have such a part, too
+    let nothing_new = intake.answers_a_mail
+        && ((arrived && facts.returned.is_some()) || intake.sort == Some(Sort::Receipt));
     let would_circle = (intake.answers_a_mail && answers_a_relay(taken.message, case))
-        || is_machine_of(taken.message, &policy.desk)
-        || policy.coordinators().any(|person| is_machine_of(taken.message, &person.mailbox));
+        || is_machine_of(taken.message, &policy.desk);
     let left_to_the_digest = intake.kind == Kind::Junk && !policy.relay_junk;
-    !would_circle && !left_to_the_digest && !arrived && intake.sort != Some(Sort::Receipt)
+    !would_circle && !left_to_the_digest && !nothing_new
 }
 
 /// Why the mail is not relayed any more: a responder without any mark of a machine seems to answer the relays.
@@ -263,11 +290,15 @@ fn looks_like_a_loop(
     if lately.count() >= MANY {
         return Some(format!("{MANY} mails of one author to one case within an hour: a loop?"));
     }
-    // each may be a case of its own: a responder that knows no threads
-    let of_the_team = policy.person(&author.address).is_some();
-    let many = facts.answered.address_today >= policy.limits.per_address_per_day;
+    // each may be a case of its own, and the author one whom nobody wrote to: a help desk behind a coordinator's address
+    let limit = policy.limits.relayed_per_author_per_day;
+    if facts.answered.mails_today >= limit {
+        return Some(format!("limit: {limit} mails of one author today: a loop?"));
+    }
+    let of_the_team = policy.person(&author.address).is_some() && facts.case.is_none();
+    let many = facts.answered.mails_today >= policy.limits.per_address_per_day;
     (of_the_team && many)
-        .then(|| format!("{} mails of one member today: a loop?", facts.answered.address_today))
+        .then(|| format!("{} mails of one member today: a loop?", facts.answered.mails_today))
 }
 
 /// A certificate was looked up: it is remembered; what it says of the mail counts when the desk holds no other for its author.
@@ -307,7 +338,7 @@ fn noticed(facts: &Facts, taken: &Taken<'_>) -> Vec<String> {
     let seen = taken.replayed.or(facts.sightings.first().map(|(sighting, _)| sighting));
     let mut notes: Vec<String> =
         seen.map(|sighting| told(sighting, taken.replayed.is_some())).into_iter().collect();
-    if facts.copy {
+    if facts.copy_of.is_some() {
         notes.push("a copy of a mail of this case, changed on its way (a list's footer?)".to_owned());
     }
     // a subject leads to no case: anybody can write it
@@ -386,6 +417,7 @@ pub(super) fn write_again(
         message,
         received_at,
         intake: judge(message, policy, !first),
+        takes_part: known.is_none_or(|mail| !mail.pending),
         pending: known.is_some_and(|mail| mail.pending),
         asks_status: false,
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
@@ -393,8 +425,18 @@ pub(super) fn write_again(
     };
     let (pending, withheld) = (taken.pending, taken.replayed.is_some());
     let (intake, notes) = (&taken.intake, noticed(facts, &taken));
-    let mut desk =
-        WritingDesk { case, message, policy, intake, pending, notes, withheld, release: None, next: 0 };
+    let mut desk = WritingDesk {
+        case,
+        message,
+        policy,
+        intake,
+        pending,
+        notes,
+        withheld,
+        release: None,
+        status: None,
+        next: 0,
+    };
     let sent = |state| matches!(state, LetterState::Active | LetterState::Deferred | LetterState::Sent);
     let another = case
         .letters
@@ -446,7 +488,11 @@ fn recorded(message: &Message, taken: &Taken<'_>, policy: &Policy) -> What {
         ciphertexts: message.ciphertexts.iter().map(|ciphertext| ciphertext.id.clone()).collect(),
         problem: message.problem.clone(),
         why_no_answer: intake.why_no_answer.clone(),
-        doubt: intake.doubt.clone(),
+        // of what was encrypted no words are kept
+        doubt: intake.doubt.as_ref().map(|doubt| match message.came_encrypted() {
+            true => doubt.what.to_owned(),
+            false => doubt.to_string(),
+        }),
         trust: policy.border.is_some().then(|| intake.trust.clone()),
         pending: taken.pending,
     }

@@ -25,15 +25,15 @@ use crate::domain::limit::Answered;
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::signature::Certificate;
-use crate::domain::unanswered::Line;
+use crate::domain::unanswered::Agenda;
 
 /// What is known when a decision is made.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The case that the mail's ids lead to, or that a letter belongs to.
     pub case: Option<Case>,
-    /// The mail has the Message-ID and the author of a mail of that case, and nothing else leads there.
-    pub copy: bool,
+    /// The mail of that case of which this one is a copy, when nothing else leads there.
+    pub copy_of: Option<Digest>,
     /// The case that the mail's subject names, if there is one.
     pub named: Option<CaseId>,
     /// The letter that the mail says came back, or answers by itself.
@@ -55,8 +55,8 @@ pub struct Facts {
     pub jitter: f64,
     /// What the coordinators were not told yet.
     pub concerns: Vec<Concern>,
-    /// What the daily digest lists, when its time has come, and how much more there is.
-    pub unanswered: (Vec<Line>, usize),
+    /// What the daily digest is made of, when its time has come.
+    pub unanswered: Agenda,
     /// Coordinators who can be written to encrypted, by their canonical address.
     pub reachable: Vec<String>,
     /// Letters of the desk so far that belong to no case.

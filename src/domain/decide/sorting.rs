@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
-use crate::domain::decide::{Decision, Facts, mail};
+use crate::domain::decide::mail::{self, TAKEN_OUT};
+use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
-use crate::domain::message::Message;
+use crate::domain::message::{Digest, Message};
 use crate::domain::policy::Policy;
 
 /// The case of the facts ends; mails that lead to it lead to the other one.
@@ -25,14 +26,20 @@ pub(super) fn split(facts: &Facts, message: &Arc<Message>, policy: &Policy, now:
     let Some(old) = &facts.case else { return Decision::default() };
     let known = old.mails.iter().find(|mail| mail.mail == message.digest);
     let Some(known) = known.filter(|_| old.mails.len() > 1) else { return Decision::default() };
-    let mut decision =
-        mail::anew(facts, message, known.at, &format!("taken out of case {}", old.id), policy, now);
+    let mut decision = mail::anew(facts, message, known.at, &format!("{TAKEN_OUT} {}", old.id), policy, now);
     let new = decision.events.iter().find_map(Case::open).map(|case| case.id);
     let Some(to) = new else { return Decision::default() };
+    // an id that another mail or a letter of the old case has, too, goes on leading there: anybody can write it into his mail
+    let others = || old.mails.iter().filter(|mail| mail.mail != message.digest);
+    let is_free = |id: &String| {
+        !others().any(|mail| mail.message_id.as_ref() == Some(id))
+            && !old.letters.iter().any(|letter| letter.message_id.as_ref() == Some(id))
+    };
+    let is_free_inside = |id: &Digest| !others().any(|mail| mail.protected_id.as_ref() == Some(id));
     let what = What::MailMoved {
         mail: message.digest.clone(),
-        message_id: message.message_id.clone(),
-        protected_id: message.protected_id.clone(),
+        message_id: message.message_id.clone().filter(is_free),
+        protected_id: message.protected_id.clone().filter(is_free_inside),
         to,
     };
     decision.events.push(Event { at: now, case: Some(old.id.clone()), what });

@@ -4,6 +4,8 @@
 //! * The same records give the same index, live or rebuilt: nothing here asks for the time, for chance or for a file.
 //! * What is kept of strangers is bounded.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::domain::case::{Case, CaseId};
@@ -11,11 +13,12 @@ use crate::domain::concern::{letter_of, of_letter};
 use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{LetterKind, Posting};
+use crate::domain::message::Digest;
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Unanswered;
 use crate::store::index::{
     DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT, answered_keys, certificates_key, due_key, key,
-    position_key, post_key, thread_key, told_key, unanswered_key,
+    mails_key, position_key, post_key, thread_key, told_key, unanswered_key,
 };
 use crate::store::journal::Record;
 
@@ -121,6 +124,11 @@ impl Draft<'_> {
     fn fold_desk(&mut self, event: &Event) -> Result<(), IndexError> {
         match &event.what {
             What::MailRecorded { mail, from, ciphertexts, .. } => {
+                if let Some(author) = from {
+                    let counter = mails_key(author, event.at);
+                    let mails = self.entry::<u32>(&counter)?.unwrap_or(0).saturating_add(1);
+                    self.put(counter, &mails)?;
+                }
                 if let Some(unanswered) = Unanswered::recorded(event) {
                     self.put(unanswered_key(event.at, mail), &unanswered)?;
                 }
@@ -151,8 +159,9 @@ impl Draft<'_> {
                 self.put(certificates_key(address), &known)?;
             }
             What::LetterQueued { letter, message_id, .. } => self.put(post_key(message_id), letter)?,
-            What::Digested { until } => {
-                for told in self.unanswered()?.iter().filter(|told| told.at <= *until) {
+            What::Digested { mails } => {
+                let listed: BTreeSet<&Digest> = mails.iter().collect();
+                for told in self.unanswered()?.iter().filter(|told| listed.contains(&told.mail)) {
                     self.changes.insert(unanswered_key(told.at, &told.mail), None);
                 }
             }
