@@ -12,6 +12,7 @@ mod letters_that_wait;
 mod looked_up;
 mod loops;
 mod machines;
+mod own_lists;
 mod plain_report;
 mod poisoned;
 mod second_look;
