@@ -16,3 +16,4 @@ mod own_lists;
 mod plain_report;
 mod poisoned;
 mod second_look;
+mod trust;
