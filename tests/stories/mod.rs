@@ -17,3 +17,4 @@ mod plain_report;
 mod poisoned;
 mod second_look;
 mod trust;
+mod unanswered;
