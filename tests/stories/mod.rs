@@ -8,6 +8,7 @@ mod certificates;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;
+mod letters;
 mod letters_that_wait;
 mod looked_up;
 mod loops;

@@ -58,6 +58,7 @@ const PEOPLE: [&str; 5] = [
 pub struct Builder {
     address: String,
     start: String,
+    time_zone: String,
     policy: String,
     toml: String,
     desk: String,
@@ -74,6 +75,12 @@ impl Builder {
     /// The same local part at another domain: another desk with the same team.
     pub fn domain(mut self, domain: &str) -> Self {
         self.address = format!("security@{domain}");
+        self
+    }
+
+    /// Where the desk is.
+    pub fn time_zone(mut self, zone: &str) -> Self {
+        self.time_zone = zone.to_owned();
         self
     }
 
@@ -316,6 +323,7 @@ impl Desk {
         Builder {
             address: DESK.to_owned(),
             start: START.to_owned(),
+            time_zone: "America/Los_Angeles".to_owned(),
             policy: String::new(),
             toml: String::new(),
             desk: String::new(),
@@ -808,7 +816,7 @@ fn configuration(setup: &Builder) -> String {
 name        = "Example Project Security"
 address     = "{}"
 case_prefix = "EX"
-time_zone   = "America/Los_Angeles"
+time_zone   = "{}"
 key         = "desk.key.asc"
 state       = "state"
 certs       = "reporters"
@@ -825,7 +833,7 @@ path = "outbox"
 
 {}
 "#,
-        setup.address, setup.desk, setup.policy, setup.toml
+        setup.address, setup.time_zone, setup.desk, setup.policy, setup.toml
     );
     for (name, has_cert) in &setup.coordinators {
         let cert = if *has_cert { format!("cert = \"people/{name}.asc\"\n") } else { String::new() };
