@@ -19,6 +19,7 @@ mod interop;
 mod keys;
 mod leak;
 mod lookup;
+mod page_of_letters;
 mod rotate;
 mod servers;
 mod stories;
