@@ -419,6 +419,26 @@ fn a_report_comes_directly_and_through_the_list() {
     assert_eq!(desk.cases().len(), 1);
 }
 
+/// Rita goes on writing to the list, and the list goes on writing for her.
+#[test]
+fn a_follow_up_through_the_list() {
+    let desk = behind(BEHIND_GOOGLE);
+    desk.receives(&rewritten_by_google(ORIGINALLY_RITAS));
+    let id = desk.letters()[0].header("Message-ID").unwrap().to_owned();
+    let fields = format!("{ORIGINALLY_RITAS}In-Reply-To: {id}\n");
+    desk.receives(&rewritten_by_google(&fields).replace("tile-1@", "tile-2@").replace("behind", "before"));
+    insta::assert_snapshot!(desk.told(&NAMES), @"
+    relay to ada@example.org (encrypted)
+        From:        Rita Reporter <rita@example.net>
+        Kind:        reply
+        Signature:   none
+        Noticed:     a list of the desk had written its own From: 'Rita' via Security <security@example.org>
+        Answer:      none was sent (follow-up of a case)
+    ");
+    let mail = &desk.ask(&Question::Case("EX-2026-0001".to_owned()))["mail_list"][1];
+    assert_eq!((&mail["from"], &mail["pending"]), (&"rita@example.net".into(), &false.into()));
+}
+
 /// The way through the list forbids an answer, the direct one does not: whichever comes first, Rita hears of it once.
 #[test]
 fn a_copy_that_must_not_be_answered() {

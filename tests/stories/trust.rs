@@ -358,6 +358,30 @@ fn a_signed_mail_in_his_thread() {
     assert_eq!(case["mail_list"][1]["pending"], false);
 }
 
+/// A forwarder broke one copy of her report, and the other came directly: she is answered.
+#[test]
+fn a_copy_that_looks_forged() {
+    let desk = Desk::builder().toml(BORDER).open();
+    desk.receives(&(report(&(ours("fail") + BY_THE_BORDER)) + "\n--\nforwarded by example.com\n"));
+    desk.receives(&report(&(ours("pass") + BY_THE_BORDER)));
+    insta::assert_snapshot!(desk.told(&NAMES), @"
+    acknowledgement to rita@example.net (signed)
+    relay to ada@example.org (encrypted)
+        From:        Rita Reporter <rita@example.net>
+        Kind:        report
+        Sender:      dmarc=fail for example.net by mx.example.org
+        Signature:   none
+        Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
+                     to send it: psirtd outbox release EX-2026-0001.1
+    relay to ada@example.org (encrypted)
+        From:        Rita Reporter <rita@example.net>
+        Kind:        reply
+        Sender:      dmarc=pass for example.net by mx.example.org
+        Signature:   none
+    ");
+    assert_eq!(desk.cases().len(), 1);
+}
+
 /// The desk's own list writes in its own name: what our server says is about the list, and nothing about Rita. A list that writes
 /// in hers makes her mail look forged.
 #[test]
