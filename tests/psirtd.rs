@@ -20,6 +20,7 @@ mod keys;
 mod leak;
 mod lookup;
 mod reports;
+mod page_of_letters;
 mod rotate;
 mod servers;
 mod stories;

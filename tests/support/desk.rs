@@ -58,6 +58,7 @@ const PEOPLE: [&str; 5] = [
 pub struct Builder {
     address: String,
     start: String,
+    time_zone: String,
     policy: String,
     toml: String,
     desk: String,
@@ -74,6 +75,12 @@ impl Builder {
     /// The same local part at another domain: another desk with the same team.
     pub fn domain(mut self, domain: &str) -> Self {
         self.address = format!("security@{domain}");
+        self
+    }
+
+    /// Where the desk is.
+    pub fn time_zone(mut self, zone: &str) -> Self {
+        self.time_zone = zone.to_owned();
         self
     }
 
@@ -316,6 +323,7 @@ impl Desk {
         Builder {
             address: DESK.to_owned(),
             start: START.to_owned(),
+            time_zone: "America/Los_Angeles".to_owned(),
             policy: String::new(),
             toml: String::new(),
             desk: String::new(),
@@ -394,14 +402,33 @@ impl Desk {
     }
 
     pub fn receives_bytes(&self, mail: &[u8]) -> Recorded {
+        self.takes_in(self.arrival(mail))
+    }
+
+    /// A mail arrives in the folder where the provider puts what it takes for spam.
+    pub fn receives_junk(&self, mail: &str) -> Recorded {
+        let arrival = self.arrival(mail.replace('\n', "\r\n").as_bytes());
+        self.takes_in(Arrival { junk: true, ..arrival })
+    }
+
+    /// A mail of so many bytes arrives, of which nothing but this header is fetched.
+    pub fn receives_header(&self, header: &str, size: u64) -> Recorded {
+        let arrival = self.arrival(header.replace('\n', "\r\n").as_bytes());
+        self.takes_in(Arrival { too_large: Some(size), ..arrival })
+    }
+
+    fn arrival(&self, mail: &[u8]) -> Arrival {
         self.arrivals.set(self.arrivals.get() + 1);
-        let arrival = Arrival {
+        Arrival {
             raw: mail.to_vec(),
             position: Some(Position(format!("INBOX;1;{}", self.arrivals.get()))),
             received_at: self.clock.now(),
             too_large: None,
             junk: false,
-        };
+        }
+    }
+
+    fn takes_in(&self, arrival: Arrival) -> Recorded {
         let recorded =
             self.with(|house| self.runtime.block_on(house.daemon.pipeline().submit(arrival)).unwrap());
         self.settle();
@@ -414,16 +441,8 @@ impl Desk {
             "From: busy@example.net\nMessage-ID: <busy@example.net>\n\n{}",
             "x y z\n".repeat(500_000)
         );
-        let arrivals = std::iter::once(busy.as_str()).chain(mails.iter().copied()).map(|mail| {
-            self.arrivals.set(self.arrivals.get() + 1);
-            Arrival {
-                raw: mail.replace('\n', "\r\n").into_bytes(),
-                position: Some(Position(format!("INBOX;1;{}", self.arrivals.get()))),
-                received_at: self.clock.now(),
-                too_large: None,
-                junk: false,
-            }
-        });
+        let mails = std::iter::once(busy.as_str()).chain(mails.iter().copied());
+        let arrivals = mails.map(|mail| self.arrival(mail.replace('\n', "\r\n").as_bytes()));
         let arrivals: Vec<Arrival> = arrivals.collect();
         self.with(|house| {
             let pipeline = house.daemon.pipeline();
@@ -583,6 +602,24 @@ impl Desk {
     pub fn snapshot(&self) -> String {
         let letters: Vec<String> = self.letters().iter().map(|letter| self.shown(letter)).collect();
         if letters.is_empty() { "no letters".to_owned() } else { letters.join("\n") }
+    }
+
+    /// The letters since last asked, a line each; below a relay the lines of its head that have these names.
+    pub fn told(&self, names: &[&str]) -> String {
+        let mut told = String::new();
+        for letter in self.letters() {
+            let protection = if letter.encrypted { "encrypted" } else { "signed" };
+            told += &format!("{} to {} ({protection})\n", letter.kind, letter.to);
+            let text = letter.text();
+            let head = text.split("------ the mail").next().filter(|_| letter.kind == "relay");
+            let mut named = false;
+            for line in head.unwrap_or_default().lines() {
+                // what goes on on the next line is indented
+                named = if line.starts_with(' ') { named } else { names.iter().any(|n| line.starts_with(n)) };
+                told += &if named { format!("    {line}\n") } else { String::new() };
+            }
+        }
+        if told.is_empty() { "no letters".to_owned() } else { self.redacted(&told) }
     }
 
     /// The letters since last asked, a line each.
@@ -779,7 +816,7 @@ fn configuration(setup: &Builder) -> String {
 name        = "Example Project Security"
 address     = "{}"
 case_prefix = "EX"
-time_zone   = "America/Los_Angeles"
+time_zone   = "{}"
 key         = "desk.key.asc"
 state       = "state"
 certs       = "reporters"
@@ -796,7 +833,7 @@ path = "outbox"
 
 {}
 "#,
-        setup.address, setup.desk, setup.policy, setup.toml
+        setup.address, setup.time_zone, setup.desk, setup.policy, setup.toml
     );
     for (name, has_cert) in &setup.coordinators {
         let cert = if *has_cert { format!("cert = \"people/{name}.asc\"\n") } else { String::new() };
