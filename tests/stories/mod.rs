@@ -15,3 +15,4 @@ mod machines;
 mod plain_report;
 mod poisoned;
 mod second_look;
+mod threads;
