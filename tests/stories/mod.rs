@@ -15,4 +15,5 @@ mod machines;
 mod plain_report;
 mod poisoned;
 mod second_look;
+mod sorting;
 mod threads;
