@@ -16,4 +16,5 @@ mod plain_report;
 mod poisoned;
 mod second_look;
 mod sorting;
+mod status;
 mod threads;
