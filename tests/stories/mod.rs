@@ -14,6 +14,7 @@ mod loops;
 mod machines;
 mod plain_report;
 mod poisoned;
+mod returned;
 mod second_look;
 mod sorting;
 mod status;
