@@ -17,6 +17,7 @@ mod cli;
 mod corpus;
 mod interop;
 mod keys;
+mod laws;
 mod leak;
 mod lookup;
 mod rotate;
