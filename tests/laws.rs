@@ -674,7 +674,9 @@ impl Model {
                 self.happens(decision);
             }
             Step::Hold(letter) => {
-                let Some(posting) = self.posting(&letter) else { return Ok(()) };
+                // a person stops relays and status letters here, no acknowledgements
+                let stopped = |posting: &Posting| posting.kind != LetterKind::Acknowledgement;
+                let Some(posting) = self.posting(&letter).filter(stopped) else { return Ok(()) };
                 let reason = "a person's".to_owned();
                 let decision =
                     self.decides(&Facts::default(), &Input::Hold { posting: Box::new(posting), reason })?;

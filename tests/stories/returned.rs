@@ -206,6 +206,22 @@ fn a_delay_changes_nothing() {
     assert_eq!(sent(&desk), ["warning to ada@example.org"]);
 }
 
+/// What is said of a relay goes to nobody: that would be a relay again.
+#[test]
+fn a_delayed_relay_is_not_relayed() {
+    let (desk, _, relay) = desk_with_letters();
+    let about = format!("Original-Envelope-Id: {}\n", envelope_id(&relay));
+    let back = header_of(&relay);
+    for (number, to) in [DESK.to_owned(), address(&relay)].into_iter().enumerate() {
+        let parts = [delivery(&about, "delayed"), back.clone()];
+        let mail = report(number as u32, &to, "delivery-status", &[&parts[0], &parts[1]]);
+        desk.receives(&format!("In-Reply-To: {}\n{mail}", relay.header("Message-ID").unwrap()));
+        assert_eq!(sent(&desk), [""; 0], "{to}");
+    }
+    assert_eq!(kinds(&desk), ["report", "bounce", "bounce"]);
+    assert_eq!(state(&desk, "EX-2026-0001.2").0, "sent");
+}
+
 /// What arrived is no news.
 #[test]
 fn a_delivery_is_not_relayed() {
@@ -383,7 +399,6 @@ fn a_complaint() {
     assert_eq!((relayed.kind.as_str(), relayed.to.as_str()), ("relay", "ada@example.org"));
     assert!(relayed.text().contains("Kind:        automatic (complaint)"), "{}", relayed.text());
     assert!(!relayed.text().contains("UNVERIFIED"), "{}", relayed.text());
-    // a letter of the desk to Ada: a relay about that would be the next one to complain about
     desk.receives(&complaint(2, &relay));
     assert_eq!(state(&desk, "EX-2026-0001.2").0, "sent");
     assert_eq!((kinds(&desk).len(), desk.cases().len()), (3, 1));
