@@ -1,6 +1,6 @@
 //! What mailboxes can do, cannot do, and lie about.
 
-use super::desk::{DESK, Desk, Plan, RITA, SOON, USERS, count, report};
+use super::desk::{DESK, Desk, Plan, RITA, SOON, USERS, count, flags, report};
 use super::scripted::{self, body};
 use crate::support::dovecot::Dovecot;
 use crate::support::faulty::tag_of;
@@ -12,15 +12,6 @@ fn servers() -> (Dovecot, Postfix) {
     let imap = Dovecot::start();
     let smtp = Postfix::start(&imap, &USERS);
     (imap, smtp)
-}
-
-/// The flags of every mail of a folder, as Maildir writes them.
-fn flags(imap: &Dovecot, folder: &str) -> Vec<String> {
-    let flags = |path: &std::path::Path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.split_once(":2,").map_or(String::new(), |(_, flags)| flags.to_owned())
-    };
-    imap.mails(DESK, folder).iter().map(|(path, _)| flags(path)).collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | `scripted` | an IMAP and an SMTP server that answer properly, until a test says otherwise |
 //! | `main_job` | a hundred mails: cases, acknowledgements, relays |
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
+//! | `junk` | what the provider's filter took for spam |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
 //! | `correspondents` | responders, and another desk: an exchange of letters ends |
@@ -23,6 +24,7 @@ mod correspondents;
 mod directory;
 mod explained;
 mod faults;
+mod junk;
 mod latency;
 mod mailbox;
 mod main_job;
