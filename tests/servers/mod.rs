@@ -7,6 +7,7 @@
 //! | `main_job` | a hundred mails: cases, acknowledgements, relays |
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
 //! | `junk` | what the provider's filter took for spam |
+//! | `returned` | letters that come back, and the addresses under which they do |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
 //! | `correspondents` | responders, and another desk: an exchange of letters ends |
@@ -29,4 +30,5 @@ mod latency;
 mod mailbox;
 mod main_job;
 mod poison;
+mod returned;
 mod warnings;
