@@ -349,6 +349,104 @@ roles = ["boss"]
     }
 }
 
+/// The same for what the configuration says about incoming mail.
+#[test]
+fn all_errors_about_incoming_mail_are_told_at_once() {
+    let wrong = r#"[desk]
+name = "Example"
+address = "security@example.org"
+key = "desk.key.asc"
+state = "state"
+language = "xx"
+plus_address = "yes"
+
+[inbox]
+own_lists = ["security@lists.example.org", "Security List", "security"]
+relay_junk = 0
+
+[inbox.authentication]
+form = "rfc8601"
+
+[inbox.imap]
+host = "127.0.0.1"
+tls = "none"
+user = "x"
+password = { file = "credentials/imap" }
+junk = "INBOX"
+
+[outbox.maildir]
+path = "outbox"
+
+[policy]
+digest = "25:00"
+
+[limits]
+per_address_per_day = -1
+per_domain_per_hour = 4294967296
+per_hour = "many"
+per_week = 1
+
+[report]
+languages = ["en", "xx"]
+patterns = ["missing.toml", "people/ada.asc", "nameless.toml", "odd.toml"]
+"#;
+    let dir = desk(wrong);
+    fs::write(dir.path().join("nameless.toml"), "steps = [\"so geht es\"]\n").unwrap();
+    fs::write(dir.path().join("odd.toml"), "language = \"Latin\"\nsteps = [\"\"]\n").unwrap();
+    let checked = check(&dir);
+    assert_eq!((checked.status.code(), out(&checked).as_str()), (Some(2), ""));
+    let said = err(&checked);
+    for expected in [
+        "psirtd.toml:6: desk.language: no letters in “xx” are compiled in, only in en, de; others: desk.templates",
+        "psirtd.toml:7: desk.plus_address: expected true or false, found string",
+        "psirtd.toml:10: inbox.own_lists: “Security List” is no list: write its address",
+        "psirtd.toml:10: inbox.own_lists: “security” is no list: write its address",
+        "psirtd.toml:11: inbox.relay_junk: expected true or false, found integer",
+        "psirtd.toml:13: inbox.authentication.authserv_id: missing; write for example authserv_id = [\"mx.example.org\"]",
+        "psirtd.toml:21: inbox.imap.junk: it is one of folders, or processed",
+        "psirtd.toml:27: policy.digest: “25:00” is no time of day, such as “09:00”",
+        "psirtd.toml:30: limits.per_address_per_day: expected a whole number",
+        "psirtd.toml:31: limits.per_domain_per_hour: too many",
+        "psirtd.toml:32: limits.per_hour: expected a whole number, found string",
+        "psirtd.toml:33: limits.per_week: unknown key; known here: per_address_per_day, ",
+        "psirtd.toml:36: report.languages: no phrases in “xx” are compiled in, only in en, de, fr, es; others: report.patterns",
+        "psirtd.toml:37: report.patterns: missing.toml: No such file",
+        "psirtd.toml:37: report.patterns: people/ada.asc: ",
+        "psirtd.toml:37: report.patterns: nameless.toml: it names no language",
+        "psirtd.toml:37: report.patterns: odd.toml: “” is no phrase",
+    ] {
+        assert_eq!(said.matches(expected).count(), 1, "{expected}\n--- in ---\n{said}");
+    }
+    assert_eq!(said.matches("psirtd.toml:").count(), 17, "and nothing else: {said}");
+}
+
+#[test]
+fn whose_word_counts_is_said_in_one_form() {
+    let section = |lines: &str| format!("{MAILDIR_DESK}\n[inbox.authentication]\n{lines}\n");
+    let known = "is not rfc8601 or exchange-online";
+    for (lines, why) in [
+        ("", "authserv_id: missing; write for example authserv_id = [\"mx.example.org\"]"),
+        ("authserv_id = []", "authserv_id: missing;"),
+        ("authserv_id = \"mx.example.org\"", "authserv_id: expected a list of texts, found string"),
+        ("form = \"gmail\"\nauthserv_id = [\"mx.example.org\"]", known),
+        ("form = \"gmail\"", known),
+        (
+            "form = \"exchange-online\"\nauthserv_id = [\"mx.example.org\"]",
+            "authserv_id: Exchange Online names none: leave it out",
+        ),
+    ] {
+        let checked = check(&desk(&section(lines)));
+        assert_eq!(checked.status.code(), Some(2), "{lines}: {}", out(&checked));
+        assert!(err(&checked).contains(why), "{lines}: {}", err(&checked));
+    }
+    for lines in
+        ["form = \"exchange-online\"", "authserv_id = [\"mx.example.org\"]\nreceived_by = \"mx.example.org\""]
+    {
+        let checked = check(&desk(&section(lines)));
+        assert!(checked.status.success(), "{lines}: {}", err(&checked));
+    }
+}
+
 #[test]
 fn broken_toml_is_named_by_its_line() {
     let dir = desk("[desk]\nname = \"x\naddress = 3\n");
