@@ -136,7 +136,8 @@ impl Drop for Running {
 #[test]
 fn every_command_of_the_readme_works() {
     let dovecot = Dovecot::start();
-    let postfix = Postfix::start(&dovecot, &["security@example.org", "ada@example.org", "rita@example.net"]);
+    let users = ["security@example.org", "ada@example.org", "rita@example.net", "scanner@example.net"];
+    let postfix = Postfix::start(&dovecot, &users);
     let place = tempfile::tempdir().unwrap();
     let desk = place.path().join("desk");
     let readme = read("README.md");
@@ -146,8 +147,12 @@ fn every_command_of_the_readme_works() {
     let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
     fs::write(place.path().join("report.eml"), report).unwrap();
     let mut daemon = None;
-    for command in commands {
+    let mut follow_up = String::new();
+    for mut command in commands {
         let said = command.join(" ");
+        if let Some(mail) = command.iter_mut().find(|word| **word == "4f0a9c2b61de") {
+            *mail = &follow_up;
+        }
         if command.last() == Some(&"run") {
             let log = fs::File::create(place.path().join("log")).unwrap();
             let child =
@@ -158,6 +163,7 @@ fn every_command_of_the_readme_works() {
                 dovecot.mails("rita@example.net", "INBOX").len() == 1
                     && dovecot.mails("ada@example.org", "INBOX").len() == 1
             });
+            follow_up = more_mails(&dovecot, place.path());
             continue;
         }
         let output = psirtd(place.path(), &command);
@@ -168,11 +174,48 @@ fn every_command_of_the_readme_works() {
                 assert!(out(&output).starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
             }
             [.., "cases"] => assert!(out(&output).contains("EX-2026-0001"), "{}", out(&output)),
+            [.., "outbox", "release", _] => {
+                wait_until("the scanner is answered", Duration::from_secs(20), || {
+                    dovecot.mails("scanner@example.net", "INBOX").len() == 1
+                })
+            }
+            [.., "merge", _] => {
+                assert_eq!(out(&output), "case EX-2026-0003 is part of case EX-2026-0001 now\n")
+            }
+            [.., "split", _] => assert_eq!(out(&output), "the mail is case EX-2026-0004 now\n"),
             ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
             _ => {}
         }
     }
     assert!(daemon.is_some(), "the README no longer lets it run");
+}
+
+/// What the README speaks of: a scanner's report, which is not answered, another report of Rita's, and a mail of hers about the first
+/// one. Returns the number of the last.
+fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
+    let ask = |command: &[&str]| -> Value {
+        let asked = psirtd(place, &[&["--config", "desk/psirtd.toml", "--json"], command].concat());
+        serde_json::from_slice(&asked.stdout).unwrap()
+    };
+    let deliver = |from: &str, id: u8, field: &str| {
+        let mail = format!(
+            "From: {from}\nSubject: Overflow\nMessage-ID: <r{id}@example.net>\n{field}\n\nMail {id}.\n"
+        );
+        dovecot.deliver("security@example.org", "INBOX", mail.as_bytes());
+    };
+    for (from, field) in [
+        ("scanner@example.net", "Auto-Submitted: auto-generated"),
+        ("rita@example.net", "To: security@example.org"),
+    ] {
+        let cases = ask(&["cases"]).as_array().unwrap().len();
+        deliver(from, cases as u8, field);
+        wait_until("another case", Duration::from_secs(20), || {
+            ask(&["cases"]).as_array().unwrap().len() > cases
+        });
+    }
+    deliver("rita@example.net", 9, "In-Reply-To: <r@example.net>");
+    wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", "EX-2026-0001"])["mails"] == 2);
+    ask(&["case", "EX-2026-0001"])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
 }
 
 /// The words of a shell's line, as far as the README goes: texts in double quotes are one word.
@@ -238,7 +281,9 @@ fn init_keeps_its_secrets_to_the_owner() {
 fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = out(&psirtd(dir.path(), &["--help"]));
-    for command in ["demo", "init", "check", "run", "explain", "cases", "case", "outbox", "journal", "key"] {
+    for command in
+        ["demo", "init", "check", "run", "explain", "cases", "do", "case", "outbox", "journal", "key"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help\n{help}");
         let own = out(&psirtd(dir.path(), &[command, "--help"]));
         assert!(own.contains("Example:\n  psirtd "), "{command}\n{own}");
