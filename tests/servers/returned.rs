@@ -326,6 +326,7 @@ fn an_address_that_the_server_cannot_write_to_is_told() {
     assert_eq!((&case["reporter"], &case["acknowledged_at"]), (&GREEK.into(), &Value::Null), "{case}");
     wait_until("both are warned", SOON, || warned(desk) == [ADA, BEN]);
     wait_until("every letter but that one is sent", SOON, || scene.letters.lock().unwrap().len() == 4);
+    desk.await_letters();
     assert!(desk.outbox().iter().all(|it| it["state"] == "sent" || it["id"] == letter["id"]));
     assert!(!scene.commands().iter().any(|line| !line.is_ascii()), "{:?}", scene.commands());
 }
