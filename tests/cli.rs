@@ -136,7 +136,8 @@ impl Drop for Running {
 #[test]
 fn every_command_of_the_readme_works() {
     let dovecot = Dovecot::start();
-    let postfix = Postfix::start(&dovecot, &["security@example.org", "ada@example.org", "rita@example.net"]);
+    let users = ["security@example.org", "ada@example.org", "rita@example.net", "scanner@example.net"];
+    let postfix = Postfix::start(&dovecot, &users);
     let place = tempfile::tempdir().unwrap();
     let desk = place.path().join("desk");
     let readme = read("README.md");
@@ -146,8 +147,12 @@ fn every_command_of_the_readme_works() {
     let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
     fs::write(place.path().join("report.eml"), report).unwrap();
     let mut daemon = None;
-    for command in commands {
+    let mut follow_up = String::new();
+    for mut command in commands {
         let said = command.join(" ");
+        if let Some(mail) = command.iter_mut().find(|word| **word == "4f0a9c2b61de") {
+            *mail = &follow_up;
+        }
         if command.last() == Some(&"run") {
             let log = fs::File::create(place.path().join("log")).unwrap();
             let child =
@@ -158,6 +163,7 @@ fn every_command_of_the_readme_works() {
                 dovecot.mails("rita@example.net", "INBOX").len() == 1
                     && dovecot.mails("ada@example.org", "INBOX").len() == 1
             });
+            follow_up = more_mails(&dovecot, place.path());
             continue;
         }
         let output = psirtd(place.path(), &command);
@@ -168,11 +174,48 @@ fn every_command_of_the_readme_works() {
                 assert!(out(&output).starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
             }
             [.., "cases"] => assert!(out(&output).contains("EX-2026-0001"), "{}", out(&output)),
+            [.., "outbox", "release", _] => {
+                wait_until("the scanner is answered", Duration::from_secs(20), || {
+                    dovecot.mails("scanner@example.net", "INBOX").len() == 1
+                })
+            }
+            [.., "merge", _] => {
+                assert_eq!(out(&output), "case EX-2026-0003 is part of case EX-2026-0001 now\n")
+            }
+            [.., "split", _] => assert_eq!(out(&output), "the mail is case EX-2026-0004 now\n"),
             ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
             _ => {}
         }
     }
     assert!(daemon.is_some(), "the README no longer lets it run");
+}
+
+/// What the README speaks of: a scanner's report, which is not answered, another report of Rita's, and a mail of hers about the first
+/// one. Returns the number of the last.
+fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
+    let ask = |command: &[&str]| -> Value {
+        let asked = psirtd(place, &[&["--config", "desk/psirtd.toml", "--json"], command].concat());
+        serde_json::from_slice(&asked.stdout).unwrap()
+    };
+    let deliver = |from: &str, id: u8, field: &str| {
+        let mail = format!(
+            "From: {from}\nSubject: Overflow\nMessage-ID: <r{id}@example.net>\n{field}\n\nMail {id}.\n"
+        );
+        dovecot.deliver("security@example.org", "INBOX", mail.as_bytes());
+    };
+    for (from, field) in [
+        ("scanner@example.net", "Auto-Submitted: auto-generated"),
+        ("rita@example.net", "To: security@example.org"),
+    ] {
+        let cases = ask(&["cases"]).as_array().unwrap().len();
+        deliver(from, cases as u8, field);
+        wait_until("another case", Duration::from_secs(20), || {
+            ask(&["cases"]).as_array().unwrap().len() > cases
+        });
+    }
+    deliver("rita@example.net", 9, "In-Reply-To: <r@example.net>");
+    wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", "EX-2026-0001"])["mails"] == 2);
+    ask(&["case", "EX-2026-0001"])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
 }
 
 /// The words of a shell's line, as far as the README goes: texts in double quotes are one word.
@@ -238,7 +281,9 @@ fn init_keeps_its_secrets_to_the_owner() {
 fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = out(&psirtd(dir.path(), &["--help"]));
-    for command in ["demo", "init", "check", "run", "explain", "cases", "case", "outbox", "journal", "key"] {
+    for command in
+        ["demo", "init", "check", "run", "explain", "cases", "do", "case", "outbox", "journal", "key"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help\n{help}");
         let own = out(&psirtd(dir.path(), &[command, "--help"]));
         assert!(own.contains("Example:\n  psirtd "), "{command}\n{own}");
@@ -346,6 +391,104 @@ roles = ["boss"]
         "psirtd.toml:26: person[1].roles: “boss” is no role",
     ] {
         assert!(said.contains(expected), "{expected}\n--- in ---\n{said}");
+    }
+}
+
+/// The same for what the configuration says about incoming mail.
+#[test]
+fn all_errors_about_incoming_mail_are_told_at_once() {
+    let wrong = r#"[desk]
+name = "Example"
+address = "security@example.org"
+key = "desk.key.asc"
+state = "state"
+language = "xx"
+plus_address = "yes"
+
+[inbox]
+own_lists = ["security@lists.example.org", "Security List", "security"]
+relay_junk = 0
+
+[inbox.authentication]
+form = "rfc8601"
+
+[inbox.imap]
+host = "127.0.0.1"
+tls = "none"
+user = "x"
+password = { file = "credentials/imap" }
+junk = "INBOX"
+
+[outbox.maildir]
+path = "outbox"
+
+[policy]
+digest = "25:00"
+
+[limits]
+per_address_per_day = -1
+per_domain_per_hour = 4294967296
+per_hour = "many"
+per_week = 1
+
+[report]
+languages = ["en", "xx"]
+patterns = ["missing.toml", "people/ada.asc", "nameless.toml", "odd.toml"]
+"#;
+    let dir = desk(wrong);
+    fs::write(dir.path().join("nameless.toml"), "steps = [\"so geht es\"]\n").unwrap();
+    fs::write(dir.path().join("odd.toml"), "language = \"Latin\"\nsteps = [\"\"]\n").unwrap();
+    let checked = check(&dir);
+    assert_eq!((checked.status.code(), out(&checked).as_str()), (Some(2), ""));
+    let said = err(&checked);
+    for expected in [
+        "psirtd.toml:6: desk.language: no letters in “xx” are compiled in, only in en, de; others: desk.templates",
+        "psirtd.toml:7: desk.plus_address: expected true or false, found string",
+        "psirtd.toml:10: inbox.own_lists: “Security List” is no list: write its address",
+        "psirtd.toml:10: inbox.own_lists: “security” is no list: write its address",
+        "psirtd.toml:11: inbox.relay_junk: expected true or false, found integer",
+        "psirtd.toml:13: inbox.authentication.authserv_id: missing; write for example authserv_id = [\"mx.example.org\"]",
+        "psirtd.toml:21: inbox.imap.junk: it is one of folders, or processed",
+        "psirtd.toml:27: policy.digest: “25:00” is no time of day, such as “09:00”",
+        "psirtd.toml:30: limits.per_address_per_day: expected a whole number",
+        "psirtd.toml:31: limits.per_domain_per_hour: too many",
+        "psirtd.toml:32: limits.per_hour: expected a whole number, found string",
+        "psirtd.toml:33: limits.per_week: unknown key; known here: per_address_per_day, ",
+        "psirtd.toml:36: report.languages: no phrases in “xx” are compiled in, only in en, de, fr, es; others: report.patterns",
+        "psirtd.toml:37: report.patterns: missing.toml: No such file",
+        "psirtd.toml:37: report.patterns: people/ada.asc: ",
+        "psirtd.toml:37: report.patterns: nameless.toml: it names no language",
+        "psirtd.toml:37: report.patterns: odd.toml: “” is no phrase",
+    ] {
+        assert_eq!(said.matches(expected).count(), 1, "{expected}\n--- in ---\n{said}");
+    }
+    assert_eq!(said.matches("psirtd.toml:").count(), 17, "and nothing else: {said}");
+}
+
+#[test]
+fn whose_word_counts_is_said_in_one_form() {
+    let section = |lines: &str| format!("{MAILDIR_DESK}\n[inbox.authentication]\n{lines}\n");
+    let known = "is not rfc8601 or exchange-online";
+    for (lines, why) in [
+        ("", "authserv_id: missing; write for example authserv_id = [\"mx.example.org\"]"),
+        ("authserv_id = []", "authserv_id: missing;"),
+        ("authserv_id = \"mx.example.org\"", "authserv_id: expected a list of texts, found string"),
+        ("form = \"gmail\"\nauthserv_id = [\"mx.example.org\"]", known),
+        ("form = \"gmail\"", known),
+        (
+            "form = \"exchange-online\"\nauthserv_id = [\"mx.example.org\"]",
+            "authserv_id: Exchange Online names none: leave it out",
+        ),
+    ] {
+        let checked = check(&desk(&section(lines)));
+        assert_eq!(checked.status.code(), Some(2), "{lines}: {}", out(&checked));
+        assert!(err(&checked).contains(why), "{lines}: {}", err(&checked));
+    }
+    for lines in
+        ["form = \"exchange-online\"", "authserv_id = [\"mx.example.org\"]\nreceived_by = \"mx.example.org\""]
+    {
+        let checked = check(&desk(&section(lines)));
+        assert!(checked.status.success(), "{lines}: {}", err(&checked));
     }
 }
 

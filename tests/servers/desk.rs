@@ -99,6 +99,10 @@ pub struct Plan {
     pub processed: Option<&'static str>,
     pub poll: &'static str,
     pub max_size: Option<&'static str>,
+    /// The folder of the provider's filter.
+    pub junk: Option<&'static str>,
+    pub relay_junk: bool,
+    pub plus_address: bool,
     pub coordinators: bool,
     /// Further sections.
     pub more: &'static str,
@@ -129,6 +133,9 @@ impl Plan {
             processed: Some("Processed"),
             poll: "60s",
             max_size: None,
+            junk: None,
+            relay_junk: true,
+            plus_address: false,
             coordinators: imap == 0,
             more: "",
         }
@@ -137,16 +144,19 @@ impl Plan {
     fn toml(&self) -> String {
         let mut toml = format!(
             "[desk]\nname = \"Example Security\"\naddress = \"{}\"\ncase_prefix = \"EX\"\n\
-             key = \"desk.key.asc\"\nstate = \"state\"\n",
-            self.desk
+             key = \"desk.key.asc\"\nstate = \"state\"\nplus_address = {}\n\n[inbox]\nrelay_junk = {}\n",
+            self.desk, self.plus_address, self.relay_junk
         );
         if let Some(max_size) = self.max_size {
-            write!(toml, "\n[inbox]\nmax_size = \"{max_size}\"\n").unwrap();
+            writeln!(toml, "max_size = \"{max_size}\"").unwrap();
         }
         toml += &self.server("inbox.imap", "imap", &self.imap);
         write!(toml, "folders = {:?}\npoll = \"{}\"\n", self.folders, self.poll).unwrap();
         if let Some(processed) = self.processed {
             writeln!(toml, "processed = \"{processed}\"").unwrap();
+        }
+        if let Some(junk) = self.junk {
+            writeln!(toml, "junk = \"{junk}\"").unwrap();
         }
         toml += &self.server("outbox.smtp", "smtp", &self.smtp);
         for (name, address) in team(self.desk).iter().filter(|_| self.coordinators) {
@@ -431,6 +441,15 @@ pub fn count(imap: &Dovecot, user: &str, folder: &str) -> usize {
     let maildir = if folder == "INBOX" { root } else { root.join(folder) };
     let entries = ["new", "cur"].map(|part| fs::read_dir(maildir.join(part)).map_or(0, Iterator::count));
     entries.iter().sum()
+}
+
+/// The flags of every mail of a folder of the desk, as Maildir writes them.
+pub fn flags(imap: &Dovecot, folder: &str) -> Vec<String> {
+    let flags = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.split_once(":2,").map_or(String::new(), |(_, flags)| flags.to_owned())
+    };
+    imap.mails(DESK, folder).iter().map(|(path, _)| flags(path)).collect()
 }
 
 /// A new Message-ID.

@@ -6,6 +6,8 @@
 //! | `scripted` | an IMAP and an SMTP server that answer properly, until a test says otherwise |
 //! | `main_job` | a hundred mails: cases, acknowledgements, relays |
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
+//! | `junk` | what the provider's filter took for spam |
+//! | `returned` | letters that come back, and the addresses under which they do |
 //! | `faults` | what servers refuse, and how they break |
 //! | `bad_input` | configurations and mails that are wrong |
 //! | `correspondents` | responders, and another desk: an exchange of letters ends |
@@ -23,8 +25,10 @@ mod correspondents;
 mod directory;
 mod explained;
 mod faults;
+mod junk;
 mod latency;
 mod mailbox;
 mod main_job;
 mod poison;
+mod returned;
 mod warnings;
