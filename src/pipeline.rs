@@ -395,7 +395,13 @@ impl Pipeline {
                 Some(position) => !draft.knows_position(position)?,
                 None => false,
             };
-            let step = new_place.then(|| Step { receipt: Some(receipt), ..Step::default() });
+            let answer = self.late_answer(draft, arrival.received_at, &message, mails, now)?;
+            let news = new_place || answer.is_some();
+            let step = news.then(|| Step {
+                receipt: Some(receipt),
+                letters: answer.into_iter().collect(),
+                ..Step::default()
+            });
             return Ok((step, Ok(Recorded::Known)));
         }
         let facts = self.facts_of_mail(draft, &message, mails, now)?;
@@ -407,6 +413,29 @@ impl Pipeline {
             Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
             Ok(Recorded::New),
         ))
+    }
+
+    /// The acknowledgement of a known mail that a rule kept back for the way on which it came, and that has come on a better one now:
+    /// a person took it out of the junk, say.
+    fn late_answer(
+        &self,
+        draft: &Draft<'_>,
+        received_at: Timestamp,
+        message: &Arc<Message>,
+        mails: &Batch,
+        now: Timestamp,
+    ) -> Result<Option<Letter>, IndexError> {
+        let case = draft.thread(&message.message_id)?.map_or(Ok(None), |id| draft.followed(id))?;
+        if !case.is_some_and(|case| case.letters.iter().any(|letter| letter.withheld)) {
+            return Ok(None);
+        }
+        let facts = self.facts_of_mail(draft, message, mails, now)?;
+        if facts.copy_of.is_none() {
+            return Ok(None);
+        }
+        let input = Input::Mail { message: Arc::clone(message), received_at: received_at.min(now) };
+        let letters = decide(&facts, &input, &self.policy, now).letters;
+        Ok(letters.into_iter().find(|letter| letter.kind() == LetterKind::Acknowledgement))
     }
 
     fn delivery(

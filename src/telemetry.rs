@@ -84,7 +84,7 @@ pub fn tell(event: &Event) {
             warn!(case, %letter, %next_attempt, "letter deferred")
         }
         What::LetterReturned { letter, .. } => {
-            error!(case, %letter, "letter returned: refused for good; see “psirtd outbox”")
+            error!(case, %letter, "letter returned: it will not arrive; see “psirtd outbox”")
         }
         What::LetterStopped { letter, .. } => info!(case, %letter, "letter stopped"),
         What::LetterReleased { letter } => info!(case, %letter, "letter released"),

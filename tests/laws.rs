@@ -23,7 +23,7 @@ use psirtd::domain::report;
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
 use psirtd::domain::thread;
 use psirtd::domain::trust::{AuthenticationResults, Border, Form, MethodResult, Trace};
-use psirtd::domain::unanswered::Line;
+use psirtd::domain::unanswered::{Agenda, Line};
 
 const DESK: &str = "security@example.org";
 const TEAM: [&str; 3] = ["ada@example.org", "otto@example.org", "max@example.org"];
@@ -119,6 +119,7 @@ fn marks() -> impl Strategy<Value = Marks> {
                 list_ids: list.iter().map(|(_, id)| (*id).to_owned()).collect(),
                 ticket,
                 report,
+                report_part: None,
                 suppress,
                 robots: robots.into_iter().collect(),
                 junk,
@@ -360,6 +361,7 @@ impl Model {
                     result: if passes { "pass" } else { "fail" }.to_owned(),
                     properties: vec![("header.from".to_owned(), domain)],
                 }],
+                broken: false,
             })];
         }
         (Arc::new(message), denied)
@@ -387,27 +389,32 @@ impl Model {
             && (!denied || matches!(message.signature, Signature::Good(_)))
     }
 
-    fn facts(&self, message: &Message, denied: bool) -> Facts {
+    fn facts(&self, message: &Message) -> Facts {
         let ids = thread::ids(message, &self.policy.desk);
         let judged = intake::judge(message, &self.policy, false);
-        let of_a_server =
-            judged.kind == Kind::Bounce || matches!(judged.sort, Some(Sort::Receipt | Sort::Complaint));
+        let of_a_server = judged.answers_a_mail
+            && (judged.kind == Kind::Bounce || matches!(judged.sort, Some(Sort::Receipt | Sort::Complaint)));
         let named = message.returned.iter().flat_map(|returned| &returned.message_ids);
         let posting = |id: &String| self.letters.get(id).map(|letter| self.postings[letter].clone());
         let returned = named.chain(&ids).filter(|_| of_a_server).find_map(posting);
         let by_thread = ids.iter().find_map(|id| self.threads.get(id)).cloned();
-        let copied = if by_thread.is_none() { self.copied(message, denied) } else { None };
+        let copied = if by_thread.is_none() { self.copied(message) } else { None };
         let case = by_thread.or_else(|| returned.as_ref()?.case.clone());
         let case = case.and_then(|id| self.followed(&id)).cloned();
         let author = message.author().map(Mailbox::identity).unwrap_or_default();
         let own = message.author().is_some_and(|author| self.policy.is_own(&author.address));
         let seen = |one: &Ciphertext| Some((self.sightings.get(&one.id)?.clone(), one.by_author));
+        let (case, copy_of) = match (case, copied) {
+            (None, Some((case, copied))) => (Some(case), Some(copied)),
+            (case, _) => (case, None),
+        };
         Facts {
-            copy: case.is_none() && copied.is_some(),
-            case: case.or(copied),
+            case,
+            copy_of,
             named: thread::named(message, &self.policy).map(|id| CaseId::typed(&id)),
             returned,
             answers_the_desk: ids.iter().filter_map(posting).any(|letter| letter.case.is_none()),
+            answers_a_relay: ids.iter().filter_map(posting).any(|letter| letter.kind == LetterKind::Relay),
             own_letter: own && message.message_id.as_ref().is_some_and(|id| self.letters.contains_key(id)),
             remembered: self.certificates.get(&author).cloned().unwrap_or_default(),
             sightings: message.ciphertexts.iter().filter_map(seen).collect(),
@@ -420,19 +427,19 @@ impl Model {
         }
     }
 
-    /// The case that has a mail of the same author, id and text. Only of those who take part in it are copies made here.
-    fn copied(&self, message: &Message, denied: bool) -> Option<Case> {
+    /// The case that has a mail of the same author, id and text, and that mail.
+    fn copied(&self, message: &Message) -> Option<(Case, Digest)> {
         let case = self.followed(self.threads.get(message.message_id.as_ref()?)?)?;
         let mut mails = case.mails.iter().filter_map(|mail| self.mails.get(&mail.mail));
-        let same = mails.any(|mail| {
+        let same = mails.find(|mail| {
             let same_author =
                 mail.author().map(Mailbox::canonical) == message.author().map(Mailbox::canonical);
             mail.message_id == message.message_id
                 && same_author
                 && !mail.text.is_empty()
                 && message.text.contains(&mail.text)
-        });
-        (same && self.takes_part(case, message, denied)).then(|| case.clone())
+        })?;
+        Some((case.clone(), same.digest.clone()))
     }
 
     /// Lets what was decided become history. Every tenth letter or so cannot be sealed.
@@ -548,13 +555,13 @@ impl Model {
 
     fn mail(&mut self, written: Written) -> Result<(), TestCaseError> {
         let (message, denied) = self.arriving(written);
-        let facts = self.facts(&message, denied);
+        let facts = self.facts(&message);
         let input = Input::Mail { message: Arc::clone(&message), received_at: self.now };
         let decision = self.decides(&facts, &input)?;
         let recorded: Vec<&Event> =
             decision.events.iter().filter(|event| matches!(event.what, What::MailRecorded { .. })).collect();
         prop_assert_eq!(recorded.len(), 1, "nothing is dropped, nothing is there twice");
-        let What::MailRecorded { mail, kind, sort, pending, .. } = &recorded[0].what else { unreachable!() };
+        let What::MailRecorded { mail, pending, .. } = &recorded[0].what else { unreachable!() };
         prop_assert_eq!(mail, &message.digest);
 
         let answers: Vec<&Letter> =
@@ -576,7 +583,8 @@ impl Model {
         });
         prop_assert!(!foreign || answers.is_empty(), "somebody else's ciphertext");
 
-        let of_a_server = *kind == Kind::Bounce || matches!(sort, Some(Sort::Receipt | Sort::Complaint));
+        // who names one of our letters has it
+        let of_a_server = facts.returned.is_some();
         let stranger = facts.case.as_ref().is_some_and(|case| !self.takes_part(case, &message, denied));
         if stranger {
             prop_assert_eq!(*pending, !of_a_server && !facts.own_letter);
@@ -674,9 +682,8 @@ impl Model {
                 self.happens(decision);
             }
             Step::Hold(letter) => {
-                // a person stops relays and status letters here, no acknowledgements
-                let stopped = |posting: &Posting| posting.kind != LetterKind::Acknowledgement;
-                let Some(posting) = self.posting(&letter).filter(stopped) else { return Ok(()) };
+                // a person stops whatever has not left
+                let Some(posting) = self.posting(&letter) else { return Ok(()) };
                 let reason = "a person's".to_owned();
                 let decision =
                     self.decides(&Facts::default(), &Input::Hold { posting: Box::new(posting), reason })?;
@@ -784,7 +791,7 @@ proptest! {
         let reachable: BTreeSet<String> = reachable.into_iter().map(str::to_owned).collect();
         let facts = Facts {
             concerns,
-            unanswered: (lines, 0),
+            unanswered: Agenda { covered: lines.iter().map(|_| named(1)).collect(), lines, more: 0 },
             reachable: reachable.iter().cloned().collect(),
             desk_letters,
             ..Facts::default()
@@ -801,7 +808,7 @@ proptest! {
                     prop_assert!(!lines.is_empty() && lines.len() <= 51);
                     prop_assert!(encrypted || !lines.iter().any(|line| line.contains(CANARY)));
                 }
-                Body::Digest(lines, _) => prop_assert!(encrypted && *lines == facts.unanswered.0),
+                Body::Digest(lines, _) => prop_assert!(encrypted && *lines == facts.unanswered.lines),
                 _ => prop_assert!(false, "a look writes of no case"),
             }
         }

@@ -14,6 +14,7 @@ use crate::cli::{Failure, Global, print};
 use crate::config::Config;
 use crate::control::bracketed;
 use crate::domain::decide::{Facts, Input, decide};
+use crate::domain::event::What;
 use crate::domain::intake::{Intake, Sort, judge};
 use crate::domain::letter::Protection;
 use crate::domain::message::{Mailbox, Message};
@@ -118,6 +119,11 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
     let facts = Facts { next_number: 1, ..Facts::default() };
     let decision =
         decide(&facts, &Input::Mail { message: Arc::clone(&message), received_at: now }, policy, now);
+    // a limit of none is a reason, too
+    let why_no_answer = decision.events.iter().find_map(|event| match &event.what {
+        What::MailRecorded { why_no_answer, .. } => why_no_answer.clone(),
+        _ => None,
+    });
     let letters: Vec<Value> = decision
         .letters
         .iter()
@@ -145,9 +151,9 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
         "kind": intake.kind.word(),
         "opens_case": intake.opens_case,
         "sort": intake.sort.map(Sort::word),
-        "answer": intake.why_no_answer.is_none(),
-        "because": because(&message, &intake),
-        "why_no_answer": intake.why_no_answer,
+        "answer": why_no_answer.is_none(),
+        "because": because(&message, &intake, why_no_answer.as_deref()),
+        "why_no_answer": why_no_answer,
         "from": message.from.iter().map(|from| from.address.as_str()).collect::<Vec<_>>().join(", "),
         "subject": message.subject,
         "message_id": bracketed(message.message_id.as_deref()),
@@ -175,9 +181,9 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
 }
 
 /// Why there is an answer, or none: one line.
-fn because(message: &Message, intake: &Intake) -> String {
+fn because(message: &Message, intake: &Intake, why_no_answer: Option<&str>) -> String {
     let to = message.author().map_or("nobody", |author| author.address.as_str());
-    match &intake.why_no_answer {
+    match why_no_answer {
         Some(why) if intake.opens_case => format!("a case, but no answer: {why}"),
         Some(why) => format!("neither case nor answer: {why}"),
         None => format!("a case, and an acknowledgement to {to}: one author, and no sign of a machine"),

@@ -80,7 +80,7 @@ impl Reading<'_> {
         }
         let processed = section.text("processed").and_then(|found| {
             found.and_then(problems, |name| {
-                if folders.contains(&name) {
+                if folders.iter().any(|folder| same_folder(folder, &name)) {
                     Err("it is one of the folders that mail is read from")
                 } else {
                     Ok(name)
@@ -89,11 +89,8 @@ impl Reading<'_> {
         });
         let junk = section.text("junk").and_then(|found| {
             found.and_then(problems, |name| {
-                if folders.contains(&name) || processed.as_ref() == Some(&name) {
-                    Err("it is one of folders, or processed")
-                } else {
-                    Ok(name)
-                }
+                let taken = folders.iter().chain(&processed).any(|folder| same_folder(folder, &name));
+                if taken { Err("it is one of folders, or processed") } else { Ok(name) }
             })
         });
         let poll = match section.text("poll") {
@@ -212,6 +209,11 @@ struct Server {
     tls: Tls,
     authorities: Vec<rustls::pki_types::CertificateDer<'static>>,
     login: Option<(String, Zeroizing<String>)>,
+}
+
+/// RFC 3501 §5.1: INBOX in any case is the same folder; of other names it is wiser to think so.
+fn same_folder(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 fn megabytes(text: &str) -> Result<u64, String> {

@@ -52,8 +52,8 @@ impl Reading<'_> {
 
     /// Whose word about senders counts.
     fn border(&self, section: Section<'_>) -> Option<Border> {
-        let ids: Vec<String> =
-            section.texts("authserv_id").into_iter().map(|id| id.value.to_lowercase()).collect();
+        let ids = section.texts("authserv_id").into_iter();
+        let ids: Vec<String> = ids.filter_map(|id| id.and_then(section.problems(), host)).collect();
         let form = section.text("form");
         let form = match (form.as_ref().map(|form| form.value.as_str()), ids.is_empty()) {
             (Some("exchange-online"), true) => Some(Form::ExchangeOnline),
@@ -71,7 +71,11 @@ impl Reading<'_> {
                 None
             }
         };
-        let received_by = section.text("received_by").map(|host| host.value.to_lowercase());
+        let received_by = section.text("received_by").map(|by| by.and_then(section.problems(), host));
+        let received_by = match received_by {
+            Some(host) => Some(host?),
+            None => None,
+        };
         let answer_failing = section.switch("answer_failing");
         section.finish();
         Some(Border { form: form?, received_by, answer_failing })
@@ -111,6 +115,16 @@ impl Reading<'_> {
         }
         section.finish();
         all_right.then(|| Arc::new(patterns))
+    }
+}
+
+/// A host's name, as servers write it into a header.
+fn host(name: String) -> Result<String, String> {
+    let right = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || ";()".contains(c));
+    if right {
+        Ok(name.to_lowercase())
+    } else {
+        Err(format!("“{name}” is no name, such as “mx.example.org”"))
     }
 }
 

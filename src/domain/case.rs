@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::deadline::Deadline;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
-use crate::domain::letter::{LetterId, LetterKind, LetterState};
+use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::{Certificate, Standing};
@@ -301,8 +301,15 @@ impl Case {
             What::LetterDeferred { letter, .. } => {
                 self.move_letter(letter, LetterState::Deferred, 1);
             }
-            What::LetterReturned { letter, .. } => {
-                self.move_letter(letter, LetterState::Returned, 1);
+            What::LetterReturned { letter, reply } => {
+                let attempts = u32::from(!reply.starts_with(BOUNCED));
+                if self.move_letter(letter, LetterState::Returned, attempts)
+                    == Some(LetterKind::Acknowledgement)
+                {
+                    // whoever did not get it was not told
+                    self.acknowledged_at = None;
+                    self.not_acknowledged = Some(reply.clone());
+                }
             }
             What::LetterStopped { letter, .. } => {
                 self.move_letter(letter, LetterState::Held, 0);

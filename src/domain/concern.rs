@@ -73,7 +73,9 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");
     let text = format!("the {} {} to {} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
-    Some(Concern { key: format!("{LETTER}{}/{}", posting.id, posting.state.word()), text, public: false })
+    // a letter that a person released may come back again
+    let key = format!("{LETTER}{}/{} {}", posting.id, posting.state.word(), posting.queued_at);
+    Some(Concern { key, text, public: false })
 }
 
 /// What is to be said when no automatic answer goes out any more.

@@ -358,14 +358,16 @@ impl<'m> Seen<'m> {
         let null = self.message.return_path == ReturnPath::Null;
         let announced = announces_failure(self.message);
         let told = self.message.returned.as_ref().and_then(|returned| returned.action);
-        self.report() == Some("delivery-status")
+        let complains = self.report() == Some("feedback-report");
+        let of_a_server = self.report() == Some("delivery-status")
             || self.marks.robots.iter().any(|field| field == "x-failed-recipients")
             || daemon
             || (local == "postmaster" && (null || announced))
             || (null
                 && (announced
                     || told == Some(Action::Failed)
-                    || (is_robot(&local) && carries_a_mail(self.message))))
+                    || (is_robot(&local) && carries_a_mail(self.message))));
+        of_a_server && !complains
     }
 
     /// The same, by its words: servers that send bounces under a person's address, with a sender that could be answered.

@@ -24,6 +24,9 @@ use crate::domain::unanswered::Line;
 /// A letter is given up this long after it was queued (RFC 5321 §4.5.4.1).
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
 
+/// How the last words of a letter begin that was accepted, and came back later.
+pub const BOUNCED: &str = "bounced: ";
+
 /// `CASE.n`: the nth letter of a case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -372,7 +375,10 @@ impl Posting {
                 Some(reply)
             }
             What::LetterReturned { reply, .. } => {
-                self.attempts = self.attempts.saturating_add(1);
+                // what comes back later is no attempt
+                if !reply.starts_with(BOUNCED) {
+                    self.attempts = self.attempts.saturating_add(1);
+                }
                 self.turn(LetterState::Returned, None);
                 Some(reply)
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
 use crate::domain::limit::Limits;
-use crate::domain::message::{Mailbox, canonical, identity};
+use crate::domain::message::{Mailbox, identity};
 use crate::domain::own_list;
 use crate::domain::report::patterns::Patterns;
 use crate::domain::trust::Border;
@@ -93,10 +93,10 @@ impl Policy {
             || self.own_lists.iter().any(|own| own_list::id_of(own) == own_list::id_of(&address))
     }
 
-    /// The person of the team with this address.
+    /// The person of the team with this address, or a tagged form of it.
     pub fn person(&self, address: &str) -> Option<&Person> {
-        let address = canonical(address);
-        self.people.iter().find(|person| person.mailbox.canonical() == address)
+        let address = identity(address);
+        self.people.iter().find(|person| person.mailbox.identity() == address)
     }
 
     /// The year of a case id: the civil year at the desk.

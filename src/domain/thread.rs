@@ -24,6 +24,9 @@ pub const OWN_ID: &str = "psirtd.";
 const TOKEN: usize = 32;
 /// More of a request than this word is no request.
 const STATUS: &str = "status";
+/// But for so many lines of so many characters: a greeting, a name.
+const FEW_LINES: usize = 3;
+const SHORT_LINE: usize = 40;
 
 /// The Message-ID of a letter with this token.
 pub fn message_id(token: &str, desk: &Mailbox) -> String {
@@ -65,14 +68,25 @@ pub fn takes_part(case: &Case, message: &Message, trust: &Trust, policy: &Policy
     known && (trust.verdict != Verdict::Fail || message.signature.is_good())
 }
 
-/// The mail asks for the status of its case, and for nothing else: the word alone is its first line or its subject.
+/// The mail asks for the status of its case, and for nothing else: the word alone is its first line, or its subject when there is
+/// none; below it are a few short lines at most (a name), and what it quotes.
 pub fn asks_for_status(message: &Message) -> bool {
     let is_the_word = |line: &str| {
         let line = line.trim().trim_end_matches(['?', '!', '.']).trim_end();
         line.eq_ignore_ascii_case(STATUS)
     };
-    let first = message.text.lines().map(str::trim).find(|line| !line.is_empty());
-    first.map_or_else(|| message.subject.as_deref().is_some_and(is_the_word), is_the_word)
+    let own = message.text.lines().take_while(|line| line.trim_end() != "--").map(str::trim);
+    // "On Friday, Ada wrote:" introduces what is quoted
+    let mut own = own.filter(|line| !line.is_empty() && !line.starts_with('>') && !line.ends_with(':'));
+    match own.next() {
+        None => message.subject.as_deref().is_some_and(is_the_word),
+        Some(first) => {
+            let rest: Vec<&str> = own.collect();
+            is_the_word(first)
+                && rest.len() <= FEW_LINES
+                && rest.iter().all(|line| line.chars().count() <= SHORT_LINE)
+        }
+    }
 }
 
 /// The case that the subject names, as every letter about a case does: `[EX-2026-0001]`. It leads nowhere; a person is told.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::case::{Case, CaseId};
+use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::concern::{self, COLLECTED, Concern};
 use crate::domain::decide::{Facts, Sighting};
 use crate::domain::intake::{Kind, Sort, judge};
-use crate::domain::letter::Posting;
+use crate::domain::letter::{LetterKind, Posting};
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::thread;
 use crate::domain::unanswered::{self, Agenda, MOST, Unanswered};
@@ -19,9 +19,22 @@ use crate::store::index::{Draft, IndexError, Lookup};
 
 /// Mails of more bytes are not compared.
 const MAX_COMPARED: u64 = 256 * 1024;
+/// Nor are more mails of the same Message-ID.
+const MOST_COMPARED: usize = 3;
 
 /// The mails of a batch that were decided upon so far.
 pub(super) type Batch = BTreeMap<Digest, Arc<Message>>;
+
+/// The desk's letters that a mail names.
+#[derive(Debug, Default)]
+struct Named {
+    /// A server says that it came back, was read, or was complained about.
+    returned: Option<Posting>,
+    /// The mail is in the thread of a letter that belongs to no case.
+    answers_the_desk: bool,
+    /// It is in the thread of a relay.
+    answers_a_relay: bool,
+}
 
 impl Pipeline {
     pub(super) fn facts_of_mail(
@@ -36,7 +49,8 @@ impl Pipeline {
         let ids = thread::ids(message, &self.policy.desk);
         let by_thread = draft.thread(&ids)?;
         let copied = if by_thread.is_none() { self.copied(draft, message, batch, now)? } else { None };
-        let (returned, answers_the_desk) = self.letters_named(draft, message, &ids)?;
+        let Named { returned, answers_the_desk, answers_a_relay } =
+            self.letters_named(draft, message, &ids)?;
         let case = match by_thread.or_else(|| returned.as_ref()?.case.clone()) {
             Some(id) => draft.followed(id)?,
             None => None,
@@ -54,6 +68,7 @@ impl Pipeline {
             named: named.map(|case| case.id),
             returned,
             answers_the_desk,
+            answers_a_relay,
             answered: draft.answered(author, now)?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
             sightings: sightings(draft, message)?,
@@ -143,13 +158,13 @@ impl Pipeline {
         Ok(agenda)
     }
 
-    /// The letter that a server says came back; and whether the mail is in the thread of a letter that belongs to no case.
+    /// The letters that the mail names.
     fn letters_named(
         &self,
         draft: &Draft<'_>,
         message: &Message,
         ids: &[String],
-    ) -> Result<(Option<Posting>, bool), IndexError> {
+    ) -> Result<Named, IndexError> {
         // a person who forwards a letter gives its id back, too
         let intake = judge(message, &self.policy, false);
         let of_a_server = intake.answers_a_mail
@@ -162,11 +177,14 @@ impl Pipeline {
                 returned = draft.letter_with(id)?;
             }
         }
-        let mut answers_the_desk = false;
-        for id in ids {
-            answers_the_desk |= draft.letter_with(id)?.is_some_and(|letter| letter.case.is_none());
+        let mut named = Named { returned, ..Named::default() };
+        for letter in
+            ids.iter().map(|id| draft.letter_with(id)).collect::<Result<Vec<_>, _>>()?.iter().flatten()
+        {
+            named.answers_the_desk |= letter.case.is_none();
+            named.answers_a_relay |= letter.kind == LetterKind::Relay;
         }
-        Ok((returned, answers_the_desk))
+        Ok(named)
     }
 
     /// The case that has a mail of the same author under the same Message-ID with the same text, and that mail: this one is a copy
@@ -182,17 +200,19 @@ impl Pipeline {
         let (Some(id), Some(author)) = (&message.message_id, message.author()) else { return Ok(None) };
         let case = draft.thread([id])?.map_or(Ok(None), |case| draft.followed(case))?;
         let Some(case) = case else { return Ok(None) };
-        let first = case.mails.iter().find(|mail| {
+        let same = |mail: &&CaseMail| {
             let same_author = mail.from.as_ref().is_some_and(|from| from.canonical() == author.canonical());
-            same_author && mail.message_id.as_ref() == Some(id)
-        });
-        // to open a large one again for everybody who names it would be too much
-        let Some(first) = first.filter(|first| first.size.max(message.size) <= MAX_COMPARED) else {
-            return Ok(None);
+            // to open a large one again for everybody who names it would be too much
+            let small = mail.size.max(message.size) <= MAX_COMPARED;
+            same_author && small && mail.message_id.as_ref() == Some(id)
         };
-        let digest = first.mail.clone();
-        let first = batch.get(&digest).cloned().or_else(|| self.kept(&case.id, &digest, now));
-        Ok(first.is_some_and(|first| is_within(&first.text, &message.text)).then_some((case, digest)))
+        let mut known = case.mails.iter().filter(same).take(MOST_COMPARED).map(|mail| mail.mail.clone());
+        let is_copy_of = |digest: &Digest| {
+            let mail = batch.get(digest).cloned().or_else(|| self.kept(&case.id, digest, now));
+            mail.is_some_and(|mail| is_within(&mail.text, &message.text))
+        };
+        let copied = known.find(is_copy_of);
+        Ok(copied.map(|digest| (case, digest)))
     }
 
     fn people(&self) -> impl Iterator<Item = &Mailbox> {

@@ -153,10 +153,11 @@ fn a_keyword_condemns_a_mail_of_the_inbox() {
         wait_until("it is put away", SOON, || house.folders() == [0, 0, number]);
         house.desk.await_letters();
         let case = house.case_of(&sender);
-        let (kind, why) = if number <= 4 { ("junk", WHY.into()) } else { ("report", Value::Null) };
+        // the others are answered, and nobody is there
+        let kind = if number <= 4 { "junk" } else { "report" };
         assert_eq!(
-            (&case["mail_list"][0]["kind"], &case["not_acknowledged"]),
-            (&kind.into(), &why),
+            (&case["mail_list"][0]["kind"], case["not_acknowledged"] == WHY),
+            (&kind.into(), number <= 4),
             "{keyword}"
         );
         assert_eq!(letters(&case) == as_junk_is(&sender), number <= 4, "{keyword}: {:?}", letters(&case));

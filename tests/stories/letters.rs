@@ -237,8 +237,8 @@ fn an_acknowledgement_of_what_could_not_be_opened() {
         (2026-11-26 07:59 UTC).
 
     Your mail is encrypted or built in a way that our desk cannot open by
-    itself. It is kept as it is. Please send it again, encrypted to the key
-    below.
+    itself. It is kept as it is. Please send it again, encrypted to our key,
+    which is named below.
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.
@@ -280,8 +280,8 @@ fn an_acknowledgement_of_what_is_too_large() {
         by Wednesday, 25 November 2026, 23:59 PST
         (2026-11-26 07:59 UTC).
 
-    Your mail is too large for our desk to take in at once. A person looks at
-    it where it lies; a smaller mail (a link, or compressed logs) helps us.
+    Your mail is larger than our desk takes in by itself. A person looks at it
+    in the mailbox; a smaller mail (a link, or compressed logs) helps us.
 
     Please answer in this thread, and please keep the matter confidential until
     we have agreed on a date with you.
@@ -384,11 +384,9 @@ fn a_german_acknowledgement_in_utc() {
     Diese Antwort hat eine Maschine geschrieben. So geht es weiter:
 
       * Ein Mensch aus dem Sicherheitsteam antwortet Ihnen innerhalb von 3 Werktagen:
-        bis Mittwoch, 25. November 2026, 23:59 UTC
-        (2026-11-25 23:59 UTC).
+        bis Mittwoch, 25. November 2026, 23:59 UTC.
       * Sie erfahren, wie wir der Sache nachgehen, und was man bis dahin tun kann:
-        bis Mittwoch, 25. November 2026, 23:59 UTC
-        (2026-11-25 23:59 UTC).
+        bis Mittwoch, 25. November 2026, 23:59 UTC.
 
     Bitte antworten Sie in diesem Mailwechsel, und bitte behandeln Sie die Sache
     vertraulich, bis wir mit Ihnen einen Zeitpunkt vereinbart haben.
@@ -431,7 +429,7 @@ fn a_german_acknowledgement_of_what_could_not_be_opened() {
 
     Ihre Nachricht ist so verschlüsselt oder aufgebaut, dass sie sich hier nicht
     automatisch öffnen lässt. Sie wird aufbewahrt, wie sie ist. Bitte senden Sie
-    sie noch einmal, verschlüsselt mit dem Schlüssel unten.
+    sie noch einmal, verschlüsselt mit unserem Schlüssel, der unten steht.
 
     Bitte antworten Sie in diesem Mailwechsel, und bitte behandeln Sie die Sache
     vertraulich, bis wir mit Ihnen einen Zeitpunkt vereinbart haben.
@@ -511,7 +509,7 @@ fn a_status_in_time() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received: it waits for the security team's first look
+    Stage:  received; it waits for the security team's first look
     Next:   a person of the security team answers you, by
             Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC)
 
@@ -537,10 +535,10 @@ fn a_status_when_it_is_late() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received: it waits for the security team's first look
-    Late:   the target of the public disclosure, since
-            Thursday, 10 December 2026, 23:59 PST (2026-12-11 07:59 UTC).
-            We are sorry.
+    Stage:  received; it waits for the security team's first look
+    Due:    the first answer of a person of the security team,
+            since Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC).
+            If you have not had it, we are late, and sorry.
 
     To write to the team, just answer this mail.
 
@@ -564,7 +562,7 @@ fn a_german_status() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen: das Sicherheitsteam hat sie noch nicht angesehen
+    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
     Weiter:    ein Mensch aus dem Sicherheitsteam antwortet Ihnen, bis
                Mittwoch, 25. November 2026, 23:59 CET (2026-11-25 22:59 UTC)
 
@@ -585,10 +583,10 @@ fn a_german_status() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen: das Sicherheitsteam hat sie noch nicht angesehen
-    Verspätet: angestrebte Veröffentlichung, seit
-               Donnerstag, 10. Dezember 2026, 23:59 CET (2026-12-10 22:59 UTC).
-               Das tut uns leid.
+    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
+    Fällig:    die erste Antwort eines Menschen aus dem Sicherheitsteam,
+               seit Mittwoch, 25. November 2026, 23:59 CET (2026-11-25 22:59 UTC).
+               Haben Sie nichts gehört, sind wir zu spät; das tut uns leid.
 
     Um dem Team zu schreiben, antworten Sie einfach auf diese Nachricht.
 
@@ -612,9 +610,9 @@ fn a_german_status_in_utc() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen: das Sicherheitsteam hat sie noch nicht angesehen
+    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
     Weiter:    ein Mensch aus dem Sicherheitsteam antwortet Ihnen, bis
-               Mittwoch, 25. November 2026, 23:59 UTC (2026-11-25 23:59 UTC)
+               Mittwoch, 25. November 2026, 23:59 UTC
 
     Um dem Team zu schreiben, antworten Sie einfach auf diese Nachricht.
 
@@ -643,7 +641,7 @@ fn an_encrypted_status() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received: it waits for the security team's first look
+    Stage:  received; it waits for the security team's first look
     Next:   a person of the security team answers you, by
             Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC)
 
@@ -676,8 +674,7 @@ fn a_relay_of_a_mail_that_asks_for_the_status() {
     Kind:        reply
     Encryption:  none: the mail came in the clear
     Signature:   none
-    Noticed:     the status of the case was sent to its author
-    Answer:      none was sent (follow-up of a case)
+    Answer:      where the case stands (EX-2026-0001.3), as he asked
     Lacks:       steps, surface, other-projects
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
@@ -744,7 +741,7 @@ fn a_warning_of_a_flood() {
 
     The desk needs a person:
 
-      * automatic answers have stopped (limit: 1 answers within this hour): a flood, or a loop? Reports are recorded and relayed; their acknowledgements wait for a person (psirtd outbox)
+      * automatic answers have stopped (limit: 1 answer within this hour); acknowledgements wait: psirtd outbox
 
     Letters that are held: psirtd outbox. A certificate is replaced in the
     configuration; then the letter goes with: psirtd outbox release LETTER
@@ -772,8 +769,8 @@ fn a_digest() {
     Subject: [Example Project Security] 2 not answered
     (encrypted and signed)
 
-    These mails got no automatic answer since the last list. Whoever finds a
-    report among them: its author has heard nothing yet.
+    These mails got no automatic answer since the last list. Is there a report
+    among them? Then its author may have heard nothing yet.
 
     2026-11-20 23:00Z  EX-2026-0001  automatic, notification
         From:    scan@example.net

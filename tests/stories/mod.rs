@@ -5,6 +5,8 @@
 
 mod calendar;
 mod certificates;
+mod corners_of_answers;
+mod corners_of_threads;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;

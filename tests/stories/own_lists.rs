@@ -164,11 +164,12 @@ fn a_mailman_that_adds_itself_to_reply_to() {
     let mail = rewritten_by_mailman("security@lists.example.org, Rita Reporter <rita@example.net>");
     insta::assert_snapshot!(told(BEHIND_MAILMAN, &mail), @"
     cases: 1
+    acknowledgement to rita@example.net (signed)
     relay to ada@example.org (encrypted)
-        From:        Rita Reporter via Security <security@lists.example.org>
+        From:        Rita Reporter <rita@example.net>
         Kind:        report
         Signature:   none
-        Answer:      none was sent (from the desk itself)
+        Noticed:     a list of the desk had written its own From: Rita Reporter via Security <security@lists.example.org>
     ");
 }
 
@@ -366,12 +367,11 @@ fn x_original_from_with_two_mailboxes() {
     let and_reply_to = rewritten_by_google(&format!("{two}Reply-To: Rita <rita@example.net>\n"));
     insta::assert_snapshot!(told(BEHIND_GOOGLE, &and_reply_to), @"
     cases: 1
-    acknowledgement to rita@example.net (signed)
     relay to ada@example.org (encrypted)
-        From:        Rita <rita@example.net>
+        From:        'Rita' via Security <security@example.org>
         Kind:        report
         Signature:   none
-        Noticed:     a list of the desk had written its own From: 'Rita' via Security <security@example.org>
+        Answer:      none was sent (from the desk itself)
     ");
 }
 

@@ -340,7 +340,7 @@ fn a_forged_mail_in_her_thread() {
         Kind:        reply
         Sender:      dmarc=pass for example.net by mx.example.org
         Signature:   none
-        Answer:      none was sent (follow-up of a case)
+        Answer:      where the case stands (EX-2026-0001.4), as he asked
     ");
 }
 

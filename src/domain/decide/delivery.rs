@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::backoff::LETTERS;
 use crate::domain::decide::{Decision, Facts, mail};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{GIVE_UP_AFTER, LetterState, Outcome, Posting};
+use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterState, Outcome, Posting};
 use crate::domain::message::Message;
 use crate::domain::policy::Policy;
 
@@ -16,6 +16,12 @@ use crate::domain::policy::Policy;
 pub(super) fn decide(facts: &Facts, posting: &Posting, outcome: &Outcome, now: Timestamp) -> Decision {
     let letter = posting.id.clone();
     let what = match outcome {
+        // the server was slow to tell that it took what has come back by now
+        _ if posting.state == LetterState::Returned
+            && posting.last_reply.as_ref().is_some_and(|reply| reply.starts_with(BOUNCED)) =>
+        {
+            return Decision::default();
+        }
         Outcome::Accepted(reply) => What::LetterSent { letter, reply: reply.clone() },
         _ if posting.state == LetterState::Held => return Decision::default(),
         Outcome::Permanent(reply) => What::LetterReturned { letter, reply: reply.clone() },

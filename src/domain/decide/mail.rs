@@ -14,7 +14,7 @@ use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::{Decision, Facts, Sighting};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, judge};
-use crate::domain::letter::{Letter, LetterKind, LetterState, Posting};
+use crate::domain::letter::{BOUNCED, Letter, LetterKind, LetterState, Posting};
 use crate::domain::message::{Action, Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::report;
@@ -63,9 +63,10 @@ pub(super) fn decide(
     let id = case.as_ref().map(|case| case.id.clone()).or_else(|| facts.returned.as_ref()?.case.clone());
     let what = recorded(message, &taken, policy);
     decision.events.push(Event { at: now, case: id, what });
-    let came_back = returned(facts, &taken, now);
-    let told = came_back.is_some();
-    decision.events.extend(came_back);
+    let told = says_it_failed(facts, &taken);
+    decision
+        .events
+        .extend(facts.returned.as_ref().filter(|_| told).and_then(|it| returned(it, message, now)));
     let Some(case) = case else { return decision };
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
@@ -154,7 +155,8 @@ fn deserved_by_a_copy(facts: &Facts, message: &Message) -> bool {
     let to_the_author = |letter: &CaseLetter| {
         message.author().is_some_and(|author| author.canonical() == letter.to.canonical())
     };
-    let by_a_rule = case.not_acknowledged.as_ref().is_some_and(|why| !why.starts_with(TAKEN_OUT));
+    let of_a_person_or_the_day = |why: &String| why.starts_with(TAKEN_OUT) || why.starts_with("limit:");
+    let by_a_rule = case.not_acknowledged.as_ref().is_some_and(|why| !of_a_person_or_the_day(why));
     opened_it
         && by_a_rule
         && acknowledgement_of(case).is_none_or(|waiting| waiting.withheld && to_the_author(waiting))
@@ -199,7 +201,7 @@ fn write(
         decision.letters.extend(desk.status(id.clone(), now));
         desk.status = Some(id);
     }
-    if facts.own_letter || told || !deserves_a_relay(facts, taken, case, policy) {
+    if facts.own_letter || told || !deserves_a_relay(facts, taken, policy) {
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, message, case, policy, now);
@@ -242,34 +244,38 @@ fn acknowledgement_of(case: &Case) -> Option<&CaseLetter> {
     case.letters.iter().find(|letter| letter.kind == LetterKind::Acknowledgement)
 }
 
-/// What became of a letter of ours, as a server tells that could not deliver it.
-fn returned(facts: &Facts, taken: &Taken<'_>, now: Timestamp) -> Option<Event> {
-    let posting = facts.returned.as_ref()?;
-    let told = taken.message.returned.as_ref();
-    let action = told.and_then(|told| told.action);
+/// A server tells that a letter of ours did not arrive, and never will.
+fn says_it_failed(facts: &Facts, taken: &Taken<'_>) -> bool {
+    let action = taken.message.returned.as_ref().and_then(|told| told.action);
     // forms older than RFC 3464 name no action: they tell of failures
     let failed = action.map_or(taken.intake.kind == Kind::Bounce, |action| action == Action::Failed);
     // words alone may be a person's
-    if !failed || !taken.intake.answers_a_mail || posting.state == LetterState::Returned {
-        return None;
-    }
+    facts.returned.is_some() && failed && taken.intake.answers_a_mail
+}
+
+/// What became of the letter, in the server's words; nothing new when it came back before.
+fn returned(posting: &Posting, message: &Message, now: Timestamp) -> Option<Event> {
+    let told = message.returned.as_ref();
     let words = told.and_then(|told| told.diagnostic.clone().or_else(|| told.status.clone()));
     let by = told.and_then(|told| told.by.as_ref()).map_or_else(String::new, |by| format!(" ({by})"));
-    let reply = format!("bounced: {}{by}", words.unwrap_or_else(|| "no reason given".to_owned()));
+    let reply = format!("{BOUNCED}{}{by}", words.unwrap_or_else(|| "no reason given".to_owned()));
     let what = What::LetterReturned { letter: posting.id.clone(), reply };
-    Some(Event { at: now, case: posting.case.clone(), what })
+    let new = posting.state != LetterState::Returned;
+    new.then(|| Event { at: now, case: posting.case.clone(), what })
 }
 
 /// Is it worth a coordinator's eye at once?
-fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, case: &Case, policy: &Policy) -> bool {
+fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
     let intake = &taken.intake;
     let told = taken.message.returned.as_ref().and_then(|returned| returned.action);
     let arrived = matches!(told, Some(Action::Delivered | Action::Relayed | Action::Expanded));
     // a person's report may have such a part, too
     let nothing_new = intake.answers_a_mail
         && ((arrived && facts.returned.is_some()) || intake.sort == Some(Sort::Receipt));
-    let would_circle = (intake.answers_a_mail && answers_a_relay(taken.message, case))
-        || is_machine_of(taken.message, &policy.desk);
+    // a relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever
+    let of_a_relay = facts.answers_a_relay
+        || facts.returned.as_ref().is_some_and(|letter| letter.kind != LetterKind::Acknowledgement);
+    let would_circle = (intake.answers_a_mail && of_a_relay) || is_machine_of(taken.message, &policy.desk);
     let left_to_the_digest = intake.kind == Kind::Junk && !policy.relay_junk;
     !would_circle && !left_to_the_digest && !nothing_new
 }
@@ -387,12 +393,6 @@ fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<
     })
 }
 
-/// A relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever.
-fn answers_a_relay(message: &Message, case: &Case) -> bool {
-    let mut relays = case.letters.iter().filter(|letter| letter.kind == LetterKind::Relay);
-    relays.any(|relay| relay.message_id.as_ref().is_some_and(|id| message.thread().contains(id)))
-}
-
 /// Written by a machine under this address: a letter to it would cause the next one. (A server on the way gave our own letter
 /// another Message-ID; the coordinator is a desk like this one.)
 fn is_machine_of(message: &Message, mailbox: &Mailbox) -> bool {
@@ -443,7 +443,8 @@ pub(super) fn write_again(
         .iter()
         .any(|letter| letter.kind == LetterKind::Acknowledgement && letter.id != *id && sent(letter.state));
     let letter = match *kind {
-        LetterKind::Acknowledgement if another => return None,
+        // the mail may have been taken out of the case meanwhile
+        LetterKind::Acknowledgement if another || known.is_none() => return None,
         LetterKind::Acknowledgement => desk.acknowledgement(id.clone())?,
         LetterKind::Relay => desk.relay(to, received_at),
         LetterKind::Status => desk.status(id.clone(), now)?,
@@ -612,7 +613,8 @@ mod tests {
             parents: vec![format!("{parent}@example.org")],
             ..report()
         };
-        let about_relay = decided(&facts, vacation_about("relay"));
+        let of_a_relay = Facts { answers_a_relay: true, ..facts.clone() };
+        let about_relay = decided(&of_a_relay, vacation_about("relay"));
         assert_eq!((about_relay.events.len(), about_relay.letters.len()), (1, 0));
         assert!(about_relay.events[0].case.is_some(), "it is on the case");
         let about_ack = decided(&facts, vacation_about("ack"));

@@ -40,6 +40,8 @@ pub struct Facts {
     pub returned: Option<Posting>,
     /// The mail answers a letter that belongs to no case.
     pub answers_the_desk: bool,
+    /// The mail answers a relay, of whatever case.
+    pub answers_a_relay: bool,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
     /// Certificates that the desk remembers for the mail's author; the first is in use.
