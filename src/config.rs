@@ -359,11 +359,15 @@ impl Reading<'_> {
         })
     }
 
-    fn templates(&self, desk: &Section<'_>) -> Option<Templates> {
+    fn templates(&mut self, desk: &Section<'_>) -> Option<Templates> {
         let folder = desk.text("templates");
         let (place, key) =
             folder.as_ref().map_or((0, desk.key("templates")), |found| (found.place, found.key.clone()));
         let folder = folder.map(|folder| self.path(&folder.value));
+        if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+            let why = format!("{}: there is no such folder, the letters are psirtd's own", folder.display());
+            self.warnings.push(format!("{key}: {why}"));
+        }
         let language = match desk.text("language") {
             Some(language) => language.and_then(desk.problems(), |language| {
                 if LANGUAGES.contains(&language.as_str()) {
@@ -415,7 +419,16 @@ impl Reading<'_> {
         }
         section.finish();
         let mailbox = Mailbox { name, address: address? };
+        let held_for =
+            |cert: &sequoia_openpgp::Cert| keyring::user_addresses(cert).contains(&mailbox.canonical());
         match keyring::encryptable(keyring, &mailbox, self.now) {
+            Ok(cert) if has_cert && !held_for(cert) => {
+                let fingerprint = cert.fingerprint().to_hex();
+                self.warnings.push(format!(
+                    "the certificate {fingerprint} that is named for {} has no user id with that address: is it right?",
+                    mailbox.address
+                ));
+            }
             Err(error) => self.warnings.push(format!("{error}: letters to {} are held", mailbox.address)),
             Ok(_) if !has_cert => self
                 .warnings

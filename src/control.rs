@@ -100,7 +100,16 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
             let case = index.case(&id).map_err(unread)?.ok_or_else(|| format!("there is no case {id}"))?;
             Ok(whole_case_json(&case, now))
         }
-        Question::Outbox => Ok(index.postings().map_err(unread)?.iter().map(posting_json).collect()),
+        Question::Outbox => {
+            let mut postings = index.postings().map_err(unread)?;
+            // the tenth letter of a case comes after the ninth
+            let place = |id: &LetterId| {
+                let (case, number) = id.as_str().rsplit_once('.').unwrap_or((id.as_str(), "0"));
+                (case.to_owned(), number.parse::<u32>().unwrap_or_default())
+            };
+            postings.sort_by_key(|posting| place(&posting.id));
+            Ok(postings.iter().map(posting_json).collect())
+        }
         Question::Letter(id) => {
             let id = LetterId::typed(id);
             let posting =

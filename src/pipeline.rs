@@ -28,7 +28,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::clock::Clock;
-use crate::domain::case::CaseId;
+use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
@@ -426,7 +426,12 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Option<Letter>, IndexError> {
         let case = draft.thread(&message.message_id)?.map_or(Ok(None), |id| draft.followed(id))?;
-        if !case.is_some_and(|case| case.letters.iter().any(|letter| letter.withheld)) {
+        // a mail that the digest alone is to tell of is not answered before somebody has heard of it
+        let waits = |case: &Case| {
+            let letters = &case.letters;
+            letters.iter().any(|it| it.withheld) && letters.iter().any(|it| it.kind == LetterKind::Relay)
+        };
+        if !case.as_ref().is_some_and(waits) {
             return Ok(None);
         }
         let facts = self.facts_of_mail(draft, message, mails, now)?;

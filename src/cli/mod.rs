@@ -88,7 +88,7 @@ enum Command {
     /// Run the daemon
     #[command(after_help = "Example:\n  psirtd --config /etc/psirtd/psirtd.toml run")]
     Run,
-    /// Show what psirtd sees in a mail and what it would do; sends and records nothing
+    /// Show what psirtd sees in a mail and what a fresh desk would do, which knows no other mail; sends and records nothing
     #[command(
         after_help = "Example:\n  psirtd explain --key desk.key.asc report.eml\n  psirtd explain --json - < report.eml"
     )]
@@ -263,15 +263,25 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),
             OutboxCommand::Show { id } => show::letter(&cli.global.ask(Question::Letter(id), clock)?, json),
             OutboxCommand::Hold { id } => show::done(&cli.global.ask(Question::Hold(id), clock)?, json),
-            OutboxCommand::Release { id } | OutboxCommand::Retry { id } => {
-                show::done(&cli.global.ask(Question::Release(id), clock)?, json)
-            }
+            OutboxCommand::Release { id } => show::done(&cli.global.ask(Question::Release(id), clock)?, json),
+            OutboxCommand::Retry { id } => retry(&cli.global, id, clock),
         },
         Command::Journal { command } => {
             show::journal(&Config::glance(&cli.global.config)?.state, command, json)
         }
         Command::Key { command } => key(&cli.global, command, clock),
     }
+}
+
+/// What waits for a person is not let go by whoever only wants to hurry it.
+fn retry(global: &Global, id: String, clock: Clock) -> Result<(), Failure> {
+    let letter = global.ask(Question::Letter(id.clone()), clock.clone())?;
+    if show::text(&letter, "state") == "held" {
+        let (id, why) = (show::text(&letter, "id"), show::text(&letter, "last_reply"));
+        let why = format!("letter {id} is held: {why}; to let it go: psirtd outbox release {id}");
+        return Err(Failure::Failed(why));
+    }
+    show::done(&global.ask(Question::Release(id), clock)?, global.json)
 }
 
 fn key(global: &Global, command: KeyCommand, clock: Clock) -> Result<(), Failure> {

@@ -34,14 +34,18 @@ pub(super) fn case_table(cases: &Value) -> String {
             ("", why) => format!("no: {why}"),
             (at, _) => minute(at),
         };
-        let next = items(&case["deadlines"]).min_by_key(|deadline| text(deadline, "due").to_owned());
+        let goes_on = case["merged_into"].as_str();
+        let phase =
+            goes_on.map_or_else(|| text(case, "phase").to_owned(), |into| format!("merged into {into}"));
+        let next = items(&case["deadlines"]).filter(|_| goes_on.is_none());
+        let next = next.min_by_key(|deadline| text(deadline, "due").to_owned());
         let next = next.map_or_else(String::new, |deadline| {
             let overdue = if text(deadline, "state") == "overdue" { " OVERDUE" } else { "" };
             format!("{} {}{overdue}", text(deadline, "kind"), minute(text(deadline, "due")))
         });
         table.add_row([
             text(case, "id").to_owned(),
-            text(case, "phase").to_owned(),
+            phase,
             or_dash(text(case, "owner")),
             or_dash(text(case, "reporter")),
             acknowledged,
@@ -151,7 +155,11 @@ pub(super) fn letter(letter: &Value, json: bool) -> Result<(), Failure> {
     }
     match text(letter, "mail") {
         "" => {
-            print(&format!("letter {} has no bytes yet: {}", text(letter, "id"), text(letter, "last_reply")))
+            let (id, why) = (text(letter, "id"), text(letter, "last_reply"));
+            print(&format!(
+                "letter {id} to {} is not written before it is released: {why}",
+                text(letter, "to")
+            ))
         }
         mail => print(mail),
     }
@@ -284,7 +292,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -215,6 +215,9 @@ pub struct CaseLetter {
     /// A rule keeps it back, unless a person wants it sent.
     #[serde(default)]
     pub withheld: bool,
+    /// The mail it is about.
+    #[serde(default)]
+    pub about: Option<Digest>,
 }
 
 /// A line of a case's timeline.
@@ -280,15 +283,14 @@ impl Case {
                     mail.standing = *standing;
                 }
             }
-            What::LetterQueued { letter, kind, to, message_id, .. } => {
-                self.put_letter(letter, *kind, to, LetterState::Active, Some(message_id.clone()));
+            What::LetterQueued { letter, kind, to, message_id, mail, .. } => {
+                let state = LetterState::Active;
+                self.put_letter(letter, *kind, to, state, Some(message_id.clone()), mail.as_ref());
             }
-            What::LetterHeld { letter, kind, to, withheld, .. } => {
-                self.put_letter(letter, *kind, to, LetterState::Held, None);
-                self.letters
-                    .iter_mut()
-                    .filter(|known| known.id == *letter)
-                    .for_each(|known| known.withheld = *withheld);
+            What::LetterHeld { letter, kind, to, withheld, mail, .. } => {
+                self.put_letter(letter, *kind, to, LetterState::Held, None, mail.as_ref());
+                let held = self.letters.iter_mut().filter(|known| known.id == *letter);
+                held.for_each(|known| known.withheld = *withheld);
             }
             What::LetterSent { letter, .. } => {
                 if self.move_letter(letter, LetterState::Sent, 1) == Some(LetterKind::Acknowledgement)
@@ -363,6 +365,13 @@ impl Case {
         if opened_it {
             self.reporter = self.mails.iter().find(|mail| !mail.pending).and_then(|mail| mail.from.clone());
         }
+        // who has no mail here any more takes no part
+        let writes = |reporter: &Mailbox| {
+            let same = |from: &Mailbox| from.identity() == reporter.identity();
+            self.mails.iter().any(|mail| mail.from.as_ref().is_some_and(same))
+        };
+        let still: Vec<Mailbox> = self.further_reporters.iter().filter(|one| writes(one)).cloned().collect();
+        self.further_reporters = still;
     }
 
     fn put_letter(
@@ -372,6 +381,7 @@ impl Case {
         to: &Mailbox,
         state: LetterState,
         message_id: Option<String>,
+        about: Option<&Digest>,
     ) {
         if let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == *id) {
             letter.state = state;
@@ -386,6 +396,7 @@ impl Case {
                 attempts: 0,
                 message_id,
                 withheld: false,
+                about: about.cloned(),
             };
             self.letters.push(letter);
         }

@@ -68,7 +68,9 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
         LetterState::Returned => "came back",
         _ => return None,
     };
-    if matches!(posting.kind, LetterKind::Warning | LetterKind::Digest) {
+    // a digest that could not be written is written again
+    let repeated = posting.kind == LetterKind::Digest && posting.state == LetterState::Held;
+    if posting.kind == LetterKind::Warning || repeated {
         return None;
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");

@@ -13,8 +13,9 @@
 //!    others to write in its name; Google Groups gives both, Mailman `Reply-To`.)
 //! 4. If neither does, the author stays the list: nobody is answered, a person looks.
 //!
-//! Whoever writes these fields himself gains nothing: he could have written From. That the list's server vouches for the list's
-//! address says nothing about the author's; that somebody forged the list's address does (`trust`).
+//! Whoever writes these fields himself gains what he would by writing From. That the list's server vouches for the list's address
+//! says nothing about the author's; that somebody forged the list's address does (`trust`). So a list whose domain has no DMARC
+//! lets a forger past the border that the author's own domain would stop: its domain should have one.
 
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
@@ -33,7 +34,8 @@ pub fn author(message: &Message, policy: &Policy) -> Option<Mailbox> {
     }
     let one = |mailboxes: &[Mailbox]| {
         let mut others = mailboxes.iter().filter(|mailbox| !policy.is_own(&mailbox.address));
-        others.next().filter(|_| others.next().is_none()).cloned()
+        let first = others.next()?;
+        others.all(|other| other.canonical() == first.canonical()).then(|| first.clone())
     };
     match message.original_from.is_empty() {
         true => one(&message.reply_to),

@@ -10,19 +10,21 @@
 //! * A digest names cases and subjects, so it is encrypted; who cannot be written to encrypted gets none.
 //! * A day on which everything was answered has no digest.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP};
+use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, TAKEN_OUT};
 use crate::domain::letter::{LetterKind, LetterState};
 use crate::domain::message::{Digest, Mailbox};
 use crate::domain::policy::Policy;
 
 /// A digest lists no more mails than this; the next one goes on.
 pub const MOST: usize = 500;
+/// What is older is not listed any more: a desk that has run without digests would get those of its whole history.
+pub const OLD: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// A mail that nobody answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,9 +105,18 @@ impl Unanswered {
 
     /// As the digest tells it; `None` when somebody has seen to it meanwhile. `case` is the mail's case.
     pub fn line(&self, case: Option<&Case>) -> Option<Line> {
+        // people have looked at what they sorted out
+        let sorted_out =
+            self.why.starts_with(TAKEN_OUT) || case.is_some_and(|case| case.merged_into.is_some());
+        if sorted_out && !self.pending {
+            return None;
+        }
         let mut letters = case.into_iter().flat_map(|case| &case.letters);
         let letter = letters.find(|letter| letter.kind == LetterKind::Acknowledgement);
-        let opened_it = case.and_then(|case| case.mails.first()).is_some_and(|first| first.mail == self.mail);
+        let opened_it = letter.and_then(|letter| letter.about.as_ref()).map_or_else(
+            || case.and_then(|case| case.mails.first()).is_some_and(|first| first.mail == self.mail),
+            |about| *about == self.mail,
+        );
         let release = match letter {
             Some(letter) if opened_it && letter.state != LetterState::Held => return None,
             Some(letter) if opened_it => Some(letter.id.to_string()),

@@ -12,7 +12,7 @@ use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::{LetterKind, Posting};
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::thread;
-use crate::domain::unanswered::{self, Agenda, MOST, Unanswered};
+use crate::domain::unanswered::{self, Agenda, MOST, OLD, Unanswered};
 use crate::keyring;
 use crate::pipeline::Pipeline;
 use crate::store::index::{Draft, IndexError, Lookup};
@@ -147,7 +147,8 @@ impl Pipeline {
         }
         for mail in all {
             let case = mail.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
-            match mail.line(case.as_ref()) {
+            let line = mail.line(case.as_ref()).filter(|_| now.duration_since(mail.at) < OLD);
+            match line {
                 Some(_) if agenda.lines.len() >= MOST => agenda.more = agenda.more.saturating_add(1),
                 line => {
                     agenda.lines.extend(line);

@@ -40,8 +40,11 @@ impl Pipeline {
         };
         let decision = decide(&facts, &input, &self.policy, now);
         if decision == Decision::default() {
-            let why = if sealed {
+            let merged = facts.case.as_ref().and_then(|case| case.merged_into.as_ref());
+            let why = if sealed || matches!(command, OutboxCommand::Hold(_)) {
                 format!("it is {state}")
+            } else if let Some(other) = merged {
+                format!("its case was merged into {other}")
             } else if facts.case.as_ref().is_some_and(|case| case.acknowledged_at.is_some()) {
                 "its case is acknowledged already".to_owned()
             } else {
@@ -94,7 +97,10 @@ impl Pipeline {
             return impossible(format!("case {from} was merged into {other} before"));
         }
         if goes_on.id == case.id {
-            return impossible(format!("case {from} cannot be merged into itself"));
+            return impossible(match from == into {
+                true => format!("case {from} cannot be merged into itself"),
+                false => format!("case {into} is part of case {from} already"),
+            });
         }
         let done = format!("case {from} is part of case {} now", goes_on.id);
         let facts = self.facts_of_case(draft, case, None, now)?;

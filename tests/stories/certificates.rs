@@ -238,7 +238,7 @@ fn a_ciphertext_of_somebody_else() {
     Signed by:   [fingerprint of sam]
     Noticed:     REPLAYED: the same ciphertext came before in case EX-2026-0001, from sam@example.com; whoever sent it now need not know what it says, so that it is not repeated here
     Answer:      none was sent (somebody else's ciphertext)
-                 to send it: psirtd outbox release EX-2026-0002.1
+                 to answer From: psirtd outbox release EX-2026-0002.1
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  disclosure by Thu, 10 Dec 2026 23:59 PST (2026-12-11 07:59 UTC)

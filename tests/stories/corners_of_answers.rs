@@ -163,3 +163,69 @@ fn x_original_from_alone() {
         "{alone}\n{beside}"
     );
 }
+
+/// The digest alone was to tell of it: nobody is promised an answer before somebody has heard of the report.
+#[test]
+fn junk_that_nobody_heard_of_is_not_answered_when_it_comes_again() {
+    let desk = Desk::builder().toml("[inbox]\nrelay_junk = false\n").open();
+    desk.receives_junk(PLAIN);
+    desk.receives(PLAIN);
+    assert_eq!(desk.outgoing(), "no letters");
+    desk.clock_to("2026-11-21T18:00:00Z");
+    assert!(desk.letter().text().contains("psirtd outbox release EX-2026-0001.1"), "the digest tells of it");
+}
+
+/// A person takes it out of the junk in time: then its author hears what he would have heard. Months later it would be a promise of
+/// what is past.
+#[test]
+fn junk_that_a_person_rescues_is_answered_in_time() {
+    let desk = Desk::new();
+    desk.receives_junk(PLAIN);
+    desk.letters();
+    desk.receives(PLAIN);
+    insta::assert_snapshot!(desk.outgoing(), @"acknowledgement to rita@example.net (signed; <letter-1>; answers <r-1@example.net>): Auto: [EX-2026-0001] we have your report");
+    desk.receives(PLAIN);
+    assert_eq!(desk.outgoing(), "no letters", "once");
+
+    let desk = Desk::new();
+    desk.receives_junk(PLAIN);
+    desk.clock_to("2027-03-01T18:00:00Z");
+    desk.letters();
+    desk.receives(PLAIN);
+    assert_eq!(desk.outgoing(), "no letters", "too late");
+}
+
+/// Two aliases bring it, and each is a request for membership.
+#[test]
+fn a_request_for_membership_that_comes_twice_is_still_one() {
+    let desk = Desk::builder().toml("[distributors]\naddress = \"distributors@example.org\"\n").open();
+    let request = |to: &str| {
+        format!(
+            "Delivered-To: {to}\nFrom: Vera <vera@example.com>\nTo: distributors@example.org\nMessage-ID: <v-1@example.com>\n\n\
+             We would like to join.\n"
+        )
+    };
+    desk.receives(&request("one@example.org"));
+    desk.receives(&request("two@example.org"));
+    insta::assert_snapshot!(desk.outgoing(), @"relay to ada@example.org (encrypted; <letter-1>; answers nothing): [EX-2026-0001] (no subject)");
+}
+
+/// Mallory writes in Rita's name, as the border says; hers are relayed as before.
+#[test]
+fn forged_mails_use_up_nothing_of_the_one_whose_name_they_bear() {
+    let limits = "[limits]\nrelayed_per_author_per_day = 2\n[inbox.authentication]\nauthserv_id = [\"mx.example.org\"]\n";
+    let desk = Desk::builder().toml(limits).open();
+    let mail = |verdict: &str, id: u32| {
+        format!(
+            "Authentication-Results: mx.example.org; dmarc={verdict} header.from=example.net\nFrom: rita@example.net\n\
+             Message-ID: <{verdict}-{id}@example.net>\n\nA heap overflow, {id}.\n"
+        )
+    };
+    for id in 0..5 {
+        desk.receives(&mail("fail", id));
+    }
+    desk.letters();
+    desk.receives(&mail("pass", 9));
+    let kinds: Vec<String> = desk.letters().into_iter().map(|letter| letter.kind).collect();
+    assert_eq!(kinds, ["acknowledgement", "relay"]);
+}

@@ -244,3 +244,46 @@ fn delays_of_relays_do_not_circle() {
     }
     panic!("still writing");
 }
+
+/// Mallory gives his mail to Sam's case the id of Rita's report; when it is taken out, the id goes on leading to her case.
+#[test]
+fn a_split_takes_no_id_of_a_third_case_along() {
+    let desk = Desk::new();
+    desk.receives(&format!("{REPORT}\nA heap overflow.\n"));
+    desk.receives("From: sam@example.com\nMessage-ID: <s-1@example.com>\n\nAnother hole.\n");
+    desk.receives(
+        "From: mallory@example.com\nMessage-ID: <r-1@example.net>\nIn-Reply-To: <s-1@example.com>\n\nMine.\n",
+    );
+    let case = |number: u32| desk.ask(&Question::Case(format!("EX-2026-000{number}")));
+    let mail = case(2)["mail_list"][1]["mail"].as_str().unwrap().to_owned();
+    desk.ask(&Question::Split { case: "EX-2026-0002".to_owned(), mail });
+    desk.receives(
+        "From: rita@example.net\nMessage-ID: <r-2@example.net>\nIn-Reply-To: <r-1@example.net>\n\nMore.\n",
+    );
+    assert_eq!((case(1)["mails"].clone(), case(3)["mails"].clone()), (2.into(), 1.into()));
+    assert_eq!(case(1)["mail_list"][1]["pending"], false);
+}
+
+/// Two cases were merged by mistake, and the mail is taken out again: its author hears nothing more of the other case.
+#[test]
+fn who_was_taken_out_of_a_case_takes_no_part_in_it() {
+    let desk = Desk::new();
+    desk.receives("From: sam@example.com\nMessage-ID: <s-1@example.com>\n\nAnother hole.\n");
+    desk.receives(&format!("{REPORT}\nA heap overflow.\n"));
+    desk.ask(&Question::Merge { case: "EX-2026-0001".to_owned(), into: "EX-2026-0002".to_owned() });
+    let mails = desk.ask(&Question::Case("EX-2026-0002".to_owned()))["mail_list"].clone();
+    let of_sam = mails.as_array().unwrap().iter().find(|mail| mail["from"] == "sam@example.com").unwrap();
+    let mail = of_sam["mail"].as_str().unwrap().to_owned();
+    desk.ask(&Question::Split { case: "EX-2026-0002".to_owned(), mail });
+    let acknowledged = desk.letters();
+    let id = acknowledged
+        .iter()
+        .find(|letter| letter.to == "sam@example.com")
+        .unwrap()
+        .header("Message-ID")
+        .unwrap();
+    desk.receives(&format!(
+        "From: sam@example.com\nMessage-ID: <s-2@example.com>\nIn-Reply-To: {id}\n\nstatus\n"
+    ));
+    assert!(desk.letters().iter().all(|letter| letter.to == "ada@example.org"));
+}

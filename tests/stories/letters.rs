@@ -509,7 +509,7 @@ fn a_status_in_time() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received; it waits for the security team's first look
+    Stage:  received; it is with the security team
     Next:   a person of the security team answers you, by
             Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC)
 
@@ -535,7 +535,7 @@ fn a_status_when_it_is_late() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received; it waits for the security team's first look
+    Stage:  received; it is with the security team
     Due:    the first answer of a person of the security team,
             since Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC).
             If you have not had it, we are late, and sorry.
@@ -562,7 +562,7 @@ fn a_german_status() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
+    Stand:     eingegangen; Ihre Meldung liegt beim Sicherheitsteam
     Weiter:    ein Mensch aus dem Sicherheitsteam antwortet Ihnen, bis
                Mittwoch, 25. November 2026, 23:59 CET (2026-11-25 22:59 UTC)
 
@@ -583,7 +583,7 @@ fn a_german_status() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
+    Stand:     eingegangen; Ihre Meldung liegt beim Sicherheitsteam
     Fällig:    die erste Antwort eines Menschen aus dem Sicherheitsteam,
                seit Mittwoch, 25. November 2026, 23:59 CET (2026-11-25 22:59 UTC).
                Haben Sie nichts gehört, sind wir zu spät; das tut uns leid.
@@ -610,7 +610,7 @@ fn a_german_status_in_utc() {
     Sie haben nach dem Stand von Fall EX-2026-0001 gefragt. Diese Antwort hat
     eine Maschine geschrieben.
 
-    Stand:     eingegangen; das Sicherheitsteam hat Ihre Meldung noch nicht angesehen
+    Stand:     eingegangen; Ihre Meldung liegt beim Sicherheitsteam
     Weiter:    ein Mensch aus dem Sicherheitsteam antwortet Ihnen, bis
                Mittwoch, 25. November 2026, 23:59 UTC
 
@@ -641,7 +641,7 @@ fn an_encrypted_status() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received; it waits for the security team's first look
+    Stage:  received; it is with the security team
     Next:   a person of the security team answers you, by
             Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC)
 
@@ -674,7 +674,7 @@ fn a_relay_of_a_mail_that_asks_for_the_status() {
     Kind:        reply
     Encryption:  none: the mail came in the clear
     Signature:   none
-    Answer:      where the case stands (EX-2026-0001.3), as he asked
+    Answer:      where the case stands (EX-2026-0001.3), as its author asked
     Lacks:       steps, surface, other-projects
     Due:         first-response by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
                  plan by Wed, 25 Nov 2026 23:59 PST (2026-11-26 07:59 UTC)
@@ -706,8 +706,9 @@ fn warnings() {
       * letters to otto@example.org are held: there is no certificate to encrypt them to
       * the relay EX-2026-0001.3 to otto@example.org is held: no certificate for otto@example.org
 
-    Letters that are held: psirtd outbox. A certificate is replaced in the
-    configuration; then the letter goes with: psirtd outbox release LETTER
+    Letters that wait: psirtd outbox. A certificate is replaced in the
+    configuration, which psirtd reads when it starts; then the letter goes with:
+    psirtd outbox release LETTER
     The desk as a whole: psirtd check
 
     ========
@@ -721,8 +722,9 @@ fn warnings() {
 
       * letters to otto@example.org are held: there is no certificate to encrypt them to
 
-    Letters that are held: psirtd outbox. A certificate is replaced in the
-    configuration; then the letter goes with: psirtd outbox release LETTER
+    Letters that wait: psirtd outbox. A certificate is replaced in the
+    configuration, which psirtd reads when it starts; then the letter goes with:
+    psirtd outbox release LETTER
     The desk as a whole: psirtd check
     "#);
 }
@@ -743,8 +745,9 @@ fn a_warning_of_a_flood() {
 
       * automatic answers have stopped (limit: 1 answer within this hour); acknowledgements wait: psirtd outbox
 
-    Letters that are held: psirtd outbox. A certificate is replaced in the
-    configuration; then the letter goes with: psirtd outbox release LETTER
+    Letters that wait: psirtd outbox. A certificate is replaced in the
+    configuration, which psirtd reads when it starts; then the letter goes with:
+    psirtd outbox release LETTER
     The desk as a whole: psirtd check
     "#);
 }

@@ -52,8 +52,9 @@ fn a_coordinator_without_a_certificate() {
       * letters to otto@example.org are held: there is no certificate to encrypt them to
       * the relay EX-2026-0001.3 to otto@example.org is held: no certificate for otto@example.org
 
-    Letters that are held: psirtd outbox. A certificate is replaced in the
-    configuration; then the letter goes with: psirtd outbox release LETTER
+    Letters that wait: psirtd outbox. A certificate is replaced in the
+    configuration, which psirtd reads when it starts; then the letter goes with:
+    psirtd outbox release LETTER
     The desk as a whole: psirtd check
     ");
     insta::assert_snapshot!(warning("otto@example.org").text(), @"
@@ -61,8 +62,9 @@ fn a_coordinator_without_a_certificate() {
 
       * letters to otto@example.org are held: there is no certificate to encrypt them to
 
-    Letters that are held: psirtd outbox. A certificate is replaced in the
-    configuration; then the letter goes with: psirtd outbox release LETTER
+    Letters that wait: psirtd outbox. A certificate is replaced in the
+    configuration, which psirtd reads when it starts; then the letter goes with:
+    psirtd outbox release LETTER
     The desk as a whole: psirtd check
     ");
     assert!(warning("ada@example.org").encrypted && !warning("otto@example.org").encrypted);

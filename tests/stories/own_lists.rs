@@ -257,7 +257,7 @@ fn a_list_that_is_not_configured() {
         Kind:        list
         Signature:   none
         Answer:      none was sent (list-id)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     desk.ask(&Question::Release("EX-2026-0001.1".to_owned()));
     insta::assert_snapshot!(desk.outgoing(), @"acknowledgement to rita@example.net (signed; <letter-1>; answers <tile-1@example.net>): Auto: [EX-2026-0001] we have your report");
@@ -287,7 +287,7 @@ fn a_foreign_list() {
         Kind:        list
         Signature:   none
         Answer:      none was sent (list-id)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
 }
 
@@ -302,7 +302,7 @@ fn an_own_and_a_foreign_list() {
         Kind:        list
         Signature:   none
         Answer:      none was sent (list-id)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     let rewritten = rewritten_by_google(ORIGINALLY_RITAS);
     insta::assert_snapshot!(told(BEHIND_GOOGLE, &format!("{other}{rewritten}")), @"
@@ -474,7 +474,7 @@ fn a_machine_behind_the_list() {
         Signature:   none
         Noticed:     a list of the desk had written its own From: 'Rita' via Security <security@example.org>
         Answer:      none was sent (auto-submitted: auto-generated)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     let vacation = rewritten_by_google(&format!("{ORIGINALLY_RITAS}Auto-Submitted: auto-replied\n"));
     insta::assert_snapshot!(told(BEHIND_GOOGLE, &vacation), @"
@@ -529,7 +529,7 @@ The security@lists.example.org mailing list has 1 request(s) waiting for your co
         Kind:        report
         Signature:   none
         Answer:      none was sent (robot address: security-owner)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     let itself = moderator.replace("From: security-owner@", "From: security@");
     insta::assert_snapshot!(told(BEHIND_MAILMAN, &itself), @"

@@ -196,7 +196,11 @@ fn a_merge_that_makes_no_sense_is_refused() {
             "case EX-2026-0001 was merged into EX-2026-0002 before"
         );
     }
-    assert_eq!(merge(&desk, 2, 1).unwrap_err(), "case EX-2026-0002 cannot be merged into itself", "a circle");
+    assert_eq!(
+        merge(&desk, 2, 1).unwrap_err(),
+        "case EX-2026-0001 is part of case EX-2026-0002 already",
+        "a circle"
+    );
     assert_eq!(everything(&desk), before);
 
     // into the merged one: it is followed
@@ -205,7 +209,7 @@ fn a_merge_that_makes_no_sense_is_refused() {
     assert_eq!(case(&desk, 2)["reporters"], json!([NORA, RITA]), "nobody stands there twice");
     assert_eq!(
         merge(&desk, 2, 3).unwrap_err(),
-        "case EX-2026-0002 cannot be merged into itself",
+        "case EX-2026-0003 is part of case EX-2026-0002 already",
         "a longer one"
     );
     assert_lasting(&desk);
@@ -271,7 +275,7 @@ fn a_mail_about_something_else() {
     assert_eq!((relay.id.as_str(), relay.to.as_str()), ("EX-2026-0002.2", "ada@example.org"));
     let text = relay.text();
     assert!(text.starts_with("new report in case EX-2026-0002\n"), "{text}");
-    assert!(text.contains("to send it: psirtd outbox release EX-2026-0002.1"), "{text}");
+    assert!(text.contains("to answer From: psirtd outbox release EX-2026-0002.1"), "{text}");
     assert!(text.contains("By the way: tokens can be guessed."), "{text}");
 
     // its thread leads to the new case, the old one's to the old one

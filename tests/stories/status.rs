@@ -73,7 +73,7 @@ fn she_asks_in_the_thread() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received; it waits for the security team's first look
+    Stage:  received; it is with the security team
     Next:   a person of the security team answers you, by
             Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC)
 
@@ -85,7 +85,10 @@ fn she_asks_in_the_thread() {
     "#);
     let text = letters[1].text();
     assert!(text.starts_with("follow-up in case EX-2026-0001\n"), "{text}");
-    assert!(text.contains("Answer:      where the case stands (EX-2026-0001.3), as he asked"), "{text}");
+    assert!(
+        text.contains("Answer:      where the case stands (EX-2026-0001.3), as its author asked"),
+        "{text}"
+    );
     assert_eq!(letters.len(), 2);
 }
 
@@ -242,7 +245,7 @@ fn a_promise_that_was_not_kept_is_called_late() {
     you asked for the status of case EX-2026-0001. This message was written by
     a machine.
 
-    Stage:  received; it waits for the security team's first look
+    Stage:  received; it is with the security team
     Due:    the first answer of a person of the security team,
             since Wednesday, 25 November 2026, 23:59 PST (2026-11-26 07:59 UTC).
             If you have not had it, we are late, and sorry.

@@ -91,7 +91,7 @@ fn her_domain_says_that_it_is_forged() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     let case = desk.ask(&Question::Case("EX-2026-0001".to_owned()));
     let why = "dmarc=fail for example.net by mx.example.org";
@@ -127,7 +127,7 @@ fn a_forged_field_below_the_border() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     // our server said nothing
     let mail = report(&(BY_THE_BORDER.to_owned() + BY_ITS_SENDER + &forged));
@@ -155,7 +155,7 @@ fn a_filter_behind_the_border() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     assert_eq!(
         told(BORDER_AND_FILTER, &mail("fail", &ours("pass"))),
@@ -195,7 +195,7 @@ fn a_field_of_another_server() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
 }
 
@@ -220,7 +220,7 @@ fn exchange_online() {
         Sender:      dmarc=fail for example.net by Exchange Online
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by Exchange Online)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
     insta::assert_snapshot!(told(EXCHANGE, &report(&found("bestguesspass"))), @"
     acknowledgement to rita@example.net (signed)
@@ -293,7 +293,7 @@ fn a_good_signature_says_more() {
         Sender:      dmarc=fail for example.com by mx.example.org
         Signature:   by a key not held for this sender
         Answer:      none was sent (dmarc=fail for example.com by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0002.1
+                     to answer From: psirtd outbox release EX-2026-0002.1
     ");
 }
 
@@ -340,7 +340,7 @@ fn a_forged_mail_in_her_thread() {
         Kind:        reply
         Sender:      dmarc=pass for example.net by mx.example.org
         Signature:   none
-        Answer:      where the case stands (EX-2026-0001.4), as he asked
+        Answer:      where the case stands (EX-2026-0001.4), as its author asked
     ");
 }
 
@@ -372,7 +372,7 @@ fn a_copy_that_looks_forged() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     relay to ada@example.org (encrypted)
         From:        Rita Reporter <rita@example.net>
         Kind:        reply
@@ -408,6 +408,6 @@ fn behind_an_own_list() {
         Sender:      dmarc=fail for example.net by mx.example.org
         Signature:   none
         Answer:      none was sent (dmarc=fail for example.net by mx.example.org)
-                     to send it: psirtd outbox release EX-2026-0001.1
+                     to answer From: psirtd outbox release EX-2026-0001.1
     ");
 }

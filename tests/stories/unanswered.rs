@@ -55,7 +55,7 @@ relay to ada@example.org (encrypted)
     From:        Rita Reporter <rita@example.net>
     Kind:        junk
     Answer:      none was sent (marked as junk)
-                 to send it: psirtd outbox release EX-2026-0001.1
+                 to answer From: psirtd outbox release EX-2026-0001.1
 ";
 
 #[test]
@@ -367,7 +367,7 @@ fn over_the_limit_of_an_address() {
         From:        Rita Reporter <rita@example.net>
         Kind:        report
         Answer:      none was sent (limit: 1 answer to this address today)
-                     to send it: psirtd outbox release EX-2026-0002.1
+                     to answer From: psirtd outbox release EX-2026-0002.1
     ");
     desk.clock_to("2026-11-20T23:30:00Z");
     assert_eq!(desk.outgoing(), "no letters");
@@ -425,12 +425,12 @@ fn the_day_is_full() {
         From:        Rita Reporter <rita@example.net>
         Kind:        report
         Answer:      none was sent (limit: 2 answers today)
-                     to send it: psirtd outbox release EX-2026-0005.1
+                     to answer From: psirtd outbox release EX-2026-0005.1
     relay to otto@example.org (encrypted)
         From:        Rita Reporter <rita@example.net>
         Kind:        report
         Answer:      none was sent (limit: 2 answers today)
-                     to send it: psirtd outbox release EX-2026-0005.1
+                     to answer From: psirtd outbox release EX-2026-0005.1
     ");
     desk.clock_to("2026-11-21T00:00:00Z");
     desk.receives(&report("").replace("r-1@", "r-6@").replace("Heap", "Stack"));

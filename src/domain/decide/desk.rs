@@ -55,16 +55,18 @@ fn warn(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Dec
     let mut letter = |to: &Person| {
         let reachable = facts.reachable.contains(&to.mailbox.canonical());
         let concerns: Vec<_> = facts.concerns.iter().filter(|concern| concern.public || reachable).collect();
-        let mut lines: Vec<String> = concerns.iter().take(MOST).map(|concern| concern.text.clone()).collect();
+        let listed = || concerns.iter().take(MOST);
+        let mut lines: Vec<String> = listed().map(|concern| concern.text.clone()).collect();
         if lines.is_empty() {
             return None;
         }
         let more = concerns.len().saturating_sub(MOST);
         if more > 0 {
+            // what is not listed is told the next time
             lines.push(format!("and {more} more: psirtd outbox"));
         }
         *number = number.saturating_add(1);
-        told.extend(concerns.iter().map(|concern| concern.key.clone()));
+        told.extend(listed().map(|concern| concern.key.clone()));
         Some(Letter {
             id: LetterId::of_desk(&policy.case_prefix, *number),
             to: to.mailbox.clone(),

@@ -9,23 +9,24 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::case::{Case, CaseId, CaseLetter};
-use crate::domain::deadline::promised;
+use crate::domain::deadline::{DeadlineKind, promised};
 use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::{Decision, Facts, Sighting};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, judge};
+use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
 use crate::domain::letter::{BOUNCED, Letter, LetterKind, LetterState, Posting};
 use crate::domain::message::{Action, Mailbox, Message};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Person, Policy};
 use crate::domain::report;
 use crate::domain::signature::{Certificate, Signature, Standing};
 use crate::domain::thread;
+use crate::domain::trust::Verdict;
 
 /// So many mails of one author to one case within [`A_WHILE`] are taken for a loop: further ones are not relayed, but held.
 const MANY: usize = 30;
-/// How the reason begins for which nothing is sent about a mail that a person took out of its case.
-pub(super) const TAKEN_OUT: &str = "taken out of case";
 const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
+/// Whoever is known to have written it himself may write so many times as much.
+const PROVEN: u32 = 5;
 
 /// A mail, and how it stands to what is known.
 struct Taken<'a> {
@@ -50,7 +51,7 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let taken = taken(facts, message, received_at, policy);
+    let taken = taken(facts, message, received_at, policy, now);
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
     if taken.intake.opens_case {
@@ -87,7 +88,7 @@ pub(super) fn anew(
     now: Timestamp,
 ) -> Decision {
     let alone = Facts { case: None, sightings: facts.sightings.clone(), ..Facts::default() };
-    let mut taken = taken(&alone, message, received_at, policy);
+    let mut taken = taken(&alone, message, received_at, policy, now);
     taken.intake.opens_case = true;
     taken.intake.why_no_answer.get_or_insert(why.to_owned());
     let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
@@ -106,6 +107,7 @@ fn taken<'a>(
     message: &'a Arc<Message>,
     received_at: Timestamp,
     policy: &Policy,
+    now: Timestamp,
 ) -> Taken<'a> {
     let mut intake = judge(message, policy, facts.case.is_some());
     let takes_part =
@@ -119,7 +121,9 @@ fn taken<'a>(
         follow_up && takes_part && !of_the_team && replayed.is_none() && thread::asks_for_status(message);
     if facts.copy_of.is_some() && follow_up {
         asks_status = false;
-        if takes_part && deserved_by_a_copy(facts, message) {
+        // seen by itself: a request for membership, say, is none the less one
+        let by_itself = judge(message, policy, false).why_no_answer.is_none();
+        if by_itself && takes_part && deserved_by_a_copy(facts, message, now) {
             // the same report on another way, on which nothing speaks against an answer
             intake.why_no_answer = None;
         }
@@ -128,7 +132,10 @@ fn taken<'a>(
         // an alias, a list, somebody's forwarding brought it back
         intake.opens_case = false;
         intake.why_no_answer = Some("a letter of our own".to_owned());
-    } else if facts.case.is_none() && intake.answers_a_mail && (facts.answers_the_desk || of_the_team) {
+    } else if facts.case.is_none()
+        && intake.answers_a_mail
+        && (facts.answers_the_desk || of_the_team || facts.returned.is_some())
+    {
         intake.why_no_answer = Some(ANSWERS_THE_DESK.to_owned());
     } else if facts.answers_the_desk && of_the_team && intake.opens_case {
         intake.opens_case = false;
@@ -149,15 +156,24 @@ fn taken<'a>(
 
 /// The mail is a copy of the one that opened the case, whose acknowledgement a rule keeps back, or to whose author none could be
 /// written. What a person keeps back stays there.
-fn deserved_by_a_copy(facts: &Facts, message: &Message) -> bool {
-    let Some(case) = &facts.case else { return false };
-    let opened_it = case.mails.first().is_some_and(|first| facts.copy_of.as_ref() == Some(&first.mail));
+fn deserved_by_a_copy(facts: &Facts, message: &Message, now: Timestamp) -> bool {
+    let (Some(case), Some(copy_of)) = (&facts.case, &facts.copy_of) else { return false };
+    let opened_it = acknowledgement_of(case).and_then(|letter| letter.about.as_ref()).map_or_else(
+        || case.mails.first().is_some_and(|first| first.mail == *copy_of),
+        |about| about == copy_of,
+    );
+    // nobody is promised what is past
+    let in_time = case
+        .deadlines
+        .iter()
+        .all(|deadline| deadline.kind != DeadlineKind::FirstResponse || deadline.due > now);
     let to_the_author = |letter: &CaseLetter| {
         message.author().is_some_and(|author| author.canonical() == letter.to.canonical())
     };
     let of_a_person_or_the_day = |why: &String| why.starts_with(TAKEN_OUT) || why.starts_with("limit:");
     let by_a_rule = case.not_acknowledged.as_ref().is_some_and(|why| !of_a_person_or_the_day(why));
     opened_it
+        && in_time
         && by_a_rule
         && acknowledgement_of(case).is_none_or(|waiting| waiting.withheld && to_the_author(waiting))
 }
@@ -204,9 +220,9 @@ fn write(
     if facts.own_letter || told || !deserves_a_relay(facts, taken, policy) {
         return;
     }
-    let looks_like_a_loop = looks_like_a_loop(facts, message, case, policy, now);
+    let looks_like_a_loop = looks_like_a_loop(facts, taken, case, policy, now);
     for reader in policy.coordinators().map(|person| &person.mailbox) {
-        if message.author().is_some_and(|author| author.identity() == reader.identity()) {
+        if message.author().is_some_and(|author| wrote_it(author, reader, policy)) {
             continue;
         }
         let relay = desk.relay(reader, *received_at);
@@ -217,12 +233,19 @@ fn write(
     }
 }
 
+/// The author is this coordinator: under his address, or a tagged form of it that can be no other coordinator's.
+fn wrote_it(author: &Mailbox, reader: &Mailbox, policy: &Policy) -> bool {
+    let same = |one: &&Person| one.mailbox.identity() == author.identity();
+    author.canonical() == reader.canonical()
+        || (author.identity() == reader.identity() && policy.coordinators().filter(same).count() == 1)
+}
+
 /// The acknowledgement that a rule takes away, kept for a person's word.
 fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Event> {
     let id = desk.next_id();
-    let Some(letter) =
-        desk.acknowledgement(id.clone()).filter(|letter| !desk.policy.is_own(&letter.to.address))
-    else {
+    // a bounce that a person took out of its case is nobody's report
+    let fits = |letter: &Letter| !desk.policy.is_own(&letter.to.address) && !desk.intake.answers_a_mail;
+    let Some(letter) = desk.acknowledgement(id.clone()).filter(fits) else {
         // there is nobody to whom it could go
         desk.next = desk.next.saturating_sub(1);
         return None;
@@ -283,11 +306,12 @@ fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
 /// Why the mail is not relayed any more: a responder without any mark of a machine seems to answer the relays.
 fn looks_like_a_loop(
     facts: &Facts,
-    message: &Message,
+    taken: &Taken<'_>,
     case: &Case,
     policy: &Policy,
     now: Timestamp,
 ) -> Option<String> {
+    let message = taken.message;
     let author = message.author()?;
     let lately = case.mails.iter().filter(|mail| {
         now.duration_since(mail.at) < A_WHILE
@@ -296,8 +320,10 @@ fn looks_like_a_loop(
     if lately.count() >= MANY {
         return Some(format!("{MANY} mails of one author to one case within an hour: a loop?"));
     }
-    // each may be a case of its own, and the author one whom nobody wrote to: a help desk behind a coordinator's address
-    let limit = policy.limits.relayed_per_author_per_day;
+    // each may be a case of its own, and the author one whom nobody wrote to: a help desk behind a coordinator's address. Nobody
+    // may use up what is there for somebody else
+    let proven = taken.intake.trust.verdict == Verdict::Pass || message.signature.is_good();
+    let limit = policy.limits.relayed_per_author_per_day.saturating_mul(if proven { PROVEN } else { 1 });
     if facts.answered.mails_today >= limit {
         return Some(format!("limit: {limit} mails of one author today: a loop?"));
     }
@@ -443,8 +469,10 @@ pub(super) fn write_again(
         .iter()
         .any(|letter| letter.kind == LetterKind::Acknowledgement && letter.id != *id && sent(letter.state));
     let letter = match *kind {
-        // the mail may have been taken out of the case meanwhile
-        LetterKind::Acknowledgement if another || known.is_none() => return None,
+        // the mail may have been taken out of the case meanwhile, or the case have become part of another
+        LetterKind::Acknowledgement if another || known.is_none() || case.merged_into.is_some() => {
+            return None;
+        }
         LetterKind::Acknowledgement => desk.acknowledgement(id.clone())?,
         LetterKind::Relay => desk.relay(to, received_at),
         LetterKind::Status => desk.status(id.clone(), now)?,

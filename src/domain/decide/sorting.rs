@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
-use crate::domain::decide::mail::{self, TAKEN_OUT};
-use crate::domain::decide::{Decision, Facts};
+use crate::domain::decide::{Decision, Facts, mail};
 use crate::domain::event::{Event, What};
+use crate::domain::intake::TAKEN_OUT;
 use crate::domain::message::{Digest, Message};
 use crate::domain::policy::Policy;
 

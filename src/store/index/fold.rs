@@ -12,9 +12,11 @@ use crate::domain::case::{Case, CaseId};
 use crate::domain::concern::{letter_of, of_letter};
 use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
+use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterKind, Posting};
 use crate::domain::message::Digest;
 use crate::domain::signature::Certificate;
+use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
 use crate::store::index::{
     DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT, answered_keys, certificates_key, due_key, key,
@@ -112,7 +114,12 @@ impl Draft<'_> {
                 let ids: Vec<_> =
                     ids.chain(protected_id.iter().map(|id| key("thread", id.as_str()))).collect();
                 for id in ids {
-                    self.put(id, to)?;
+                    // an id that leads elsewhere is another case's
+                    let leads: Option<CaseId> = self.entry(&id)?;
+                    let here = leads.map_or(Ok(None), |leads| self.followed(leads))?;
+                    if here.map(|here| here.id) == event.case {
+                        self.put(id, to)?;
+                    }
                 }
             }
             _ => {}
@@ -123,8 +130,10 @@ impl Draft<'_> {
     /// What the desk remembers beside its cases.
     fn fold_desk(&mut self, event: &Event) -> Result<(), IndexError> {
         match &event.what {
-            What::MailRecorded { mail, from, ciphertexts, .. } => {
-                if let Some(author) = from {
+            What::MailRecorded { mail, from, ciphertexts, kind, trust, .. } => {
+                // what is called forged, or junk, says nothing about the one whose name it bears
+                let forged = trust.as_ref().is_some_and(|trust| trust.verdict == Verdict::Fail);
+                if let Some(author) = from.as_ref().filter(|_| !forged && *kind != Kind::Junk) {
                     let counter = mails_key(author, event.at);
                     let mails = self.entry::<u32>(&counter)?.unwrap_or(0).saturating_add(1);
                     self.put(counter, &mails)?;
@@ -186,7 +195,8 @@ impl Draft<'_> {
         let Some(id) = event.what.letter() else { return Ok(()) };
         let before = self.posting(id)?;
         if before.is_none() && event.case.is_none() {
-            let letters = self.desk_letters()?.saturating_add(1);
+            let number = id.as_str().rsplit_once('.').and_then(|(_, number)| number.parse().ok());
+            let letters = self.desk_letters()?.max(number.unwrap_or_default());
             self.put(DESK_LETTERS.to_vec(), &letters)?;
         }
         if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
