@@ -18,12 +18,12 @@
 //! lets a forger past the border that the author's own domain would stop: its domain should have one.
 
 use crate::domain::message::{Mailbox, Message};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, list_id};
 
 /// The mail came through one of the desk's own lists, and through no other.
 pub fn came_through(message: &Message, policy: &Policy) -> bool {
     let ids = &message.marks.list_ids;
-    !ids.is_empty() && ids.iter().all(|id| policy.own_lists.iter().any(|own| id_of(own) == *id))
+    !ids.is_empty() && ids.iter().all(|id| policy.own_lists.iter().any(|own| list_id(own) == *id))
 }
 
 /// The author whom an own list hides behind its address.
@@ -42,11 +42,6 @@ pub fn author(message: &Message, policy: &Policy) -> Option<Mailbox> {
         // whoever writes two names there is not taken at another word
         false => one(&message.original_from),
     }
-}
-
-/// The id of a list that is named by its address or its id.
-pub fn id_of(named: &str) -> String {
-    named.trim().trim_start_matches('<').trim_end_matches('>').replace('@', ".").to_lowercase()
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::calendar::{Calendar, Term};
 use crate::domain::limit::Limits;
 use crate::domain::message::{Mailbox, identity};
-use crate::domain::own_list;
 use crate::domain::report::patterns::Patterns;
 use crate::domain::trust::Border;
 
@@ -90,7 +89,7 @@ impl Policy {
         let address = identity(address);
         address == self.desk.identity()
             || self.distributors.as_deref().is_some_and(|list| identity(list) == address)
-            || self.own_lists.iter().any(|own| own_list::id_of(own) == own_list::id_of(&address))
+            || self.own_lists.iter().any(|own| list_id(own) == list_id(&address))
     }
 
     /// The person of the team with this address, or a tagged form of it.
@@ -103,6 +102,11 @@ impl Policy {
     pub fn year(&self, now: Timestamp) -> i16 {
         self.calendar.date(now).year()
     }
+}
+
+/// The id of a list that is named by its address or its id.
+pub fn list_id(named: &str) -> String {
+    named.trim().trim_start_matches('<').trim_end_matches('>').replace('@', ".").to_lowercase()
 }
 
 /// A member of the security team or a maintainer.

@@ -16,7 +16,7 @@
 //! RFC 8601 §2.2 (of it, versions and reasons are skipped), RFC 5322 §3.2 (comments, quotes) and §3.6.7 (`Received`); Exchange
 //! Online's own form: no authserv-id, bare domains between the results, parameters without a dot.
 
-use crate::domain::trust::{AuthenticationResults, MethodResult};
+use crate::domain::trust::{AuthenticationResults, MethodResult, Trace};
 use crate::open::header::clean_line;
 
 /// No more bytes of a field are read than this.
@@ -30,8 +30,23 @@ const MAX_TOKEN: usize = 255;
 /// A name with comments or spaces around its dot and slash has no more parts than this.
 const MAX_NAME_PARTS: usize = 5;
 
+/// No more of the trace is read: what counts of it is at the top.
+const MAX_TRACE: usize = 60;
+
+/// What the servers on its way wrote, from the top.
+pub(super) fn trace(parsed: &mail_parser::Message<'_>) -> Vec<Trace> {
+    let fields = parsed.headers_raw().filter_map(|(name, value)| {
+        if name.eq_ignore_ascii_case("received") {
+            return Some(Trace::Received { by: received_by(value) });
+        }
+        let results = name.eq_ignore_ascii_case("authentication-results").then(|| results(value));
+        results.flatten().map(Trace::Results)
+    });
+    fields.take(MAX_TRACE).collect()
+}
+
 /// Reads the value of an `Authentication-Results` field; nothing if it holds nothing but comments and spaces.
-pub(super) fn results(value: &str) -> Option<AuthenticationResults> {
+fn results(value: &str) -> Option<AuthenticationResults> {
     let field = Field::read(value);
     let mut parts = field.tokens.split(|token| *token == Token::Semicolon);
     let first = parts.next().filter(|_| !field.tokens.is_empty())?;
@@ -43,7 +58,7 @@ pub(super) fn results(value: &str) -> Option<AuthenticationResults> {
 }
 
 /// The host that a `Received` field says it was written by.
-pub(super) fn received_by(value: &str) -> Option<String> {
+fn received_by(value: &str) -> Option<String> {
     let field = Field::read(value);
     if field.whole {
         let words = field.tokens.iter().take_while(|token| **token != Token::Semicolon);

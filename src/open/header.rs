@@ -15,15 +15,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::message::{Digest, Mailbox, Marks, Message, ReturnPath, canonical};
 use crate::domain::signature::Source;
-use crate::domain::trust::Trace;
-use crate::open::{authentication, mime, veil};
+use crate::open::{mime, veil};
 
 /// No more ids of a thread are followed than this.
 const MAX_IDS: usize = 200;
 /// No more mailboxes of From are looked at than this.
 const MAX_MAILBOXES: usize = 100;
-/// No more of the trace is read: what counts of it is at the top.
-const MAX_TRACE: usize = 60;
 /// Autocrypt level 1: a larger header is no Autocrypt header.
 const MAX_AUTOCRYPT: usize = 10 * 1024;
 
@@ -46,7 +43,6 @@ pub(super) fn read(parsed: &mail_parser::Message<'_>, author: Option<&Mailbox>, 
     message.reply_to = mailboxes(parsed.header_values(HeaderName::ReplyTo));
     message.original_from = original_from(parsed);
     message.recipients = recipients(parsed);
-    message.trace = trace(parsed);
     message.subject = subject(parsed);
     message.message_id = message_id(parsed);
     (message.references, message.parents) = thread(parsed);
@@ -209,19 +205,6 @@ fn recipients(parsed: &mail_parser::Message<'_>) -> Vec<String> {
 fn to_and_cc(parsed: &mail_parser::Message<'_>) -> Vec<String> {
     let values = parsed.header_values(HeaderName::To).chain(parsed.header_values(HeaderName::Cc));
     mailboxes(values).iter().map(Mailbox::canonical).collect()
-}
-
-/// What the servers on its way wrote, from the top.
-fn trace(parsed: &mail_parser::Message<'_>) -> Vec<Trace> {
-    let fields = parsed.headers_raw().filter_map(|(name, value)| {
-        if name.eq_ignore_ascii_case("received") {
-            return Some(Trace::Received { by: authentication::received_by(value) });
-        }
-        let results =
-            name.eq_ignore_ascii_case("authentication-results").then(|| authentication::results(value));
-        results.flatten().map(Trace::Results)
-    });
-    fields.take(MAX_TRACE).collect()
 }
 
 fn return_path(parsed: &mail_parser::Message<'_>) -> ReturnPath {

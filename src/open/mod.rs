@@ -381,6 +381,7 @@ fn read_header(raw: &[u8], author: Option<&Mailbox>, message: &mut Message) {
     let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);
     if let Some(parsed) = mime::parser().parse_headers(header) {
         header::read(&parsed, author, message);
+        message.trace = authentication::trace(&parsed);
     }
 }
 
