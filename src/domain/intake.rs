@@ -151,10 +151,10 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
 
 /// Why a mail of a case is not acknowledged: that is no loss.
 pub const FOLLOW_UP: &str = "follow-up of a case";
-/// How the reason begins when a person took the mail out of its case: nobody knows what its author has heard.
-pub const TAKEN_OUT: &str = "taken out of case";
 /// Nor is this: a list of what was not answered would answer it.
 pub const ANSWERS_THE_DESK: &str = "a machine's answer to the team's letters";
+/// How the reason begins when a person took the mail out of its case: nobody knows what its author has heard.
+pub const TAKEN_OUT: &str = "taken out of case";
 
 /// A mail under the rules of the desk.
 struct Seen<'m> {
