@@ -86,13 +86,21 @@ fn lines(message: &Message) -> impl Iterator<Item = &str> {
     let names = message.from.iter().filter_map(|from| from.name.as_deref());
     let addresses = message.from.iter().map(|from| from.address.as_str());
     let ids = message.message_id.iter().chain(&message.parents).chain(&message.references);
-    let said = [&marks.auto_submitted, &marks.precedence, &marks.suppress, &marks.report];
-    let marked = said.into_iter().flatten().chain(&marks.list).chain(&marks.robots);
+    let said = [&marks.auto_submitted, &marks.precedence, &marks.suppress, &marks.report, &marks.report_part];
+    let back = message.returned.iter().flat_map(|told| {
+        let one = told.recipient.iter().chain(&told.status).chain(&told.diagnostic).chain(&told.by);
+        one.chain(&told.envelope_ids).chain(&told.message_ids)
+    });
+    let others =
+        message.reply_to.iter().chain(&message.original_from).map(|mailbox| mailbox.address.as_str());
+    let marked = said.into_iter().flatten().chain(&marks.list).chain(&marks.robots).chain(&marks.list_ids);
+    let marked = marked.chain(&message.recipients).chain(back);
     let types = message.attachments.iter().map(|file| file.media_type.as_str());
     let files = message.attachments.iter().filter_map(|file| file.name.as_deref());
     let sentences = message.subject.iter().chain(&message.problem).chain(&message.problems);
     names
         .chain(addresses)
+        .chain(others)
         .chain(ids.chain(marked).chain(sentences).map(String::as_str))
         .chain(types)
         .chain(files)
