@@ -32,7 +32,7 @@ use crate::domain::intake::Sort;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::signature::{Certificate, Standing};
 use crate::inbox::stopped;
-use crate::pipeline::{Accept, Handle, OutboxCommand, Sorting};
+use crate::pipeline::{Accept, Handle, OutboxCommand, Refused, Sorting};
 use crate::store::index::{IndexError, Lookup};
 
 /// No question is longer. Bytes.
@@ -103,10 +103,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
         Question::Outbox => {
             let mut postings = index.postings().map_err(unread)?;
             // the tenth letter of a case comes after the ninth
-            let place = |id: &LetterId| {
-                let (case, number) = id.as_str().rsplit_once('.').unwrap_or((id.as_str(), "0"));
-                (case.to_owned(), number.parse::<u32>().unwrap_or_default())
-            };
+            let place = |id: &LetterId| (id.series().to_owned(), id.number());
             postings.sort_by_key(|posting| place(&posting.id));
             Ok(postings.iter().map(posting_json).collect())
         }
@@ -127,26 +124,23 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
         }
         Question::Accept { address, fingerprint } => {
             let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
-            pipeline.accept(accept).await.map(Value::from).map_err(|error| error.to_string())
+            said(pipeline.accept(accept).await)
         }
         Question::Merge { case, into } => {
-            sort(pipeline, Sorting::Merge(CaseId::typed(case), CaseId::typed(into))).await
+            said(pipeline.sort(Sorting::Merge(CaseId::typed(case), CaseId::typed(into))).await)
         }
         Question::Split { case, mail } => {
             let mail = mail.trim().to_lowercase();
-            sort(pipeline, Sorting::Split { case: CaseId::typed(case), mail }).await
+            said(pipeline.sort(Sorting::Split { case: CaseId::typed(case), mail }).await)
         }
-        Question::Hold(id) => command(pipeline, OutboxCommand::Hold(LetterId::typed(id))).await,
-        Question::Release(id) => command(pipeline, OutboxCommand::Release(LetterId::typed(id))).await,
+        Question::Hold(id) => said(pipeline.command(OutboxCommand::Hold(LetterId::typed(id))).await),
+        Question::Release(id) => said(pipeline.command(OutboxCommand::Release(LetterId::typed(id))).await),
     }
 }
 
-async fn command(pipeline: &Handle, command: OutboxCommand) -> Result<Value, String> {
-    pipeline.command(command).await.map(Value::from).map_err(|error| error.to_string())
-}
-
-async fn sort(pipeline: &Handle, sorting: Sorting) -> Result<Value, String> {
-    pipeline.sort(sorting).await.map(Value::from).map_err(|error| error.to_string())
+/// What was done, or why not, in the pipeline's words.
+fn said(done: Result<String, Refused>) -> Result<Value, String> {
+    done.map(Value::from).map_err(|error| error.to_string())
 }
 
 /// The socket of a state directory.
@@ -256,12 +250,7 @@ fn case_json(case: &Case, now: Timestamp) -> Value {
         .iter()
         .map(|deadline| json!({ "kind": deadline.kind.word(), "due": deadline.due, "state": deadline.state(now) }))
         .collect();
-    let reporters: Vec<&str> = case
-        .reporter
-        .iter()
-        .chain(&case.further_reporters)
-        .map(|reporter| reporter.address.as_str())
-        .collect();
+    let reporters: Vec<&str> = case.reporters().map(|reporter| reporter.address.as_str()).collect();
     json!({
         "id": case.id,
         "phase": case.phase.word(),

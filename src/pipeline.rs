@@ -425,7 +425,7 @@ impl Pipeline {
         mails: &Batch,
         now: Timestamp,
     ) -> Result<Option<Letter>, IndexError> {
-        let case = draft.thread(&message.message_id)?.map_or(Ok(None), |id| draft.followed(id))?;
+        let case = draft.case_of(&message.message_id)?;
         // a mail that the digest alone is to tell of is not answered before somebody has heard of it
         let waits = |case: &Case| {
             let letters = &case.letters;

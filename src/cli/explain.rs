@@ -22,7 +22,7 @@ use crate::domain::policy::Policy;
 use crate::domain::report::{Hint, Item, read as read_report};
 use crate::domain::signature::Standing;
 use crate::keyring::Keyring;
-use crate::open::{author, open_by};
+use crate::open::{hidden_author, open_by};
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -55,8 +55,7 @@ impl Explain {
         for path in &self.mails {
             match read(path) {
                 Ok(raw) => {
-                    let hidden =
-                        author(&raw, &policy).filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);
+                    let hidden = hidden_author(&raw, &policy);
                     let message = open_by(&raw, hidden.as_ref(), &keyring, now);
                     let seen = explained(path, message, &policy, now);
                     print(&if global.json { seen.to_string() } else { sheet(&seen) })?;

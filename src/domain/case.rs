@@ -325,6 +325,11 @@ impl Case {
         }
     }
 
+    /// Who reported it, the first one first.
+    pub fn reporters(&self) -> impl Iterator<Item = &Mailbox> {
+        self.reporter.iter().chain(&self.further_reporters)
+    }
+
     /// The letters of a kind to an address, in order of writing: what the next one threads with.
     pub fn letters_to<'a>(
         &'a self,
@@ -343,9 +348,9 @@ impl Case {
             }
         }
         self.mails.sort_by_key(|mail| mail.at);
-        for reporter in other.reporter.iter().chain(&other.further_reporters) {
+        for reporter in other.reporters() {
             let known = |known: &Mailbox| known.identity() == reporter.identity();
-            if !self.reporter.iter().chain(&self.further_reporters).any(known) {
+            if !self.reporters().any(known) {
                 self.further_reporters.push(reporter.clone());
             }
         }

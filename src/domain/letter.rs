@@ -43,6 +43,16 @@ impl LetterId {
         Self(format!("{case_prefix}-DESK.{number}"))
     }
 
+    /// The case, or the desk, whose letters it is counted among.
+    pub fn series(&self) -> &str {
+        self.0.rsplit_once('.').map_or(self.0.as_str(), |(series, _)| series)
+    }
+
+    /// Which of them it is, counted from 1.
+    pub fn number(&self) -> Option<u32> {
+        self.0.rsplit_once('.').and_then(|(_, number)| number.parse().ok())
+    }
+
     /// As a person typed it.
     pub fn typed(text: &str) -> Self {
         Self(text.trim().to_uppercase())

@@ -62,8 +62,7 @@ fn is_token(text: &str) -> bool {
 /// The author takes part in the case: he reported it, or he is of the team; and nobody says that he is somebody else.
 pub fn takes_part(case: &Case, message: &Message, trust: &Trust, policy: &Policy) -> bool {
     let Some(author) = message.author() else { return false };
-    let reporters = case.reporter.iter().chain(&case.further_reporters);
-    let known = reporters.map(Mailbox::identity).any(|identity| identity == author.identity())
+    let known = case.reporters().map(Mailbox::identity).any(|identity| identity == author.identity())
         || policy.person(&author.address).is_some();
     known && (trust.verdict != Verdict::Fail || message.signature.is_good())
 }

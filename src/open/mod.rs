@@ -376,6 +376,11 @@ pub fn author(raw: &[u8], policy: &Policy) -> Option<(Mailbox, bool)> {
     std::panic::catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
+/// The author whom an own list of the desk hides, for [`open_by`].
+pub fn hidden_author(raw: &[u8], policy: &Policy) -> Option<Mailbox> {
+    author(raw, policy).filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author)
+}
+
 fn read_header(raw: &[u8], author: Option<&Mailbox>, message: &mut Message) {
     let header = mime::header_section(raw);
     let header = header.get(..mime::MAX_HEADER.min(header.len())).unwrap_or(header);

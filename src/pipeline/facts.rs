@@ -166,24 +166,24 @@ impl Pipeline {
         message: &Message,
         ids: &[String],
     ) -> Result<Named, IndexError> {
+        if message.returned.is_none() && ids.is_empty() {
+            return Ok(Named::default());
+        }
+        let letter = |id: &String| draft.letter_with(id).transpose();
+        let parents = ids.iter().filter_map(letter).collect::<Result<Vec<_>, _>>()?;
+        let mut named = Named {
+            answers_the_desk: parents.iter().any(|letter| letter.case.is_none()),
+            answers_a_relay: parents.iter().any(|letter| letter.kind == LetterKind::Relay),
+            returned: None,
+        };
         // a person who forwards a letter gives its id back, too
         let intake = judge(message, &self.policy, false);
         let of_a_server = intake.answers_a_mail
             && (intake.kind == Kind::Bounce || matches!(intake.sort, Some(Sort::Receipt | Sort::Complaint)));
-        let told = message.returned.iter().filter(|_| of_a_server);
-        let told = told.flat_map(|told| told.envelope_ids.iter().chain(&told.message_ids));
-        let mut returned = None;
-        for id in told.chain(ids.iter().filter(|_| of_a_server)) {
-            if returned.is_none() {
-                returned = draft.letter_with(id)?;
-            }
-        }
-        let mut named = Named { returned, ..Named::default() };
-        for letter in
-            ids.iter().map(|id| draft.letter_with(id)).collect::<Result<Vec<_>, _>>()?.iter().flatten()
-        {
-            named.answers_the_desk |= letter.case.is_none();
-            named.answers_a_relay |= letter.kind == LetterKind::Relay;
+        if of_a_server {
+            let told = message.returned.iter();
+            let mut told = told.flat_map(|told| told.envelope_ids.iter().chain(&told.message_ids));
+            named.returned = told.find_map(letter).transpose()?.or_else(|| parents.into_iter().next());
         }
         Ok(named)
     }
@@ -199,8 +199,7 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Option<(Case, Digest)>, IndexError> {
         let (Some(id), Some(author)) = (&message.message_id, message.author()) else { return Ok(None) };
-        let case = draft.thread([id])?.map_or(Ok(None), |case| draft.followed(case))?;
-        let Some(case) = case else { return Ok(None) };
+        let Some(case) = draft.case_of([id])? else { return Ok(None) };
         let same = |mail: &&CaseMail| {
             let same_author = mail.from.as_ref().is_some_and(|from| from.canonical() == author.canonical());
             // to open a large one again for everybody who names it would be too much

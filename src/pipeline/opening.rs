@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use crate::domain::case::CaseId;
 use crate::domain::letter::LetterId;
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Standing;
 use crate::open;
 use crate::pipeline::workers::in_parallel;
@@ -59,7 +59,7 @@ impl Pipeline {
         self.note(|suspects| suspects.opening(std::iter::once(name)));
         let message = if deaths >= ENOUGH {
             error!(mail = %name, deaths, "psirtd died while it opened this mail: it is recorded unopened");
-            let author = self.hidden(&arrival.raw);
+            let author = open::hidden_author(&arrival.raw, &self.policy);
             let why = open::unopened(deaths);
             open::closed_for(&arrival.raw, &why, deaths == ENOUGH, author.as_ref(), &self.keyring, now)
         } else {
@@ -99,17 +99,12 @@ impl Pipeline {
         }
     }
 
-    /// The author whom one of the desk's own lists hides.
-    fn hidden(&self, raw: &[u8]) -> Option<Mailbox> {
-        open::author(raw, &self.policy).filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author)
-    }
-
     /// The mail that a certificate was looked up for, opened with it.
     fn open_again(&self, found: &Found, now: Timestamp) -> Option<Arc<Message>> {
         let raw = self.reader.mails.read(&found.mail).ok()?;
         let looked_up = [(Standing::LookedUp, &found.certificate)];
         let keyring = self.keyring.beside(&found.author.address, looked_up);
-        Some(Arc::new(open::open_by(&raw, self.hidden(&raw).as_ref(), &keyring, now)))
+        Some(Arc::new(open::open_by(&raw, open::hidden_author(&raw, &self.policy).as_ref(), &keyring, now)))
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
@@ -137,7 +132,7 @@ impl Pipeline {
         let known = case.mails.iter().find(|known| known.mail == *mail);
         let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));
         if let Some((why, with_header)) = problem.filter(|(why, _)| why.starts_with(open::UNOPENED)) {
-            let author = self.hidden(&raw);
+            let author = open::hidden_author(&raw, &self.policy);
             let closed = open::closed_for(&raw, why, with_header, author.as_ref(), &self.keyring, now);
             return Some(Arc::new(closed));
         }

@@ -98,6 +98,14 @@ pub trait Lookup {
         Ok(None)
     }
 
+    /// The case that goes on in the place of the one that one of these Message-IDs belongs to.
+    fn case_of<'a>(
+        &self,
+        message_ids: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Option<Case>, IndexError> {
+        self.thread(message_ids)?.map_or(Ok(None), |id| self.followed(id))
+    }
+
     /// The number the next case of a year gets, counted from 1.
     fn next_number(&self, year: i16) -> Result<u32, IndexError> {
         Ok(self.entry::<u32>(&key("number", &year.to_string()))?.unwrap_or(0).saturating_add(1))

@@ -55,9 +55,7 @@ pub(super) fn decide(
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
     if taken.intake.opens_case {
-        let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
-        let what = opened(message, received_at, taken.replayed.is_none(), policy);
-        let opened = Event { at: now, case: Some(id), what };
+        let opened = opened(facts, &taken, policy, now);
         case = Case::open(&opened);
         decision.events.push(opened);
     }
@@ -91,11 +89,9 @@ pub(super) fn anew(
     let mut taken = taken(&alone, message, received_at, policy, now);
     taken.intake.opens_case = true;
     taken.intake.why_no_answer.get_or_insert(why.to_owned());
-    let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
-    let what = opened(message, received_at, taken.replayed.is_none(), policy);
-    let opened = Event { at: now, case: Some(id.clone()), what };
+    let opened = opened(facts, &taken, policy, now);
     let Some(case) = Case::open(&opened) else { return Decision::default() };
-    let recorded = Event { at: now, case: Some(id), what: recorded(message, &taken, policy) };
+    let recorded = Event { at: now, case: Some(case.id.clone()), what: recorded(message, &taken, policy) };
     let mut decision = Decision { events: vec![opened, recorded], letters: Vec::new() };
     write(&alone, &taken, &case, false, policy, now, &mut decision);
     decision
@@ -122,8 +118,8 @@ fn taken<'a>(
     if facts.copy_of.is_some() && follow_up {
         asks_status = false;
         // seen by itself: a request for membership, say, is none the less one
-        let by_itself = judge(message, policy, false).why_no_answer.is_none();
-        if by_itself && takes_part && deserved_by_a_copy(facts, message, now) {
+        let by_itself = || judge(message, policy, false).why_no_answer.is_none();
+        if takes_part && deserved_by_a_copy(facts, message, now) && by_itself() {
             // the same report on another way, on which nothing speaks against an answer
             intake.why_no_answer = None;
         }
@@ -178,6 +174,26 @@ fn deserved_by_a_copy(facts: &Facts, message: &Message, now: Timestamp) -> bool 
         && acknowledgement_of(case).is_none_or(|waiting| waiting.withheld && to_the_author(waiting))
 }
 
+fn writing_desk<'a>(
+    facts: &Facts,
+    taken: &'a Taken<'_>,
+    case: &'a Case,
+    policy: &'a Policy,
+) -> WritingDesk<'a> {
+    WritingDesk {
+        case,
+        message: taken.message,
+        policy,
+        intake: &taken.intake,
+        pending: taken.pending,
+        notes: noticed(facts, taken),
+        withheld: taken.replayed.is_some(),
+        release: None,
+        status: None,
+        next: case.letters.len(),
+    }
+}
+
 /// The letters about a mail of a case.
 fn write(
     facts: &Facts,
@@ -189,21 +205,7 @@ fn write(
     decision: &mut Decision,
 ) {
     let Taken { message, received_at, intake, .. } = taken;
-    let notes = noticed(facts, taken);
-    let next = case.letters.len();
-    let (pending, withheld) = (taken.pending, taken.replayed.is_some());
-    let mut desk = WritingDesk {
-        case,
-        message,
-        policy,
-        intake,
-        pending,
-        notes,
-        withheld,
-        release: None,
-        status: None,
-        next,
-    };
+    let mut desk = writing_desk(facts, taken, case, policy);
     let waiting = acknowledgement_of(case).filter(|letter| letter.state == LetterState::Held);
     if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
         let id = waiting.map_or_else(|| desk.next_id(), |waiting| waiting.id.clone());
@@ -449,20 +451,7 @@ pub(super) fn write_again(
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
     };
-    let (pending, withheld) = (taken.pending, taken.replayed.is_some());
-    let (intake, notes) = (&taken.intake, noticed(facts, &taken));
-    let mut desk = WritingDesk {
-        case,
-        message,
-        policy,
-        intake,
-        pending,
-        notes,
-        withheld,
-        release: None,
-        status: None,
-        next: 0,
-    };
+    let mut desk = writing_desk(facts, &taken, case, policy);
     let sent = |state| matches!(state, LetterState::Active | LetterState::Deferred | LetterState::Sent);
     let another = case
         .letters
@@ -481,16 +470,21 @@ pub(super) fn write_again(
     Some(Letter { id: id.clone(), ..letter })
 }
 
-fn opened(message: &Message, received_at: Timestamp, is_the_authors: bool, policy: &Policy) -> What {
+/// The case of a mail.
+fn opened(facts: &Facts, taken: &Taken<'_>, policy: &Policy, now: Timestamp) -> Event {
+    let Taken { message, received_at, .. } = taken;
+    let is_the_authors = taken.replayed.is_none();
     let reading = if is_the_authors { report::read(message, policy) } else { report::Reading::default() };
-    What::CaseOpened {
+    let what = What::CaseOpened {
         subject: clear_subject(message),
         reporter: message.author().cloned(),
-        received_at,
-        deadlines: promised(policy, received_at),
+        received_at: *received_at,
+        deadlines: promised(policy, *received_at),
         hints: reading.hints(),
         missing: reading.missing,
-    }
+    };
+    let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
+    Event { at: now, case: Some(id), what }
 }
 
 /// A subject that was encrypted is decrypted text: it goes to the team's relay, not to the disk.

@@ -195,8 +195,7 @@ impl Draft<'_> {
         let Some(id) = event.what.letter() else { return Ok(()) };
         let before = self.posting(id)?;
         if before.is_none() && event.case.is_none() {
-            let number = id.as_str().rsplit_once('.').and_then(|(_, number)| number.parse().ok());
-            let letters = self.desk_letters()?.max(number.unwrap_or_default());
+            let letters = self.desk_letters()?.max(id.number().unwrap_or_default());
             self.put(DESK_LETTERS.to_vec(), &letters)?;
         }
         if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
