@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, missing_docs)]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};
@@ -18,6 +19,7 @@ use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message as Outgoing, Signer};
 use openpgp::{Cert, KeyHandle};
 use psirtd::clock::Clock;
+use psirtd::custody::DeskKeys;
 use psirtd::domain::decide::{Decision, Facts, Input, decide};
 use psirtd::domain::letter::{Letter, LetterKind};
 use psirtd::domain::message::{Mailbox, Message};
@@ -28,7 +30,7 @@ use psirtd::pipeline::{Arrival, Pipeline};
 use psirtd::seal::pgp::sign_and_encrypt;
 use psirtd::seal::template::Templates;
 use psirtd::seal::{Letterhead, seal};
-use psirtd::store::{self, Commit};
+use psirtd::store::{self, Commit, Notices, Reader, Writer};
 use sequoia_openpgp as openpgp;
 
 fn main() {
@@ -77,7 +79,8 @@ impl Desk {
         let mut rita = Keyring::new();
         rita.add_secret_keys(&self.reporter.as_tsk().to_vec().unwrap(), None).unwrap();
         let ciphertext =
-            sign_and_encrypt(payload.as_bytes(), rita.signer(now()).unwrap(), &self.desk, now()).unwrap();
+            sign_and_encrypt(payload.as_bytes(), rita.signer(now()).unwrap(), &self.desk, now(), now())
+                .unwrap();
         let mut mail = format!(
             "From: Rita Reporter <rita@example.net>\r\nTo: security@example.org\r\nSubject: ...\r\nMessage-ID: <{}@example.net>\r\n\
              Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n\
@@ -236,11 +239,15 @@ fn raw_sign_encrypt(bencher: Bencher, suite: CipherSuite) {
     });
 }
 
+fn opened(dir: &Path, keyring: &Keyring) -> (Writer, Reader, Notices) {
+    store::open(&dir.join("state"), &DeskKeys { keyring, now: now() }, now()).unwrap()
+}
+
 /// Mail file, two letters, journal, index: everything on the disk.
 #[divan::bench(args = [1, 16])]
 fn commit(bencher: Bencher, batch: usize) {
     let dir = tempfile::tempdir().unwrap();
-    let (mut writer, _reader, _) = store::open(&dir.path().join("state"), now()).unwrap();
+    let (mut writer, _reader, _) = opened(dir.path(), &Desk::new(CipherSuite::Cv25519).keyring);
     let mut count = 0_u64;
     let mut one = || {
         count += 1;
@@ -260,7 +267,7 @@ fn commit(bencher: Bencher, batch: usize) {
 fn whole_pipeline_32_reports(bencher: Bencher, suite: CipherSuite) {
     let dir = tempfile::tempdir().unwrap();
     let desk = Desk::new(suite);
-    let (writer, reader, _) = store::open(&dir.path().join("state"), now()).unwrap();
+    let (writer, reader, _) = opened(dir.path(), &desk.keyring);
     let reports = Desk { keyring: Keyring::new(), ..Desk::new(CipherSuite::Cv25519) };
     let reports = Desk { desk: desk.desk.clone(), ..reports };
     let pipeline = Pipeline {

@@ -9,7 +9,10 @@
 //!
 //! # Invariants
 //! * The socket lies in the state directory, which only its owner can enter, and is readable by its owner alone.
+//! * Files are read on other threads than those that keep the doors open.
 //! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive; the answer, to be read.
+
+pub mod pages;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -34,6 +37,8 @@ use crate::domain::signature::{Certificate, Standing};
 use crate::inbox::stopped;
 use crate::pipeline::{Accept, Handle, OutboxCommand, Refused, Sorting};
 use crate::store::index::{IndexError, Lookup};
+use crate::store::journal::Place;
+use crate::store::{Archive, StoreError};
 
 /// No question is longer. Bytes.
 const MAX_QUESTION: u64 = 1 << 20;
@@ -84,6 +89,10 @@ pub enum Question {
         /// Which.
         fingerprint: String,
     },
+    /// The journal's records behind a place.
+    Records(Option<Place>),
+    /// The same, whether the files they name can be read.
+    Checked(Option<Place>),
 }
 
 /// Answers a question.
@@ -113,7 +122,8 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
                 index.posting(&id).map_err(unread)?.ok_or_else(|| format!("there is no letter {id}"))?;
             let mut shown = posting_json(&posting);
             if let (Some(bytes), Some(fields)) = (&posting.bytes, shown.as_object_mut()) {
-                let bytes = pipeline.reader().letters.read(bytes).map_err(|error| error.to_string())?;
+                let bytes =
+                    pipeline.reader().archive.letters.read(bytes).map_err(|error| error.to_string())?;
                 fields.insert("mail".to_owned(), String::from_utf8_lossy(&bytes).into());
             }
             Ok(shown)
@@ -133,9 +143,21 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
             let mail = mail.trim().to_lowercase();
             said(pipeline.sort(Sorting::Split { case: CaseId::typed(case), mail }).await)
         }
+        Question::Records(from) => page(pages::records, pipeline, from.clone()).await,
+        Question::Checked(from) => page(pages::checked, pipeline, from.clone()).await,
         Question::Hold(id) => said(pipeline.command(OutboxCommand::Hold(LetterId::typed(id))).await),
         Question::Release(id) => said(pipeline.command(OutboxCommand::Release(LetterId::typed(id))).await),
     }
+}
+
+async fn page(
+    read: impl FnOnce(&Archive, Option<Place>) -> Result<Value, StoreError> + Send + 'static,
+    pipeline: &Handle,
+    from: Option<Place>,
+) -> Result<Value, String> {
+    let archive = pipeline.reader().archive.clone();
+    let page = tokio::task::spawn_blocking(move || read(&archive, from)).await;
+    page.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// What was done, or why not, in the pipeline's words.

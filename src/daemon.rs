@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::custody::DeskKeys;
 use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
 use crate::{control, inbox, lookup, outbox, scheduler};
@@ -64,7 +65,8 @@ impl Daemon {
     /// Opens the store and starts the pipeline; the doors stay closed.
     pub fn open(config: Config, clock: Clock) -> Result<Self, DaemonError> {
         let Config { policy, keyring, letterhead, state, inbox, outbox, look_up, warnings } = config;
-        let (writer, reader, notices) = store::open(&state, clock.now())?;
+        let now = clock.now();
+        let (writer, reader, notices) = store::open(&state, &DeskKeys { keyring: &keyring, now }, now)?;
         for notice in &notices.0 {
             warn!("{notice}");
         }

@@ -26,7 +26,7 @@ use openpgp::cert::amalgamation::{UserIDAmalgamation, ValidAmalgamation};
 use openpgp::cert::{CertParser, Preferences};
 use openpgp::crypto::KeyPair;
 use openpgp::packet::Signature;
-use openpgp::packet::key::PublicParts;
+use openpgp::packet::key::{PublicParts, SecretParts};
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::{Serialize, SerializeInto};
@@ -185,6 +185,24 @@ impl Keyring {
 
     /// The pair that signs letters: the desk's signing key, valid now.
     pub fn signer(&self, now: Timestamp) -> Result<KeyPair, KeyError> {
+        self.signing_key(now, |key| key.key().clone().into_keypair().map_err(|error| error.to_string()))
+    }
+
+    /// Since when the key that signs now could have signed.
+    pub fn signs_since(&self, now: Timestamp) -> Result<Timestamp, KeyError> {
+        self.signing_key(now, |key| {
+            let bound = key.binding_signature().signature_creation_time();
+            let cert = key.valid_cert().primary_key().binding_signature().signature_creation_time();
+            let since = [bound, cert, Some(key.key().creation_time())].into_iter().flatten().max();
+            since.and_then(timestamp).ok_or_else(|| "it has no date".to_owned())
+        })
+    }
+
+    fn signing_key<T>(
+        &self,
+        now: Timestamp,
+        take: impl FnOnce(&ValidErasedKeyAmalgamation<'_, SecretParts>) -> Result<T, String>,
+    ) -> Result<T, KeyError> {
         let desk = self.desk().ok_or_else(|| KeyError::None("the desk".to_owned()))?;
         let policy = policy(now);
         let unusable =
@@ -192,7 +210,7 @@ impl Keyring {
         let valid = valid(desk, &policy, now).map_err(unusable)?;
         let mut keys = valid.keys().unencrypted_secret().alive().revoked(false).supported().for_signing();
         let key = keys.next().ok_or_else(|| unusable("it has no valid signing key".to_owned()))?;
-        key.key().clone().into_keypair().map_err(|error| unusable(error.to_string()))
+        take(&key).map_err(unusable)
     }
 
     /// When the desk's key expires, if it does.

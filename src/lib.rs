@@ -70,6 +70,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod custody;
 pub mod daemon;
 pub mod domain;
 pub mod inbox;

@@ -513,7 +513,7 @@ impl Pipeline {
 
     /// A new Message-ID: 128 random bits that only the participants of the thread come to know.
     fn message_id(&self) -> String {
-        let token: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let token: String = chance::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         thread::message_id(&token, &self.letterhead.desk)
     }
 }

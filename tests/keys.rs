@@ -180,7 +180,8 @@ fn rotates(house: &House) -> (String, String) {
     let new = house.shown();
     let kept = format!("old-keys/{old}.asc");
     assert_ne!(new, old);
-    assert_eq!(done, json!({ "fingerprint": new, "old": old, "old_key": format!("desk/{kept}") }));
+    let kept_at = format!("desk/{kept}");
+    assert_eq!(done, json!({ "fingerprint": new, "old": old, "old_key": kept_at, "data_key_wrapped": true }));
     assert_eq!(fs::read(house.at(&kept)).unwrap(), secret, "the old key is kept as it was");
     assert_eq!(
         (mode(&house.at("old-keys")), mode(&house.at(&kept)), mode(&house.at("desk.key.asc"))),

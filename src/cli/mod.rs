@@ -10,6 +10,7 @@
 
 mod demo;
 mod explain;
+mod journal;
 mod rotate;
 mod setup;
 mod show;
@@ -17,10 +18,12 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
+use crate::custody::stay_in_memory;
 use crate::daemon::{self, Daemon};
 use crate::domain::message::Mailbox;
 use crate::telemetry;
@@ -237,6 +240,9 @@ impl Failure {
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let quiet = !matches!(cli.command, Command::Run);
     telemetry::set_up(cli.global.verbose, quiet);
+    if let Err(why) = stay_in_memory() {
+        warn!("{why}; see that none is written elsewhere (systemd: LimitCORE=0)");
+    }
     let clock = Clock::System;
     let Global { json, .. } = cli.global;
     match cli.command {
@@ -266,9 +272,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             OutboxCommand::Release { id } => show::done(&cli.global.ask(Question::Release(id), clock)?, json),
             OutboxCommand::Retry { id } => retry(&cli.global, id, clock),
         },
-        Command::Journal { command } => {
-            show::journal(&Config::glance(&cli.global.config)?.state, command, json)
-        }
+        Command::Journal { command } => journal::run(&cli.global, command, &clock),
         Command::Key { command } => key(&cli.global, command, clock),
     }
 }
@@ -323,10 +327,9 @@ impl Global {
 /// Files that root leaves in the state directory of another user keep the daemon from starting.
 fn own_state(state: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt;
-    let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid()).ok();
-    // whoever owns this process' folder in /proc is who runs it
-    match (owner(state), owner(Path::new("/proc/self"))) {
-        (Some(theirs), Some(ours)) if theirs != ours => Err(Failure::Failed(format!(
+    let ours = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(state).map(|metadata| metadata.uid()) {
+        Ok(theirs) if theirs != ours => Err(Failure::Failed(format!(
             "no daemon runs, and {} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
             state.display()
         ))),

@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::cli::{Failure, print};
 use crate::config::{Config, DeskKey};
+use crate::custody::DeskKeys;
 use crate::keyring::{self, Successor};
+use crate::store::vault::wrap_anew;
 
 /// Puts the old key into the folder of old keys, then a new one in its place. Killed in between, it leaves the desk as it was.
 pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Failure> {
@@ -38,20 +40,32 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
         .and_then(|()| folder_synced(file))
         .map_err(|error| failed(&fresh, error))?;
 
+    let wrapped = wrap(config, now);
     if json {
-        let done =
-            serde_json::json!({ "fingerprint": new, "old": old, "old_key": kept.display().to_string() });
+        let done = serde_json::json!({ "fingerprint": new, "old": old, "old_key": kept.display().to_string(),
+                                       "data_key_wrapped": wrapped.is_ok() });
         return print(&done.to_string());
     }
     let signature = match certified {
         true => "the new one carries its signature",
         false => "its primary key is not here, so that it could not sign the new one",
     };
+    let data_key = match wrapped {
+        Ok(()) => "the data key of the store is wrapped for the new one".to_owned(),
+        Err(why) => format!("psirtd wraps the data key of the store for the new one when it starts ({why})"),
+    };
     print(&format!(
-        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; {signature}.\n\
+        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; {signature}; {data_key}.\n\
          Now: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.",
         kept.display()
     ))
+}
+
+/// Wraps the data key of the store for the key that is the desk's now; the one before it still opens older backups.
+fn wrap(config: &Path, now: Timestamp) -> Result<(), String> {
+    let state = Config::glance(config).map_err(|error| error.to_string())?.state;
+    let desk = Config::desk_key(config, now).map_err(|error| error.to_string())?;
+    wrap_anew(&state, &DeskKeys { keyring: &desk.keyring, now }).map_err(|error| error.to_string())
 }
 
 /// Writes a file of the same owner and mode whole, or not at all.

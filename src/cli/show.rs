@@ -9,12 +9,8 @@ use sequoia_openpgp::Cert;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::{Failure, JournalCommand, print};
-use crate::domain::event::What;
+use crate::cli::{Failure, print};
 use crate::keyring;
-use crate::store;
-use crate::store::journal::{self, Record};
-use crate::store::mail::MailFiles;
 
 /// `psirtd cases`
 pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure> {
@@ -170,76 +166,6 @@ pub(super) fn done(done: &Value, json: bool) -> Result<(), Failure> {
     if json { print(&json!({ "done": done }).to_string()) } else { print(done.as_str().unwrap_or_default()) }
 }
 
-/// `psirtd journal verify|export`: reads the file as it is, beside a running daemon too.
-pub(super) fn journal(state: &Path, command: JournalCommand, json: bool) -> Result<(), Failure> {
-    let path = store::journal_file(state);
-    if !path.exists() {
-        return Err(Failure::Failed(format!(
-            "{}: there is no journal yet; psirtd has not run here",
-            path.display()
-        )));
-    }
-    match command {
-        JournalCommand::Export => {
-            let mut printed = Ok(());
-            let found = journal::verify(&path, |records, _| {
-                for record in records {
-                    if printed.is_ok() {
-                        printed = serde_json::to_string(&record)
-                            .map_err(Failure::because)
-                            .and_then(|line| print(&line));
-                    }
-                }
-            });
-            found.map_err(Failure::because)?;
-            printed
-        }
-        JournalCommand::Verify => {
-            let files = |name: &str| MailFiles::open_existing(&state.join(name));
-            let (mails, letters) = (files("mail"), files("letters"));
-            let mut missing = Vec::new();
-            let mut records_seen = 0_u64;
-            let found = journal::verify(&path, |records, _| {
-                for record in &records {
-                    records_seen = records_seen.saturating_add(1);
-                    missing.extend(unreadable(record, &mails, &letters));
-                }
-            })
-            .map_err(Failure::because)?;
-            if let Some(first) = missing.first() {
-                return Err(Failure::Failed(format!(
-                    "{} mail files are missing or damaged, the first: {first}",
-                    missing.len()
-                )));
-            }
-            if json {
-                return print(
-                    &json!({ "records": records_seen, "unfinished_bytes": found.torn }).to_string(),
-                );
-            }
-            let torn = if found.torn > 0 {
-                format!("; an unfinished batch of {} bytes at its end", found.torn)
-            } else {
-                String::new()
-            };
-            print(&format!("{records_seen} records, chain intact, every mail and letter there{torn}"))
-        }
-    }
-}
-
-fn unreadable(record: &Record, mails: &MailFiles, letters: &MailFiles) -> Vec<String> {
-    let mut errors = Vec::new();
-    for event in &record.events {
-        let read = match &event.what {
-            What::MailRecorded { mail, .. } => mails.read(mail),
-            What::LetterQueued { bytes, .. } => letters.read(bytes),
-            _ => continue,
-        };
-        errors.extend(read.err().map(|error| format!("record {}: {error}", record.seq)));
-    }
-    errors
-}
-
 /// `psirtd key seen ADDRESS`
 pub(super) fn seen(certificates: &Value, json: bool) -> Result<(), Failure> {
     if json {
@@ -288,7 +214,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 

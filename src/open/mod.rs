@@ -25,6 +25,7 @@ use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::domain::message::{Attachment, Digest, Mailbox, Message};
 use crate::domain::own_list;
@@ -97,6 +98,19 @@ fn open_unguarded(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: 
         opening.mail(&raw, Place { whole: true, secret: false, depth: 0, layers: 0 });
     }
     opening.conclude()
+}
+
+/// What the desk encrypted to itself, and signed. Bytes.
+pub fn open_own(message: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, String> {
+    const ROOM: u64 = 64 * 1024;
+    let opened = pgp::decrypt(message, keyring, now, &mut ROOM.clone())?;
+    let plaintext = Zeroizing::new(opened.plaintext);
+    let is_ours = |by: &str| keyring.secret_keys().iter().any(|key| key.fingerprint().to_hex() == by);
+    let signed = opened
+        .verdicts
+        .iter()
+        .any(|verdict| matches!(verdict, pgp::Verdict::Checked { fingerprint, .. } if is_ours(fingerprint)));
+    if signed { Ok(plaintext) } else { Err("none of the desk's keys has signed it".to_owned()) }
 }
 
 /// What is known of a mail whose body was not fetched, from its header.

@@ -144,7 +144,7 @@ async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting:
     let Some(digest) = &posting.bytes else {
         return Outcome::Permanent("the letter has no bytes".to_owned());
     };
-    let bytes = match pipeline.reader().letters.read(digest) {
+    let bytes = match pipeline.reader().archive.letters.read(digest) {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("the letter's file cannot be read: {error}");

@@ -101,7 +101,7 @@ impl Pipeline {
 
     /// The mail that a certificate was looked up for, opened with it.
     fn open_again(&self, found: &Found, now: Timestamp) -> Option<Arc<Message>> {
-        let raw = self.reader.mails.read(&found.mail).ok()?;
+        let raw = self.reader.archive.mails.read(&found.mail).ok()?;
         let looked_up = [(Standing::LookedUp, &found.certificate)];
         let keyring = self.keyring.beside(&found.author.address, looked_up);
         Some(Arc::new(open::open_by(&raw, open::hidden_author(&raw, &self.policy).as_ref(), &keyring, now)))
@@ -127,7 +127,7 @@ impl Pipeline {
 
     /// A mail of a case, opened again.
     pub(super) fn kept(&self, case: &CaseId, mail: &Digest, now: Timestamp) -> Option<Arc<Message>> {
-        let raw = self.reader.mails.read(mail).ok()?;
+        let raw = self.reader.archive.mails.read(mail).ok()?;
         let case = self.reader.index.case(case).ok().flatten()?;
         let known = case.mails.iter().find(|known| known.mail == *mail);
         let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));

@@ -98,7 +98,7 @@ pub fn seal(
         Protection::Encrypted => {
             let to = recipient(letter, keyring, now)?;
             let payload = mime::payload(&fields, &words.body, &enclosed(letter), HeaderProtection::Cipher);
-            let ciphertext = pgp::sign_and_encrypt(&payload, signer, &to, now).map_err(Held)?;
+            let ciphertext = pgp::sign_and_encrypt(&payload, signer, &to, now, now).map_err(Held)?;
             mime::encrypted(&fields, &ciphertext)
         }
     };

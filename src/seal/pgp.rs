@@ -33,12 +33,14 @@ pub(super) fn detached(entity: &[u8], signer: KeyPair, now: Timestamp) -> Result
     sign().map_err(|error| format!("it could not be signed: {error}"))
 }
 
-/// Signs and encrypts to the valid encryption keys of one certificate; armored. (The demo's reporter writes with it, too.)
+/// Signs, dated as told, and encrypts to the encryption keys of one certificate that are valid now; armored. (The demo's reporter
+/// writes with it, too.)
 pub fn sign_and_encrypt(
     entity: &[u8],
     signer: KeyPair,
     to: &Cert,
     now: Timestamp,
+    signed_at: Timestamp,
 ) -> Result<Vec<u8>, String> {
     let policy = keyring::policy(now);
     let keys = keyring::encryption_keys(to, &policy, now)?;
@@ -47,7 +49,8 @@ pub fn sign_and_encrypt(
         let message = Armorer::new(Message::new(&mut sink)).kind(openpgp::armor::Kind::Message).build()?;
         let message = Encryptor::for_recipients(message, keys.into_iter().map(Recipient::from)).build()?;
         let signer = Signer::new(message, signer)?.hash_algo(HashAlgorithm::SHA512)?;
-        let message = signer.creation_time(keyring::system_time(now)).add_intended_recipient(to).build()?;
+        let message =
+            signer.creation_time(keyring::system_time(signed_at)).add_intended_recipient(to).build()?;
         let mut message = LiteralWriter::new(message).build()?;
         message.write_all(entity)?;
         message.finalize()?;

@@ -6,31 +6,40 @@
 //! # Invariants
 //! * One record's changes and the number of that record are written together: the index is never half a record.
 //! * Nothing but [`Draft::fold`] changes it. The same records give the same index, live or rebuilt.
-//! * Keys made of addresses or Message-IDs are digests.
+//! * Values are sealed, each for its key; keys tell nothing (`index/keys.rs`).
+//! * A sum over all entries is kept with them and checked at start: what a database lost or changed in silence is noticed before
+//!   anything is decided by it.
 
 mod fold;
+mod keys;
+mod sum;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::Sighting;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::limit::Answered;
-use crate::domain::message::{Digest, Mailbox, Position, canonical, identity};
+use crate::domain::message::{Digest, Mailbox, Position};
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Unanswered;
-use crate::store::journal::Receipt;
+use crate::store::index::keys::Keys;
+use crate::store::index::sum::Sum;
+use crate::store::journal::{Place, Receipt};
+use crate::store::vault::Vault;
 
+// these three are read before anything is trusted, and lie in the clear
 const SEEN: &[u8] = b"meta/seen";
 const FORM: &[u8] = b"meta/form";
+const SUM: &[u8] = b"meta/sum";
 /// Counted up when the same records give another index: an older one is rebuilt.
-const THIS_FORM: u32 = 4;
+const THIS_FORM: u32 = 5;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 /// Cases merged into cases that were merged are followed so far.
@@ -54,21 +63,21 @@ pub enum IndexError {
     /// sled gave up.
     #[error("index: the database panicked: {0}")]
     Panicked(String),
-}
-
-/// The last record the index has seen, and the chain's digest after its batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Seen {
-    /// The record's number.
-    pub seq: u64,
-    /// The chain's digest.
-    pub digest: Vec<u8>,
+    /// An entry was changed, or is of another desk.
+    #[error("index: an entry cannot be opened")]
+    Damaged,
+    /// Entries were lost or changed.
+    #[error("index: entries are missing or damaged")]
+    Incomplete,
 }
 
 /// Something that looks keys up: the index itself, or the index with changes on top that are not committed yet.
 pub trait Lookup {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
+
+    /// What makes the keys.
+    fn keys(&self) -> &Keys;
 
     /// A value, read.
     fn entry<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, IndexError> {
@@ -77,12 +86,12 @@ pub trait Lookup {
 
     /// A case.
     fn case(&self, id: &CaseId) -> Result<Option<Case>, IndexError> {
-        self.entry(&key("case", id.as_str()))
+        self.entry(&self.keys().case(id))
     }
 
     /// A letter.
     fn posting(&self, id: &LetterId) -> Result<Option<Posting>, IndexError> {
-        self.entry(&key("letter", id.as_str()))
+        self.entry(&self.keys().letter(id))
     }
 
     /// The case that one of these Message-IDs belongs to; the first that leads anywhere wins.
@@ -91,7 +100,7 @@ pub trait Lookup {
         message_ids: impl IntoIterator<Item = &'a String>,
     ) -> Result<Option<CaseId>, IndexError> {
         for id in message_ids {
-            if let Some(case) = self.entry(&thread_key(id))? {
+            if let Some(case) = self.entry(&self.keys().thread(id))? {
                 return Ok(Some(case));
             }
         }
@@ -108,7 +117,7 @@ pub trait Lookup {
 
     /// The number the next case of a year gets, counted from 1.
     fn next_number(&self, year: i16) -> Result<u32, IndexError> {
-        Ok(self.entry::<u32>(&key("number", &year.to_string()))?.unwrap_or(0).saturating_add(1))
+        Ok(self.entry::<u32>(&self.keys().number(year))?.unwrap_or(0).saturating_add(1))
     }
 
     /// The case that goes on in the place of this one: itself, unless it was merged.
@@ -129,8 +138,8 @@ pub trait Lookup {
             Some(key) => Ok::<u32, IndexError>(self.entry(&key)?.unwrap_or(0)),
             None => Ok(0),
         };
-        let [to_address, to_domain, this_hour, today] = answered_keys(address, at);
-        let mails_today = count(address.map(|author| mails_key(author, at)))?;
+        let [to_address, to_domain, this_hour, today] = self.keys().answered(address, at);
+        let mails_today = count(address.map(|author| self.keys().mails(author, at)))?;
         Ok(Answered {
             address_today: count(to_address)?,
             domain_this_hour: count(to_domain)?,
@@ -142,23 +151,23 @@ pub trait Lookup {
 
     /// The letter with this Message-ID.
     fn letter_with(&self, message_id: &str) -> Result<Option<Posting>, IndexError> {
-        let id: Option<LetterId> = self.entry(&post_key(message_id))?;
+        let id: Option<LetterId> = self.entry(&self.keys().post(message_id))?;
         id.map_or(Ok(None), |id| self.posting(&id))
     }
 
     /// The certificates that the desk remembers for an address; the first is in use.
     fn certificates(&self, address: &str) -> Result<Vec<Certificate>, IndexError> {
-        Ok(self.entry(&certificates_key(address))?.unwrap_or_default())
+        Ok(self.entry(&self.keys().certificates(address))?.unwrap_or_default())
     }
 
     /// The mail that brought a ciphertext first.
     fn ciphertext(&self, ciphertext: &Digest) -> Result<Option<Sighting>, IndexError> {
-        self.entry(&key("ciphertext", ciphertext.as_str()))
+        self.entry(&self.keys().ciphertext(ciphertext))
     }
 
     /// Were the coordinators told of this concern?
     fn told(&self, concern: &str) -> Result<bool, IndexError> {
-        Ok(self.get(&told_key(concern))?.is_some())
+        Ok(self.get(&self.keys().told(concern))?.is_some())
     }
 
     /// When they were last told of letters that are held.
@@ -173,13 +182,13 @@ pub trait Lookup {
 
     /// Has the mail at this place been taken in?
     fn knows_position(&self, position: &Position) -> Result<bool, IndexError> {
-        Ok(self.get(&position_key(position))?.is_some())
+        Ok(self.get(&self.keys().position(position))?.is_some())
     }
 
     /// Has a mail of these bytes, or its twin, been taken in?
     fn knows_mail(&self, receipt: &Receipt) -> Result<bool, IndexError> {
-        Ok(self.get(&key("mail", receipt.digest.as_str()))?.is_some()
-            || self.get(&key("twin", receipt.twin.as_str()))?.is_some())
+        Ok(self.get(&self.keys().mail(&receipt.digest))?.is_some()
+            || self.get(&self.keys().twin(&receipt.twin))?.is_some())
     }
 }
 
@@ -187,50 +196,89 @@ pub trait Lookup {
 #[derive(Debug, Clone)]
 pub struct Index {
     tree: sled::Db,
+    vault: Vault,
+    keys: Keys,
+    /// Of all entries but itself.
+    sum: Arc<Mutex<Sum>>,
 }
 
 impl Lookup for Index {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        Ok(self.tree.get(key)?.map(|value| value.to_vec()))
+        self.tree.get(key)?.map(|sealed| self.opened(key, &sealed)).transpose()
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.keys
     }
 }
 
 impl Index {
-    /// Opens or creates it. A database that cannot be opened is an error, never a panic.
-    pub fn open(path: &Path) -> Result<Self, IndexError> {
+    /// Opens or creates it. A database that cannot be opened, or has lost something, is an error, never a panic.
+    pub fn open(path: &Path, vault: &Vault) -> Result<Self, IndexError> {
         let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(Some(1000));
-        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|panic| {
+        let open = AssertUnwindSafe(|| {
+            let tree = config.open()?;
+            let sum = Sum::of(&tree)?;
+            Ok::<_, IndexError>((tree, sum))
+        });
+        let (tree, sum) = std::panic::catch_unwind(open).map_err(|panic| {
             let text = panic
                 .downcast_ref::<String>()
                 .cloned()
                 .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             IndexError::Panicked(text.unwrap_or_default().lines().next().unwrap_or_default().to_owned())
-        })?;
-        Ok(Self { tree: opened? })
+        })??;
+        let index =
+            Self { tree, vault: vault.clone(), keys: Keys::new(vault), sum: Arc::new(Mutex::new(sum)) };
+        index.seen()?;
+        let expected = index.tree.get(SUM)?;
+        let is_whole = expected.map_or(index.tree.is_empty(), |expected| expected == sum.as_bytes());
+        if is_whole { Ok(index) } else { Err(IndexError::Incomplete) }
+    }
+
+    fn opened(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, IndexError> {
+        self.vault.open_sealed(&belongs(key), sealed.to_vec()).ok_or(IndexError::Damaged)
+    }
+
+    fn in_the_clear<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, IndexError> {
+        Ok(self.tree.get(key)?.map(|value| serde_json::from_slice(&value)).transpose()?)
     }
 
     /// How far it has come. An index in another form than this version's has to be made anew.
-    pub fn seen(&self) -> Result<Seen, IndexError> {
-        let seen: Seen = self.entry(SEEN)?.unwrap_or_default();
-        match self.entry(FORM)? {
-            Some(THIS_FORM) => Ok(seen),
-            None if seen.seq == 0 => Ok(seen),
-            _ => Err(IndexError::OtherVersion(seen.seq)),
+    pub fn seen(&self) -> Result<Option<Place>, IndexError> {
+        match self.in_the_clear::<u32>(FORM)? {
+            Some(THIS_FORM) => self.in_the_clear(SEEN),
+            None if self.tree.is_empty() => Ok(None),
+            _ => Err(IndexError::OtherVersion(
+                self.in_the_clear::<SeenBefore>(SEEN)?.map_or(0, |seen| seen.seq),
+            )),
         }
     }
 
     /// Takes over a draft and how far it has come with it, in one step.
-    pub fn take_over(&self, draft: Draft<'_>, seen: &Seen) -> Result<(), IndexError> {
+    pub fn take_over(&self, draft: Draft<'_>, seen: &Place) -> Result<(), IndexError> {
+        // the sum is only ever replaced as a whole
+        let mut kept = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = *kept;
         let mut batch = sled::Batch::default();
-        for (key, value) in draft.changes {
+        let mut change = |key: Vec<u8>, value: Option<Vec<u8>>| {
+            sum.without(&key, self.tree.get(&key)?.as_deref());
+            sum.with(&key, value.as_deref());
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
             }
+            Ok::<_, IndexError>(())
+        };
+        for (key, value) in draft.changes {
+            let sealed = value.map(|value| self.vault.seal(&belongs(&key), value));
+            change(key, sealed.transpose().map_err(sled::Error::Io)?)?;
         }
-        batch.insert(SEEN, serde_json::to_vec(seen)?);
-        batch.insert(FORM, serde_json::to_vec(&THIS_FORM)?);
+        change(SEEN.to_vec(), Some(serde_json::to_vec(seen)?))?;
+        change(FORM.to_vec(), Some(serde_json::to_vec(&THIS_FORM)?))?;
+        batch.insert(SUM, sum.as_bytes().as_slice());
         self.tree.apply_batch(batch)?;
+        *kept = sum;
         Ok(())
     }
 
@@ -242,20 +290,24 @@ impl Index {
 
     /// Every case, in order of its id.
     pub fn cases(&self) -> Result<Vec<Case>, IndexError> {
-        self.all("case")
+        let mut cases: Vec<Case> = self.all("case")?;
+        cases.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        Ok(cases)
     }
 
     /// Every letter, in order of its id.
     pub fn postings(&self) -> Result<Vec<Posting>, IndexError> {
-        self.all("letter")
+        let mut postings: Vec<Posting> = self.all("letter")?;
+        postings.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        Ok(postings)
     }
 
     /// Up to `most` letters whose turn has come, the longest waiting first, and when the next one's turn comes.
     pub fn due(&self, now: Timestamp, most: usize) -> Result<(Vec<Posting>, Option<Timestamp>), IndexError> {
         let mut due = Vec::new();
         for entry in self.tree.scan_prefix(b"due/") {
-            let (_, value) = entry?;
-            let (at, id): (Timestamp, LetterId) = serde_json::from_slice(&value)?;
+            let (key, value) = entry?;
+            let (at, id): (Timestamp, LetterId) = serde_json::from_slice(&self.opened(&key, &value)?)?;
             if at > now {
                 return Ok((due, Some(at)));
             }
@@ -267,9 +319,48 @@ impl Index {
         Ok((due, None))
     }
 
-    fn all<T: DeserializeOwned>(&self, room: &str) -> Result<Vec<T>, IndexError> {
-        self.tree.scan_prefix(key(room, "")).map(|entry| Ok(serde_json::from_slice(&entry?.1)?)).collect()
+    /// Says whether another index, of the same data key, knows the same.
+    pub fn knows_the_same_as(&self, other: &Self) -> Result<bool, IndexError> {
+        let mut others = other.entries();
+        for mine in self.entries() {
+            let others = others.next().transpose()?;
+            if others.as_ref() != Some(&mine?) {
+                return Ok(false);
+            }
+        }
+        Ok(others.next().is_none())
     }
+
+    /// Opened, in the order of their keys, but for the sum, which is over sealed ones.
+    fn entries(&self) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), IndexError>> {
+        self.tree.iter().filter(|entry| !entry.as_ref().is_ok_and(|(key, _)| *key == SUM)).map(|entry| {
+            let (key, value) = entry?;
+            let in_the_clear = *key == *SEEN || *key == *FORM;
+            let value = if in_the_clear { value.to_vec() } else { self.opened(&key, &value)? };
+            Ok((key.to_vec(), value))
+        })
+    }
+
+    fn all<T: DeserializeOwned>(&self, room: &str) -> Result<Vec<T>, IndexError> {
+        let of_room = self.tree.scan_prefix(format!("{room}/"));
+        of_room
+            .map(|entry| {
+                let (key, value) = entry?;
+                Ok(serde_json::from_slice(&self.opened(&key, &value)?)?)
+            })
+            .collect()
+    }
+}
+
+/// How far an index of an earlier form had come.
+#[derive(serde::Deserialize)]
+struct SeenBefore {
+    seq: u64,
+}
+
+/// What a value is sealed as.
+fn belongs(key: &[u8]) -> Vec<u8> {
+    [b"index ".as_slice(), key].concat()
 }
 
 /// The index with changes on top.
@@ -286,6 +377,10 @@ impl Lookup for Draft<'_> {
             None => self.index.get(key),
         }
     }
+
+    fn keys(&self) -> &Keys {
+        &self.index.keys
+    }
 }
 
 impl<'i> Draft<'i> {
@@ -296,22 +391,25 @@ impl<'i> Draft<'i> {
 
     /// The letters that wait for a person who was not told yet.
     pub fn untold(&self) -> Result<Vec<Posting>, IndexError> {
-        let ids: Vec<LetterId> = self.room("untold")?;
+        let mut ids: Vec<LetterId> = self.room("untold")?;
+        ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         ids.iter().filter_map(|id| self.posting(id).transpose()).collect()
     }
 
     /// What was not answered since the last digest, in order of time.
     pub fn unanswered(&self) -> Result<Vec<Unanswered>, IndexError> {
-        self.room("unanswered")
+        let mut unanswered: Vec<Unanswered> = self.room("unanswered")?;
+        unanswered.sort_by(|one, other| (one.at, one.mail.as_str()).cmp(&(other.at, other.mail.as_str())));
+        Ok(unanswered)
     }
 
     /// All entries of a room, in the order of their keys.
     fn room<T: DeserializeOwned>(&self, room: &str) -> Result<Vec<T>, IndexError> {
         let mut entries: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let prefix = key(room, "");
+        let prefix = format!("{room}/").into_bytes();
         for entry in self.index.tree.scan_prefix(&prefix) {
             let (key, value) = entry?;
-            entries.insert(key.to_vec(), value.to_vec());
+            entries.insert(key.to_vec(), self.index.opened(&key, &value)?);
         }
         for (key, change) in
             self.changes.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
@@ -323,58 +421,4 @@ impl<'i> Draft<'i> {
         }
         entries.values().map(|value| Ok(serde_json::from_slice(value)?)).collect()
     }
-}
-
-fn key(room: &str, name: &str) -> Vec<u8> {
-    format!("{room}/{name}").into_bytes()
-}
-
-fn thread_key(message_id: &str) -> Vec<u8> {
-    key("thread", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
-}
-
-fn post_key(message_id: &str) -> Vec<u8> {
-    key("post", Digest::from_bytes(&Sha256::digest(message_id)).as_str())
-}
-
-fn certificates_key(address: &str) -> Vec<u8> {
-    key("certificates", Digest::from_bytes(&Sha256::digest(canonical(address))).as_str())
-}
-
-fn told_key(concern: &str) -> Vec<u8> {
-    key("told", Digest::from_bytes(&Sha256::digest(concern)).as_str())
-}
-
-/// The counters of an answer: its address and day, its domain and hour, the hour, the day.
-fn answered_keys(address: Option<&Mailbox>, at: Timestamp) -> [Option<Vec<u8>>; 4] {
-    let name = |text: &str| Digest::from_bytes(&Sha256::digest(text));
-    let (day, hour) = (at.strftime("%Y-%m-%d"), at.strftime("%Y-%m-%dT%H"));
-    let counter = |when: &dyn std::fmt::Display, whose: &dyn std::fmt::Display| {
-        key("answered", &format!("{when}/{whose}"))
-    };
-    [
-        address.map(|address| counter(&day, &name(&identity(&address.address)))),
-        address.and_then(Mailbox::domain).map(|domain| counter(&hour, &name(&format!("@{domain}")))),
-        Some(counter(&hour, &"all")),
-        Some(counter(&day, &"all")),
-    ]
-}
-
-/// The counter of an author's mails on a day.
-fn mails_key(author: &Mailbox, at: Timestamp) -> Vec<u8> {
-    let name = Digest::from_bytes(&Sha256::digest(identity(&author.address)));
-    key("mails", &format!("{}/{name}", at.strftime("%Y-%m-%d")))
-}
-
-fn unanswered_key(at: Timestamp, mail: &Digest) -> Vec<u8> {
-    key("unanswered", &format!("{:020}/{mail}", at.as_millisecond().max(0)))
-}
-
-fn position_key(position: &Position) -> Vec<u8> {
-    key("position", Digest::from_bytes(&Sha256::digest(&position.0)).as_str())
-}
-
-fn due_key(at: Timestamp, id: &LetterId) -> Vec<u8> {
-    // before 1970 nothing is due
-    key("due", &format!("{:020}/{id}", at.as_millisecond().max(0)))
 }

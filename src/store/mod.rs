@@ -4,18 +4,31 @@
 //! [`Writer::commit`] makes inputs durable, many with one fsync; [`Reader`] answers questions. What is committed survives
 //! SIGKILL and power loss; what is not committed never happened.
 //!
+//! ```text
+//! data-key.asc     the data key, wrapped for the desk        vault.rs
+//! journal          the truth                                 journal.rs
+//! mail/ letters/   one sealed file each                      mail.rs
+//! index/           made from the journal                     index.rs
+//! opening          what is being opened                      suspects.rs
+//! lock             who is at work
+//! ```
+//!
 //! # Invariants
 //! * Order of writes: mail files and letters, then the journal, then the index.
+//! * Everything is sealed with the data key, or tells nothing.
 //! * One process owns the state directory; the second is refused and told who the first is.
 //! * An index that is behind is caught up; one that cannot be opened, or knows another history, is moved aside and rebuilt.
 //!
 //! # Fatal
-//! A damaged journal; a state directory in use; a disk that cannot be written to at start.
+//! A damaged journal; a data key that the desk's key does not open; a state directory in use; a disk that cannot be written to at
+//! start.
 
 pub mod index;
 pub mod journal;
 pub mod mail;
+mod older;
 pub mod suspects;
+pub mod vault;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -26,11 +39,14 @@ use jiff::Timestamp;
 
 use crate::domain::event::Event;
 use crate::domain::message::Digest;
-use crate::store::index::{Draft, Index, IndexError, Seen};
-use crate::store::journal::{Journal, JournalError, Receipt, Record};
+use crate::store::index::{Draft, Index, IndexError};
+use crate::store::journal::{Journal, JournalError, Pages, Receipt, Record};
 use crate::store::mail::MailFiles;
 use crate::store::suspects::Suspects;
+use crate::store::vault::{Custodian, Vault, VaultError, Wrapping};
 
+const MAILS: &str = "mail";
+const LETTERS: &str = "letters";
 /// A store in use is tried again this often, with a breath in between: a second in all.
 const PATIENCE: u32 = 20;
 const BREATH: Duration = Duration::from_millis(50);
@@ -44,6 +60,12 @@ pub enum StoreError {
     /// Another psirtd is at work.
     #[error("state directory {0} is in use by another psirtd ({1})")]
     InUse(PathBuf, String),
+    /// psirtd has not run there yet.
+    #[error("state directory {0}: there is no journal yet; psirtd has not run here")]
+    Nothing(PathBuf),
+    /// What seals everything cannot be had.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The journal is unusable.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -99,41 +121,81 @@ pub struct Writer {
 pub struct Reader {
     /// The index.
     pub index: Index,
+    /// What it is made of.
+    pub archive: Archive,
+}
+
+/// What is kept, but for the index.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// The journal.
+    pub pages: Pages,
     /// Mails as received.
     pub mails: MailFiles,
     /// Letters as sealed.
     pub letters: MailFiles,
 }
 
-/// Opens the store in a directory, and creates it where there is none.
-pub fn open(dir: &Path, now: Timestamp) -> Result<(Writer, Reader, Notices), StoreError> {
+impl Archive {
+    /// Looks at a state directory in which nobody works, without changing anything.
+    pub fn open(dir: &Path, custodian: &dyn Custodian) -> Result<Self, StoreError> {
+        let journal = journal_file(dir);
+        if !journal.exists() {
+            return Err(StoreError::Nothing(dir.to_owned()));
+        }
+        let (vault, _) = Vault::open(dir, custodian, false)?;
+        Ok(Self {
+            pages: Pages::of(&journal, &vault),
+            mails: MailFiles::at(&dir.join(MAILS), &vault),
+            letters: MailFiles::at(&dir.join(LETTERS), &vault),
+        })
+    }
+}
+
+/// Opens the store in a directory, and creates it where there is none. The custodian opens the data key.
+pub fn open(
+    dir: &Path,
+    custodian: &dyn Custodian,
+    now: Timestamp,
+) -> Result<(Writer, Reader, Notices), StoreError> {
     let io = |error| StoreError::Io(dir.to_owned(), error);
     private_folder(dir).map_err(io)?;
     let lock = lock(dir)?;
-    let mails = MailFiles::open(&dir.join("mail")).map_err(io)?;
-    let letters = MailFiles::open(&dir.join("letters")).map_err(io)?;
     let mut notices = Vec::new();
+    let journal = journal_file(dir);
+    let nothing_sealed = journal::is_new(&journal) || journal::is_of_format_1(&journal);
+    let (vault, wrapping) = Vault::open(dir, custodian, nothing_sealed)?;
+    match wrapping {
+        Wrapping::Kept => {}
+        Wrapping::Anew => notices.push("data key: wrapped for the desk's new key".to_owned()),
+        Wrapping::StillFor(old, why) => {
+            notices.push(format!("{why}; the key before it, {old}, is still needed"))
+        }
+    }
+    let mails = MailFiles::open(&dir.join(MAILS), &vault).map_err(io)?;
+    let letters = MailFiles::open(&dir.join(LETTERS), &vault).map_err(io)?;
+    notices.extend(older::bring_over(dir, &vault, [&mails, &letters], now)?);
     let condemned = dir.join("index.condemned");
     if condemned.exists() {
         notices.push("index: it was unusable when psirtd stopped; it is rebuilt from the journal".to_owned());
         set_aside(dir, now).and_then(|()| fs::remove_file(&condemned)).map_err(io)?;
     }
-    let (index, journal) = match open_index(dir, now, 0, &mut notices) {
+    let (index, journal) = match open_index(dir, &vault, now, 0, &mut notices) {
         Ok(both) => both,
         Err(StoreError::Index(error @ IndexError::OtherVersion(seen))) => {
             notices.push(format!("{error}; it is rebuilt from the journal"));
             fs::remove_dir_all(dir.join("index")).map_err(io)?;
-            open_index(dir, now, seen, &mut notices)?
+            open_index(dir, &vault, now, seen, &mut notices)?
         }
         Err(StoreError::Index(error)) => {
             notices.push(format!("{error}; it is rebuilt from the journal"));
             set_aside(dir, now).map_err(io)?;
-            open_index(dir, now, 0, &mut notices)?
+            open_index(dir, &vault, now, 0, &mut notices)?
         }
         Err(error) => return Err(error),
     };
-    let reader = Reader { index, mails, letters };
-    let suspects = Suspects::open(&dir.join("opening")).map_err(io)?;
+    let reader = Reader { index, archive: Archive { pages: journal.pages(), mails, letters } };
+    let suspects = Suspects::open(&dir.join("opening"), &vault).map_err(io)?;
     Ok((
         Writer { journal, reader: reader.clone(), suspects, condemned, _lock: lock },
         reader,
@@ -165,12 +227,12 @@ impl Writer {
         if records.is_empty() {
             return Ok(());
         }
-        self.reader.mails.write(&borrowed(&mails))?;
-        self.reader.letters.write(&borrowed(&letters))?;
-        let digest = self.journal.append(&mut records)?;
+        self.reader.archive.mails.write(mails)?;
+        self.reader.archive.letters.write(letters)?;
+        self.journal.append(&mut records)?;
         let mut draft = Draft::new(&self.reader.index);
         records.iter().try_for_each(|record| draft.fold(record))?;
-        self.reader.index.take_over(draft, &Seen { seq: self.journal.last(), digest: digest.to_vec() })?;
+        self.reader.index.take_over(draft, self.journal.end())?;
         Ok(())
     }
 
@@ -185,37 +247,32 @@ impl Writer {
     }
 }
 
-fn borrowed(files: &[(Digest, Vec<u8>)]) -> Vec<(Digest, &[u8])> {
-    files.iter().map(|(digest, bytes)| (digest.clone(), bytes.as_slice())).collect()
-}
-
 /// Opens the index and brings it to where the journal is, which goes at least up to a record.
 fn open_index(
     dir: &Path,
+    vault: &Vault,
     now: Timestamp,
     at_least: u64,
     notices: &mut Vec<String>,
 ) -> Result<(Index, Journal), StoreError> {
-    let index = Index::open(&dir.join("index"))?;
+    let index = Index::open(&dir.join("index"), vault)?;
     let seen = index.seen()?;
+    let seq = seen.as_ref().map_or(0, |seen| seen.last);
     let mut error = None;
-    let mut same_history = seen.seq == 0;
+    let mut same_history = seen.is_none();
     let mut behind = 0_u64;
     let (journal, found) =
-        Journal::open(&journal_file(dir), now, seen.seq.max(at_least), |records, digest| {
-            let last = records.last().map_or(0, |record| record.seq);
-            if last == seen.seq {
-                same_history = digest.as_slice() == seen.digest;
+        Journal::open(&journal_file(dir), vault, now, seq.max(at_least), |records, place| {
+            if place.last == seq {
+                same_history = seen.as_ref() == Some(place);
             }
-            if last <= seen.seq || error.is_some() {
+            if place.last <= seq || error.is_some() {
                 return;
             }
             behind = behind.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
             let mut draft = Draft::new(&index);
             let folded = records.iter().try_for_each(|record| draft.fold(record));
-            let taken =
-                folded.and_then(|()| index.take_over(draft, &Seen { seq: last, digest: digest.to_vec() }));
-            error = taken.err();
+            error = folded.and_then(|()| index.take_over(draft, place)).err();
         })?;
     if found.torn > 0 {
         notices.push(format!(
@@ -227,10 +284,10 @@ fn open_index(
         return Err(error.into());
     }
     if !same_history {
-        return Err(IndexError::OtherHistory(seen.seq).into());
+        return Err(IndexError::OtherHistory(seq).into());
     }
     if behind > 0 {
-        let how = if seen.seq > 0 { "caught up with" } else { "there was none, built from" };
+        let how = if seq > 0 { "caught up with" } else { "there was none, built from" };
         notices.push(format!("index: {how} {behind} records of the journal"));
     }
     Ok((index, journal))
@@ -291,7 +348,7 @@ fn private_folder(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -301,8 +358,9 @@ mod tests {
     use crate::domain::letter::{LetterId, LetterKind};
     use crate::domain::message::{Mailbox, Message, Position};
     use crate::store::index::Lookup;
+    use crate::store::vault::tests::Open;
 
-    fn now() -> Timestamp {
+    pub(crate) fn now() -> Timestamp {
         "2026-11-20T23:00:00Z".parse().unwrap()
     }
 
@@ -343,17 +401,26 @@ mod tests {
     }
 
     /// Everything a person could ask of the store.
-    fn all(reader: &Reader) -> String {
+    pub(crate) fn all(reader: &Reader) -> String {
         let due = reader.index.due(Timestamp::MAX, 100).unwrap();
         let thread = reader.index.thread(&["l1@example.org".to_owned()]).unwrap();
         let (cases, postings) = (reader.index.cases().unwrap(), reader.index.postings().unwrap());
         format!("{cases:#?}\n{postings:#?}\n{due:#?}\n{thread:?}\n{:?}", reader.index.next_number(2026))
     }
 
+    /// Three reports, and what a store knows that has committed them.
+    pub(crate) fn committed() -> (Vec<Commit>, String) {
+        let commits: Vec<Commit> = (1..4).map(report).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
+        writer.commit(commits.clone(), now()).unwrap();
+        (commits, all(&reader))
+    }
+
     /// A store with three reports, closed again; and what it knew.
     fn closed() -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
-        let (mut writer, reader, notices) = open(dir.path(), now()).unwrap();
+        let (mut writer, reader, notices) = open(dir.path(), &Open("A"), now()).unwrap();
         assert_eq!(notices, Notices::default());
         writer.commit(vec![report(1), report(2)], now()).unwrap();
         writer.commit(vec![report(3)], now()).unwrap();
@@ -363,7 +430,7 @@ mod tests {
     }
 
     fn reopened(dir: &Path) -> (String, Vec<String>) {
-        let (_writer, reader, notices) = open(dir, now()).unwrap();
+        let (_writer, reader, notices) = open(dir, &Open("A"), now()).unwrap();
         (all(&reader), notices.0)
     }
 
@@ -386,8 +453,8 @@ mod tests {
     fn what_is_committed_is_there_after_a_restart() {
         let (dir, knew) = closed();
         assert_eq!(reopened(dir.path()), (knew, Vec::new()));
-        let mails = MailFiles::open(&dir.path().join("mail")).unwrap();
-        assert_eq!(mails.read(&digest("report 3")).unwrap(), b"report 3");
+        let (_writer, reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
+        assert_eq!(reader.archive.mails.read(&digest("report 3")).unwrap(), b"report 3");
     }
 
     #[test]
@@ -401,7 +468,7 @@ mod tests {
     #[test]
     fn an_index_that_is_behind_is_caught_up() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut writer, _reader, _) = open(dir.path(), now()).unwrap();
+        let (mut writer, _reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
         writer.commit(vec![report(1)], now()).unwrap();
         writer.flush().unwrap();
         copy(&dir.path().join("index"), &dir.path().join("old"));
@@ -430,7 +497,8 @@ mod tests {
     fn an_index_of_another_version_is_made_anew() {
         let (dir, knew) = closed();
         let older = sled::open(dir.path().join("index")).unwrap();
-        older.remove("meta/form").unwrap();
+        older.insert("meta/form", "4").unwrap();
+        older.insert("meta/seen", r#"{"seq":3,"digest":[]}"#).unwrap();
         older.remove("meta/desk-letters").unwrap();
         drop(older);
         let (knows, notices) = reopened(dir.path());
@@ -439,10 +507,10 @@ mod tests {
         assert!(reopened(dir.path()).1.is_empty(), "once");
         // the journal is still held against what that index had seen
         let older = sled::open(dir.path().join("index")).unwrap();
-        older.remove("meta/form").unwrap();
+        older.insert("meta/form", "4").unwrap();
         drop(older);
         fs::write(journal_file(dir.path()), "").unwrap();
-        assert!(open(dir.path(), now()).is_err());
+        assert!(open(dir.path(), &Open("A"), now()).is_err());
     }
 
     #[test]
@@ -450,10 +518,10 @@ mod tests {
         let (dir, _) = closed();
         let (other, knew) = closed();
         // the other desk's journal has the same number of records, written at another time
-        let (mut writer, _reader, _) = open(other.path(), now()).unwrap();
+        let (mut writer, _reader, _) = open(other.path(), &Open("A"), now()).unwrap();
         writer.commit(vec![report(4)], Timestamp::UNIX_EPOCH).unwrap();
         drop((writer, _reader));
-        let (mut writer, _reader, _) = open(dir.path(), now()).unwrap();
+        let (mut writer, _reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
         writer.commit(vec![report(4)], now()).unwrap();
         drop((writer, _reader));
         fs::remove_dir_all(other.path().join("index")).unwrap();
@@ -470,7 +538,7 @@ mod tests {
         let whole = fs::read(&journal).unwrap();
         for rest in [0, 5, whole.len() - 1] {
             fs::write(&journal, &whole[..rest]).unwrap();
-            let refused = open(dir.path(), now()).unwrap_err().to_string();
+            let refused = open(dir.path(), &Open("A"), now()).unwrap_err().to_string();
             assert!(refused.contains("record 3 was committed"), "{refused}");
             assert_eq!(fs::read(&journal).unwrap(), whole[..rest], "nothing is cut");
         }
@@ -479,7 +547,7 @@ mod tests {
     #[test]
     fn a_condemned_index_is_rebuilt_once() {
         let (dir, knew) = closed();
-        let (writer, reader, _) = open(dir.path(), now()).unwrap();
+        let (writer, reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
         writer.condemn_index().unwrap();
         drop((writer, reader));
         let (knows, notices) = reopened(dir.path());
@@ -492,14 +560,14 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        drop(open(dir.path(), now()).unwrap());
+        drop(open(dir.path(), &Open("A"), now()).unwrap());
         assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]
     fn acknowledgements_are_counted_by_address_and_day() {
         let (dir, _) = closed();
-        let (_writer, reader, _) = open(dir.path(), now()).unwrap();
+        let (_writer, reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
         let answered = |address: &str, at: &str| {
             reader.index.answered(Some(&Mailbox::bare(address)), at.parse().unwrap()).unwrap().address_today
         };
@@ -511,8 +579,8 @@ mod tests {
     #[test]
     fn the_second_process_is_told_who_the_first_is() {
         let dir = tempfile::tempdir().unwrap();
-        let first = open(dir.path(), now()).unwrap();
-        let second = open(dir.path(), now()).unwrap_err().to_string();
+        let first = open(dir.path(), &Open("A"), now()).unwrap();
+        let second = open(dir.path(), &Open("A"), now()).unwrap_err().to_string();
         assert!(
             second.contains(&format!("in use by another psirtd (process {})", std::process::id())),
             "{second}"
@@ -523,7 +591,7 @@ mod tests {
     #[test]
     fn a_draft_sees_what_is_not_committed_and_the_index_does_not() {
         let dir = tempfile::tempdir().unwrap();
-        let (writer, reader, _) = open(dir.path(), now()).unwrap();
+        let (writer, reader, _) = open(dir.path(), &Open("A"), now()).unwrap();
         let mut draft = writer.draft();
         let commit = report(1);
         draft

@@ -10,6 +10,7 @@
 //! * Suspects are opened one at a time, so that no mail is blamed for the one beside it.
 //! * Nothing here is lost or decided by it: after [`ENOUGH`] deaths a mail is recorded without being opened.
 //! * The note survives the death of the process, not that of the machine, which is no mail's fault.
+//! * It names mails by keyed hashes: it lies in the clear, and whoever guesses a mail must not see that it came.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,6 +18,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::domain::message::Digest;
+use crate::store::vault::Vault;
 
 /// A mail that was being opened so many times when psirtd died is not opened again.
 pub const ENOUGH: u32 = 3;
@@ -25,12 +27,14 @@ pub const ENOUGH: u32 = 3;
 #[derive(Debug)]
 pub struct Suspects {
     file: File,
+    vault: Vault,
+    /// By keyed hash.
     deaths: BTreeMap<Digest, u32>,
 }
 
 impl Suspects {
     /// Reads what stands there from the last time.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, vault: &Vault) -> io::Result<Self> {
         let left = fs::read_to_string(path).unwrap_or_default();
         let deaths = left.lines().filter_map(|line| {
             let (deaths, digest) = line.split_once(' ')?;
@@ -38,18 +42,22 @@ impl Suspects {
         });
         let deaths = deaths.collect();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        Ok(Self { file, deaths })
+        Ok(Self { file, vault: vault.clone(), deaths })
     }
 
     /// How many times psirtd died while it opened this mail.
     pub fn deaths(&self, mail: &Digest) -> u32 {
-        self.deaths.get(mail).copied().unwrap_or(0)
+        self.deaths.get(&self.name(mail)).copied().unwrap_or(0)
+    }
+
+    fn name(&self, mail: &Digest) -> Digest {
+        self.vault.name(&format!("opening {mail}"))
     }
 
     /// Notes that these are being opened from now on.
     pub fn opening<'a>(&mut self, mails: impl Iterator<Item = &'a Digest>) -> io::Result<()> {
         let now: BTreeMap<Digest, u32> =
-            mails.map(|mail| (mail.clone(), self.deaths(mail).saturating_add(1))).collect();
+            mails.map(|mail| (self.name(mail), self.deaths(mail).saturating_add(1))).collect();
         let waiting: Vec<String> = self
             .deaths
             .iter()
@@ -63,7 +71,8 @@ impl Suspects {
     /// Strikes them out: they did no harm. The suspects that did not come up yet stay.
     pub fn survived<'a>(&mut self, mails: impl Iterator<Item = &'a Digest>) -> io::Result<()> {
         for mail in mails {
-            self.deaths.remove(mail);
+            let name = self.name(mail);
+            self.deaths.remove(&name);
         }
         let left: Vec<String> =
             self.deaths.iter().map(|(mail, deaths)| format!("{deaths} {mail}\n")).collect();
@@ -80,22 +89,23 @@ impl Suspects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::vault::tests::vault;
 
     #[test]
     fn who_was_being_opened_is_suspect_until_he_survives() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("opening");
         let (one, two) = (Digest::from_bytes(&[1; 32]), Digest::from_bytes(&[2; 32]));
-        let mut suspects = Suspects::open(&path).unwrap();
+        let mut suspects = Suspects::open(&path, &vault()).unwrap();
         suspects.opening([&one, &two].into_iter()).unwrap();
         // it dies
-        let mut suspects = Suspects::open(&path).unwrap();
+        let mut suspects = Suspects::open(&path, &vault()).unwrap();
         assert_eq!((suspects.deaths(&one), suspects.deaths(&two)), (1, 1));
         suspects.opening([&one].into_iter()).unwrap();
         suspects.survived([&one].into_iter()).unwrap();
         suspects.opening([&two].into_iter()).unwrap();
         // it dies again
-        let suspects = Suspects::open(&path).unwrap();
+        let suspects = Suspects::open(&path, &vault()).unwrap();
         assert_eq!((suspects.deaths(&one), suspects.deaths(&two)), (0, 2));
     }
 
@@ -104,6 +114,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("opening");
         fs::write(&path, "x\n\n7\n-1 abc\n").unwrap();
-        assert_eq!(Suspects::open(&path).unwrap().deaths(&Digest::from_bytes(&[1; 32])), 0);
+        assert_eq!(Suspects::open(&path, &vault()).unwrap().deaths(&Digest::from_bytes(&[1; 32])), 0);
     }
 }

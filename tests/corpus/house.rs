@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use psirtd::clock::Clock;
 use psirtd::config::Config;
+use psirtd::custody::DeskKeys;
 use psirtd::daemon::Daemon;
 use psirtd::domain::event::{Event, What};
 use psirtd::domain::letter::LetterKind;
@@ -15,9 +16,7 @@ use psirtd::domain::message::{Digest, Mailbox, Position};
 use psirtd::keyring::{self, Keyring};
 use psirtd::open::{self, digest};
 use psirtd::pipeline::Arrival;
-use psirtd::store;
-use psirtd::store::journal;
-use psirtd::store::mail::MailFiles;
+use psirtd::store::Archive;
 
 use crate::corpus::tokens::{NO_ANSWER, quoted};
 use crate::corpus::{Check, Row, STORED, Verdict, add_keys, now};
@@ -29,8 +28,11 @@ pub(super) fn walk(corpus: &Path, rows: &[Row], verdicts: &mut [Verdict]) {
     let mails: Vec<Vec<u8>> = rows.iter().map(|row| row.mail(corpus)).collect();
     for some in without_twins(&mails) {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
-        take_in(desk(dir.path(), corpus, some.iter().map(|at| &rows[*at])), &in_order(rows, &mails, &some));
-        judge(&dir.path().join("state"), rows, &mails, &some, verdicts);
+        let desk = desk(dir.path(), corpus, some.iter().map(|at| &rows[*at]));
+        let keyring = desk.keyring.clone();
+        take_in(desk, &in_order(rows, &mails, &some));
+        let keys = DeskKeys { keyring: &keyring, now: now() };
+        judge(&Archive::open(&dir.path().join("state"), &keys).unwrap(), rows, &mails, &some, verdicts);
     }
 }
 
@@ -50,15 +52,14 @@ fn without_twins(mails: &[Vec<u8>]) -> Vec<Vec<usize>> {
     desks.into_iter().map(|(_, rows)| rows).collect()
 }
 
-fn judge(state: &Path, rows: &[Row], mails: &[Vec<u8>], some: &[usize], verdicts: &mut [Verdict]) {
-    let recorded = Recorded::read(state);
-    let files = MailFiles::open_existing(&state.join("mail"));
+fn judge(archive: &Archive, rows: &[Row], mails: &[Vec<u8>], some: &[usize], verdicts: &mut [Verdict]) {
+    let recorded = Recorded::read(archive);
     let digests: BTreeMap<usize, Digest> = some.iter().map(|at| (*at, digest(&mails[*at]))).collect();
     let threads = threads(rows, &digests, &recorded);
     for (at, digest) in &digests {
         let (row, verdict) = (&rows[*at], &mut verdicts[*at]);
         let mut check = |name, holds, found| verdict.checks.push(Check { name, holds, found });
-        let kept = files.read(digest).is_ok_and(|kept| kept == mails[*at]);
+        let kept = archive.mails.read(digest).is_ok_and(|kept| kept == mails[*at]);
         check(STORED, kept && recorded.cases.contains_key(digest), format!("kept: {kept}"));
         if row.says("no-auto-reply") && !row.hard {
             let answered = recorded.answered.contains(digest);
@@ -151,14 +152,18 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn read(state: &Path) -> Self {
-        let (mut cases, mut answered) = (BTreeMap::new(), BTreeSet::new());
-        journal::verify(&store::journal_file(state), |records, _| {
-            for record in records {
+    fn read(archive: &Archive) -> Self {
+        let (mut cases, mut answered, mut letters) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let mut page = archive.pages.read(None, 1000).unwrap();
+        while !page.records.is_empty() {
+            for record in page.records {
                 if let Some(receipt) = record.receipt {
                     cases.entry(receipt.digest).or_insert(None);
                 }
                 for Event { case, what, .. } in record.events {
+                    if let What::LetterQueued { bytes, .. } = &what {
+                        letters.push(readable(&archive.letters.read(bytes).unwrap()));
+                    }
                     match what {
                         What::MailRecorded { mail, .. } => {
                             cases.insert(mail, case.map(|case| case.to_string()));
@@ -170,17 +175,14 @@ impl Recorded {
                     }
                 }
             }
-        })
-        .unwrap();
-        let letters =
-            fs::read_dir(state.join("letters")).unwrap().map(|entry| readable(&entry.unwrap().path()));
-        Self { cases, answered, letters: letters.collect() }
+            page = archive.pages.read(Some(page.behind), 1000).unwrap();
+        }
+        Self { cases, answered, letters }
     }
 }
 
 /// A letter as it travels, and as a mail program decodes it.
-fn readable(letter: &Path) -> String {
-    let raw = fs::read(letter).unwrap();
-    let decoded = open::open(&raw, &Keyring::new(), now());
-    format!("{}\n{:?}\n{}", String::from_utf8_lossy(&raw), decoded.subject, decoded.text)
+fn readable(raw: &[u8]) -> String {
+    let decoded = open::open(raw, &Keyring::new(), now());
+    format!("{}\n{:?}\n{}", String::from_utf8_lossy(raw), decoded.subject, decoded.text)
 }

@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, RITA, SOON, encrypted_report, keys, parts, report};
 use crate::support::gpg::Gpg;
-use crate::support::wait_until;
+use crate::support::{name_in_the_note, wait_until};
 use psirtd::open::digest;
 use std::fs;
 
@@ -31,7 +31,12 @@ fn a_mail_that_kills_psirtd_is_recorded_unopened() {
     let desk = Desk::on_maildirs(&["ada"], "");
     let note = desk.state().join("opening");
     let poison = heavy(&gpg);
-    let name = digest(&poison);
+    // the desk has a key and a store
+    desk.start();
+    desk.await_log("psirtd is up");
+    desk.stop();
+    let name = name_in_the_note(&desk.config(), &poison);
+    let digest = digest(&poison);
     let noted = || fs::read_to_string(&note).unwrap_or_default();
     desk.deliver("1-poison", &poison);
     for deaths in 1..=3 {
@@ -59,7 +64,7 @@ fn a_mail_that_kills_psirtd_is_recorded_unopened() {
     let poisoned = of("paul@example.com");
     assert_eq!(poisoned.len(), 1);
     assert_eq!(poisoned[0]["mail_list"][0]["problem"], WHY);
-    assert_eq!(poisoned[0]["mail_list"][0]["mail"], name.as_str());
+    assert_eq!(poisoned[0]["mail_list"][0]["mail"], digest.as_str());
     assert!(poisoned[0]["acknowledged_at"].is_string(), "{}", poisoned[0]);
     let others = of(RITA);
     assert_eq!(others.len(), 3);

@@ -1,9 +1,8 @@
 //! A mail during whose opening psirtd died before. `servers/poison.rs` kills the real daemon; here the note is written by hand.
 
 use crate::support::desk::{Desk, Letter};
+use crate::support::name_in_the_note;
 use psirtd::control::Question;
-use psirtd::domain::message::Digest;
-use psirtd::open::digest;
 use serde_json::Value;
 use std::fs;
 
@@ -17,8 +16,8 @@ Content-Type: text/plain
 A heap overflow in the parser.
 ";
 
-fn name(mail: &str) -> Digest {
-    digest(mail.replace('\n', "\r\n").as_bytes())
+fn name(desk: &Desk, mail: &str) -> String {
+    name_in_the_note(&desk.dir().join("psirtd.toml"), mail.replace('\n', "\r\n").as_bytes())
 }
 
 /// The desk starts anew and finds this note.
@@ -58,7 +57,7 @@ fn told(relay: &Letter) -> String {
 fn twice_is_no_proof() {
     for deaths in [1, 2] {
         let desk = Desk::new();
-        finds(&desk, &format!("{deaths} {}\n", name(POISON)));
+        finds(&desk, &format!("{deaths} {}\n", name(&desk, POISON)));
         desk.receives(POISON);
         assert_eq!(noted(&desk), "");
         let letters = desk.letters();
@@ -72,7 +71,7 @@ fn twice_is_no_proof() {
 #[test]
 fn three_times_is_enough() {
     let desk = Desk::new();
-    finds(&desk, &format!("3 {}\n", name(POISON)));
+    finds(&desk, &format!("3 {}\n", name(&desk, POISON)));
     desk.receives(POISON);
     assert_eq!(noted(&desk), "");
     insta::assert_snapshot!(known(&desk, "EX-2026-0001"), @r#"
@@ -135,7 +134,7 @@ fn three_times_is_enough() {
 #[test]
 fn four_times_is_more_than_enough() {
     let desk = Desk::new();
-    finds(&desk, &format!("4 {}\n", name(POISON)));
+    finds(&desk, &format!("4 {}\n", name(&desk, POISON)));
     desk.receives(POISON);
     assert_eq!(noted(&desk), "");
     insta::assert_snapshot!(known(&desk, "EX-2026-0001"), @r#"
@@ -163,8 +162,16 @@ fn the_mails_beside_it_are_opened() {
     let mails = [1, 2, 3].map(|n| {
         format!("From: rita@example.net\nSubject: Report {n}\nMessage-ID: <b-{n}@example.net>\n\nAn overflow, number {n}.\n")
     });
-    let absent = name("somewhere else\n");
-    finds(&desk, &format!("1 {}\n3 {}\n1 {absent}\n2 {}\n", name(&mails[0]), name(POISON), name(&mails[2])));
+    let absent = name(&desk, "somewhere else\n");
+    finds(
+        &desk,
+        &format!(
+            "1 {}\n3 {}\n1 {absent}\n2 {}\n",
+            name(&desk, &mails[0]),
+            name(&desk, POISON),
+            name(&desk, &mails[2])
+        ),
+    );
     desk.receives_together(&[&mails[0], POISON, &mails[1], &mails[2]]);
     assert_eq!(noted(&desk), format!("1 {absent}\n"));
     let problems: Vec<(String, bool)> = desk
@@ -195,7 +202,7 @@ fn nothing_is_said_of_what_was_not_read() {
         let inside = "Content-Type: text/plain\n\nA heap overflow in the parser.\n";
         let outside = "From: Sam <sam@example.com>\nSubject: ...\nMessage-ID: <s-1@example.com>";
         let mail = desk.encrypted_mail(outside, inside);
-        finds(&desk, &format!("{deaths} {}\n", name(&mail)));
+        finds(&desk, &format!("{deaths} {}\n", name(&desk, &mail)));
         desk.receives(&mail);
         let letters = desk.letters();
         let relay = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();
@@ -209,7 +216,7 @@ fn nothing_is_said_of_what_was_not_read() {
 #[test]
 fn a_held_letter_about_it_does_not_open_it() {
     let desk = Desk::builder().otto_without_certificate().open();
-    finds(&desk, &format!("3 {}\n", name(POISON)));
+    finds(&desk, &format!("3 {}\n", name(&desk, POISON)));
     desk.receives(POISON);
     let letters = desk.letters();
     let to_ada = letters.iter().find(|letter| letter.kind == "relay").unwrap().text();

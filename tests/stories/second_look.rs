@@ -305,11 +305,16 @@ fn a_warning_that_was_held_is_told_when_it_can_be() {
     let good = std::fs::read(&key).unwrap();
     let born = "2026-11-01T00:00:00Z".parse().unwrap();
     let short = keyring::generate(&Mailbox::bare("security@example.org"), born, true).unwrap();
+    // whoever takes another key keeps the one before it: what was encrypted to it is opened with it, the store's data key too
+    let old_keys = desk.dir().join("old-keys");
+    std::fs::create_dir(&old_keys).unwrap();
+    std::fs::write(old_keys.join("good.asc"), &good).unwrap();
     std::fs::write(&key, short.as_bytes()).unwrap();
     desk.restarts();
     desk.set_clock("2029-01-02T00:00:00Z".parse().unwrap());
     desk.receives("From: rita@example.net\nMessage-ID: <r-1@example.net>\n\nA heap overflow.\n");
-    std::fs::write(&key, good).unwrap();
+    std::fs::rename(old_keys.join("good.asc"), &key).unwrap();
+    std::fs::write(old_keys.join("short.asc"), short.as_bytes()).unwrap();
     desk.restarts();
     desk.clock_to("2029-01-02T03:00:00Z");
     assert!(desk.letters().iter().any(|letter| letter.kind == "warning"));

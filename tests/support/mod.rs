@@ -32,7 +32,12 @@ pub mod sq;
 pub mod tls;
 pub mod web;
 
+use psirtd::clock::Clock;
+use psirtd::config::Config;
+use psirtd::custody::DeskKeys;
+use psirtd::store::vault::Vault;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -53,6 +58,15 @@ pub fn happens(within: Duration, mut f: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
     true
+}
+
+/// How a mail is named in the note of what is being opened: by a hash that only the desk can make. The desk has been started before.
+pub fn name_in_the_note(config: &Path, mail: &[u8]) -> String {
+    let now = Clock::System.now();
+    let config = Config::load(config, now).expect("a configuration");
+    let keys = DeskKeys { keyring: &config.keyring, now };
+    let (vault, _) = Vault::open(&config.state, &keys, false).expect("a data key");
+    vault.name(&format!("opening {}", psirtd::open::digest(mail))).to_string()
 }
 
 /// A port of 127.0.0.1 nobody listens on, below those that the system gives to outgoing connections, which could take it

@@ -18,10 +18,7 @@ use crate::domain::message::Digest;
 use crate::domain::signature::Certificate;
 use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
-use crate::store::index::{
-    DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT, answered_keys, certificates_key, due_key, key,
-    mails_key, position_key, post_key, thread_key, told_key, unanswered_key,
-};
+use crate::store::index::{DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT};
 use crate::store::journal::Record;
 
 /// No more certificates of one address are remembered. At least two.
@@ -37,12 +34,12 @@ impl Draft<'_> {
     pub fn fold(&mut self, record: &Record) -> Result<(), IndexError> {
         if let Some(receipt) = &record.receipt {
             if let Some(position) = &receipt.position {
-                self.put(position_key(position), &())?;
+                self.put(self.keys().position(position), &())?;
             }
-            self.put(key("mail", receipt.digest.as_str()), &())?;
+            self.put(self.keys().mail(&receipt.digest), &())?;
             // what became no case (a forwarder made it look like a machine's) must not swallow the mail itself
             if record.events.iter().any(|event| event.case.is_some()) {
-                self.put(key("twin", receipt.twin.as_str()), &())?;
+                self.put(self.keys().twin(&receipt.twin), &())?;
             }
         }
         record.events.iter().try_for_each(|event| self.fold_event(event))
@@ -61,10 +58,10 @@ impl Draft<'_> {
             None => Case::open(event),
         };
         if let Some(case) = case {
-            self.put(key("case", id.as_str()), &case)?;
+            self.put(self.keys().case(id), &case)?;
         }
         if let What::MailRecorded { protected_id: Some(protected), .. } = &event.what {
-            let thread = key("thread", protected.as_str());
+            let thread = self.keys().protected_thread(protected);
             if self.get(&thread)?.is_none() {
                 self.put(thread, id)?;
             }
@@ -74,9 +71,9 @@ impl Draft<'_> {
             // the first case that knew an id keeps it
             What::MailRecorded { message_id: Some(message_id), .. }
             | What::LetterQueued { message_id, .. }
-                if self.get(&thread_key(message_id))?.is_none() =>
+                if self.get(&self.keys().thread(message_id))?.is_none() =>
             {
-                self.put(thread_key(message_id), id)?;
+                self.put(self.keys().thread(message_id), id)?;
             }
             _ => {}
         }
@@ -91,7 +88,7 @@ impl Draft<'_> {
             return Ok(());
         };
         if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status) {
-            for key in answered_keys(Some(to), event.at).into_iter().flatten() {
+            for key in self.keys().answered(Some(to), event.at).into_iter().flatten() {
                 let answered = self.entry::<u32>(&key)?.unwrap_or(0).saturating_add(1);
                 self.put(key, &answered)?;
             }
@@ -106,13 +103,13 @@ impl Draft<'_> {
                 let from = event.case.as_ref().map_or(Ok(None), |id| self.case(id))?;
                 if let (Some(from), Some(mut goes_on)) = (from, self.case(into)?) {
                     goes_on.absorb(&from, event.at);
-                    self.put(key("case", into.as_str()), &goes_on)?;
+                    self.put(self.keys().case(into), &goes_on)?;
                 }
             }
             What::MailMoved { message_id, protected_id, to, .. } => {
-                let ids = message_id.iter().map(|id| thread_key(id));
-                let ids: Vec<_> =
-                    ids.chain(protected_id.iter().map(|id| key("thread", id.as_str()))).collect();
+                let ids = message_id.iter().map(|id| self.keys().thread(id));
+                let protected = protected_id.iter().map(|id| self.keys().protected_thread(id));
+                let ids: Vec<_> = ids.chain(protected).collect();
                 for id in ids {
                     // an id that leads elsewhere is another case's
                     let leads: Option<CaseId> = self.entry(&id)?;
@@ -134,17 +131,17 @@ impl Draft<'_> {
                 // what is called forged, or junk, says nothing about the one whose name it bears
                 let forged = trust.as_ref().is_some_and(|trust| trust.verdict == Verdict::Fail);
                 if let Some(author) = from.as_ref().filter(|_| !forged && *kind != Kind::Junk) {
-                    let counter = mails_key(author, event.at);
+                    let counter = self.keys().mails(author, event.at);
                     let mails = self.entry::<u32>(&counter)?.unwrap_or(0).saturating_add(1);
                     self.put(counter, &mails)?;
                 }
                 if let Some(unanswered) = Unanswered::recorded(event) {
-                    self.put(unanswered_key(event.at, mail), &unanswered)?;
+                    self.put(self.keys().unanswered(event.at, mail), &unanswered)?;
                 }
                 let sighting = Sighting { mail: mail.clone(), case: event.case.clone(), from: from.clone() };
                 for ciphertext in ciphertexts {
                     if self.ciphertext(ciphertext)?.is_none() {
-                        self.put(key("ciphertext", ciphertext.as_str()), &sighting)?;
+                        self.put(self.keys().ciphertext(ciphertext), &sighting)?;
                     }
                 }
             }
@@ -160,27 +157,31 @@ impl Draft<'_> {
                     }
                     known.push(certificate.clone());
                 }
-                self.put(certificates_key(address), &known)?;
+                self.put(self.keys().certificates(address), &known)?;
             }
             What::CertificateAccepted { address, fingerprint } => {
                 let mut known = self.certificates(address)?;
                 known.sort_by_key(|certificate| certificate.fingerprint != *fingerprint);
-                self.put(certificates_key(address), &known)?;
+                self.put(self.keys().certificates(address), &known)?;
             }
-            What::LetterQueued { letter, message_id, .. } => self.put(post_key(message_id), letter)?,
+            What::LetterQueued { letter, message_id, .. } => {
+                self.put(self.keys().post(message_id), letter)?
+            }
             What::Digested { mails } => {
                 let listed: BTreeSet<&Digest> = mails.iter().collect();
                 for told in self.unanswered()?.iter().filter(|told| listed.contains(&told.mail)) {
-                    self.changes.insert(unanswered_key(told.at, &told.mail), None);
+                    let key = self.keys().unanswered(told.at, &told.mail);
+                    self.changes.insert(key, None);
                 }
             }
             What::Told { concerns } => {
                 for concern in concerns {
-                    self.put(told_key(concern), &event.at)?;
+                    self.put(self.keys().told(concern), &event.at)?;
                 }
                 let letters: Vec<&str> = concerns.iter().filter_map(|concern| letter_of(concern)).collect();
                 for letter in &letters {
-                    self.changes.insert(key("untold", letter), None);
+                    let key = self.keys().untold(letter);
+                    self.changes.insert(key, None);
                 }
                 if !letters.is_empty() {
                     self.changes.insert(TOLD_AT.to_vec(), Some(serde_json::to_vec(&event.at)?));
@@ -199,7 +200,8 @@ impl Draft<'_> {
             self.put(DESK_LETTERS.to_vec(), &letters)?;
         }
         if let Some(at) = before.as_ref().and_then(|posting| posting.next_attempt) {
-            self.changes.insert(due_key(at, id), None);
+            let key = self.keys().due(at, id);
+            self.changes.insert(key, None);
         }
         let after = match before {
             Some(mut posting) => {
@@ -210,14 +212,14 @@ impl Draft<'_> {
         };
         if let Some(posting) = after {
             if let Some(at) = posting.next_attempt {
-                self.put(due_key(at, id), &(at, id))?;
+                self.put(self.keys().due(at, id), &(at, id))?;
             }
-            let untold = key("untold", id.as_str());
+            let untold = self.keys().untold(id.as_str());
             match of_letter(&posting) {
                 Some(_) => self.put(untold, id)?,
                 None => drop(self.changes.insert(untold, None)),
             }
-            self.put(key("letter", id.as_str()), &posting)?;
+            self.put(self.keys().letter(id), &posting)?;
         }
         Ok(())
     }
@@ -228,6 +230,6 @@ impl Draft<'_> {
         let (Some(number), Some(year)) = (parts.next(), parts.next()) else { return Ok(()) };
         let (Ok(number), Ok(year)) = (number.parse::<u32>(), year.parse::<i16>()) else { return Ok(()) };
         let highest = self.next_number(year)?.saturating_sub(1).max(number);
-        self.put(key("number", &year.to_string()), &highest)
+        self.put(self.keys().number(year), &highest)
     }
 }

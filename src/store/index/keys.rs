@@ -1,0 +1,123 @@
+//! The keys of the index: a room and a keyed hash.
+//!
+//! # Invariants
+//! * A key tells its room, and a time where entries are kept in order of time; whatever else it is made of (ids, addresses,
+//!   digests) shows only to whoever has the data key, and a guess cannot be held against it.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::case::CaseId;
+use crate::domain::letter::LetterId;
+use crate::domain::message::{Digest, Mailbox, Position, canonical, identity};
+use crate::store::vault::Vault;
+
+/// Makes keys.
+#[derive(Debug, Clone)]
+pub struct Keys(Vault);
+
+impl Keys {
+    pub(super) fn new(vault: &Vault) -> Self {
+        Self(vault.clone())
+    }
+
+    fn key(&self, room: &str, name: &str) -> Vec<u8> {
+        format!("{room}/{}", self.0.name(&format!("{room} {name}"))).into_bytes()
+    }
+
+    /// In the order of time, and among those of the same time in that of their place.
+    fn timed(&self, room: &str, at: Timestamp, place: &str, name: &str) -> Vec<u8> {
+        // before 1970 nothing is due
+        let at = at.as_millisecond().max(0);
+        format!("{room}/{at:020}/{place}/{}", self.0.name(&format!("{room} {name}"))).into_bytes()
+    }
+
+    pub(super) fn case(&self, id: &CaseId) -> Vec<u8> {
+        self.key("case", id.as_str())
+    }
+
+    pub(super) fn letter(&self, id: &LetterId) -> Vec<u8> {
+        self.key("letter", id.as_str())
+    }
+
+    /// By Message-ID, its case.
+    pub(super) fn thread(&self, message_id: &str) -> Vec<u8> {
+        self.protected_thread(&Digest::from_bytes(&Sha256::digest(message_id)))
+    }
+
+    /// The same by the digest, which is all that is known of a Message-ID that was encrypted.
+    pub(super) fn protected_thread(&self, id: &Digest) -> Vec<u8> {
+        self.key("thread", id.as_str())
+    }
+
+    /// By Message-ID, the letter.
+    pub(super) fn post(&self, message_id: &str) -> Vec<u8> {
+        self.key("post", message_id)
+    }
+
+    pub(super) fn certificates(&self, address: &str) -> Vec<u8> {
+        self.key("certificates", &canonical(address))
+    }
+
+    pub(super) fn ciphertext(&self, ciphertext: &Digest) -> Vec<u8> {
+        self.key("ciphertext", ciphertext.as_str())
+    }
+
+    pub(super) fn mail(&self, digest: &Digest) -> Vec<u8> {
+        self.key("mail", digest.as_str())
+    }
+
+    pub(super) fn twin(&self, twin: &Digest) -> Vec<u8> {
+        self.key("twin", twin.as_str())
+    }
+
+    pub(super) fn position(&self, position: &Position) -> Vec<u8> {
+        self.key("position", &position.0)
+    }
+
+    /// The counter of a year's cases.
+    pub(super) fn number(&self, year: i16) -> Vec<u8> {
+        self.key("number", &year.to_string())
+    }
+
+    pub(super) fn told(&self, concern: &str) -> Vec<u8> {
+        self.key("told", concern)
+    }
+
+    /// A letter that waits for a person who was not told yet.
+    pub(super) fn untold(&self, letter: &str) -> Vec<u8> {
+        self.key("untold", letter)
+    }
+
+    /// Of letters whose turn comes at the same time, that of the earlier case comes first: its number shows, its name does not.
+    pub(super) fn due(&self, at: Timestamp, id: &LetterId) -> Vec<u8> {
+        let case = id.series().rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
+        let place = format!("{:010}/{:010}", case.unwrap_or_default(), id.number().unwrap_or_default());
+        self.timed("due", at, &place, id.as_str())
+    }
+
+    pub(super) fn unanswered(&self, at: Timestamp, mail: &Digest) -> Vec<u8> {
+        self.timed("unanswered", at, "", mail.as_str())
+    }
+
+    /// The counters of an answer: its address and day, its domain and hour, the hour, the day.
+    pub(super) fn answered(&self, address: Option<&Mailbox>, at: Timestamp) -> [Option<Vec<u8>>; 4] {
+        let (day, hour) = (at.strftime("%Y-%m-%d"), at.strftime("%Y-%m-%dT%H"));
+        let counter = |when: &dyn std::fmt::Display, whose: &str| {
+            format!("answered/{when}/{}", self.0.name(&format!("answered {whose}"))).into_bytes()
+        };
+        let domain = address.and_then(Mailbox::domain);
+        [
+            address.map(|address| counter(&day, &identity(&address.address))),
+            domain.map(|domain| counter(&hour, &format!("@{domain}"))),
+            Some(counter(&hour, "all")),
+            Some(counter(&day, "all")),
+        ]
+    }
+
+    /// The counter of an author's mails on a day.
+    pub(super) fn mails(&self, author: &Mailbox, at: Timestamp) -> Vec<u8> {
+        let name = self.0.name(&format!("mails {}", identity(&author.address)));
+        format!("mails/{}/{name}", at.strftime("%Y-%m-%d")).into_bytes()
+    }
+}

@@ -1,0 +1,247 @@
+//! The way from older forms of the state directory into this one.
+//!
+//! | form | what it was |
+//! |---|---|
+//! | journal 1 | journal, mails and letters in the clear, `mail/DIGEST.eml` |
+//! | journal 2 | everything sealed with the data key |
+//!
+//! # Invariants
+//! * Files are sealed first, then the new journal takes the place of the old one in one step, then what lies in the clear is
+//!   removed. Killed anywhere on the way, it begins again at the next start and loses nothing.
+//! * A journal that is damaged is not brought over: it is named, as at every start.
+//!
+//! What was removed may still be found on the disk by whoever looks for it: a file system does not wipe. Whoever needs to be sure
+//! moves the state directory to a new disk and destroys the old one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::domain::message::Digest;
+use crate::store::journal::{self, Batches, Journal};
+use crate::store::mail::MailFiles;
+use crate::store::vault::Vault;
+use crate::store::{StoreError, journal_file};
+
+/// Of a mail in the clear.
+const CLEAR: &str = "eml";
+
+/// Brings the state directory into this version's form. Says so when there was anything to do.
+pub(super) fn bring_over(
+    dir: &Path,
+    vault: &Vault,
+    folders: [&MailFiles; 2],
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let journal = journal_file(dir);
+    let io = |error| StoreError::Io(dir.to_owned(), error);
+    let is_older = journal::is_of_format_1(&journal);
+    let mut unfinished = 0;
+    if is_older {
+        for files in folders {
+            seal_all(files).map_err(io)?;
+        }
+        unfinished = rewrite(&journal, vault, now)?;
+    }
+    let mut removed = 0_usize;
+    for files in folders {
+        removed = removed.saturating_add(remove_clear(files).map_err(io)?);
+    }
+    if is_older || removed > 0 {
+        // indexes of that form, in use or set aside, show everything
+        for entry in fs::read_dir(dir).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            if entry.file_name().to_string_lossy().starts_with("index") && entry.path().is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(io)?;
+            }
+        }
+    }
+    Ok(is_older.then(|| {
+        let sealed = "the journal and its mails and letters are sealed now";
+        let torn =
+            format!("; an unfinished batch of {unfinished} bytes was left out, it was never acknowledged");
+        format!(
+            "state: it was in the clear; {sealed} ({removed} files){}",
+            if unfinished > 0 { &torn } else { "" }
+        )
+    }))
+}
+
+/// Mails and letters in the clear, and their digests.
+fn in_the_clear(files: &MailFiles) -> io::Result<Vec<(Digest, std::path::PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(files.folder())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == CLEAR) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            found.extend(serde_json::from_value(name.into()).ok().map(|digest| (digest, path)));
+        }
+    }
+    Ok(found)
+}
+
+fn seal_all(files: &MailFiles) -> io::Result<()> {
+    for (digest, path) in in_the_clear(files)? {
+        if !files.path(&digest).exists() {
+            files.write(vec![(digest, fs::read(path)?)])?;
+        }
+    }
+    Ok(())
+}
+
+/// Those that are sealed.
+fn remove_clear(files: &MailFiles) -> io::Result<usize> {
+    let mut removed = 0_usize;
+    for (digest, path) in in_the_clear(files)? {
+        if files.path(&digest).exists() {
+            fs::remove_file(path)?;
+            removed = removed.saturating_add(1);
+        }
+    }
+    Ok(removed)
+}
+
+/// The same batches, sealed. Returns the bytes of an unfinished one at the end.
+fn rewrite(journal: &Path, vault: &Vault, now: Timestamp) -> Result<u64, StoreError> {
+    let io = |error| StoreError::Io(journal.to_owned(), error);
+    let sealed = journal.with_extension("sealing");
+    match fs::remove_file(&sealed) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let (mut new, _) = Journal::open(&sealed, vault, now, 0, |_, _| {})?;
+    let mut old = Batches::of_format_1(journal)?;
+    while let Some(mut records) = old.next()? {
+        new.append(&mut records)?;
+    }
+    drop(new);
+    fs::rename(&sealed, journal).map_err(io)?;
+    journal.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)?;
+    Ok(old.rest())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::store::journal::tests::in_the_clear;
+    use crate::store::tests::{all, committed, now};
+    use crate::store::vault::tests::Open;
+    use crate::store::{Commit, Notices, open};
+
+    const SECRET: &str = "rita@example.net";
+
+    /// A state directory as version 0.1.0 left it: three reports, an index, one that was set aside.
+    fn of_format_1() -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["mail", "letters", "index", "index.damaged-7"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        fs::write(dir.path().join("index.damaged-7/conf"), SECRET).unwrap();
+        fs::write(dir.path().join("index/conf"), SECRET).unwrap();
+        let (commits, knew) = committed();
+        for Commit { receipt, mail, letters, .. } in &commits {
+            let mail = receipt.iter().map(|receipt| &receipt.digest).zip(mail);
+            mail.for_each(|(digest, mail)| {
+                fs::write(dir.path().join(format!("mail/{digest}.eml")), mail).unwrap()
+            });
+            let letter = |(digest, letter): &(Digest, Vec<u8>)| {
+                fs::write(dir.path().join(format!("letters/{digest}.eml")), letter).unwrap();
+            };
+            letters.iter().for_each(letter);
+        }
+        fs::write(journal_file(dir.path()), in_the_clear(commits, now())).unwrap();
+        (dir, knew)
+    }
+
+    fn opened(dir: &Path) -> (String, Notices) {
+        let (_writer, reader, notices) = open(dir, &Open("A"), now()).unwrap();
+        let digest = crate::open::digest(b"report 3");
+        assert_eq!(reader.archive.mails.read(&digest).unwrap(), b"report 3");
+        (all(&reader), notices)
+    }
+
+    fn lies_in_the_clear(dir: &Path) -> Vec<std::path::PathBuf> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(lies_in_the_clear(&path));
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                let shows = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+                if shows(SECRET) || shows("report 3") || shows("letter 3") {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_state_directory_in_the_clear_is_sealed_and_knows_the_same() {
+        let (dir, knew) = of_format_1();
+        assert_eq!(lies_in_the_clear(dir.path()).len(), 5, "journal, two indexes, a mail, a letter");
+        let (knows, notices) = opened(dir.path());
+        assert_eq!(knows, knew);
+        assert!(
+            notices.0[0].contains("it was in the clear") && notices.0[0].contains("(6 files)"),
+            "{notices:?}"
+        );
+        assert_eq!(lies_in_the_clear(dir.path()), Vec::<std::path::PathBuf>::new());
+        assert_eq!(opened(dir.path()), (knew, Notices::default()), "once");
+    }
+
+    #[test]
+    fn killed_on_the_way_it_begins_again() {
+        for killed_after in 0..3 {
+            let (dir, knew) = of_format_1();
+            let (clear, _) = of_format_1();
+            drop(opened(dir.path()));
+            // what was not done when it was killed
+            let back = |file: &str| {
+                fs::copy(clear.path().join(file), dir.path().join(file)).unwrap();
+            };
+            for folder in ["mail", "letters"] {
+                for entry in fs::read_dir(clear.path().join(folder)).unwrap() {
+                    back(&format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()));
+                }
+            }
+            if killed_after < 2 {
+                back("journal");
+                fs::remove_file(dir.path().join("journal.mark")).unwrap();
+                fs::write(dir.path().join("journal.sealing"), "psirtd journal 2\nhalf of it").unwrap();
+            }
+            if killed_after < 1 {
+                for entry in fs::read_dir(dir.path().join("mail")).unwrap().map(|entry| entry.unwrap().path())
+                {
+                    if entry.extension().unwrap() == "sealed" {
+                        fs::remove_file(entry).unwrap();
+                    }
+                }
+            }
+            assert_eq!(opened(dir.path()).0, knew, "killed after step {killed_after}");
+            assert_eq!(lies_in_the_clear(dir.path()), Vec::<std::path::PathBuf>::new());
+        }
+    }
+
+    #[test]
+    fn an_unfinished_batch_is_left_out_and_damage_is_named() {
+        let (dir, knew) = of_format_1();
+        let journal = journal_file(dir.path());
+        let mut whole = fs::read(&journal).unwrap();
+        fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"PJ01 torn").unwrap();
+        let (knows, notices) = opened(dir.path());
+        assert_eq!(knows, knew);
+        assert!(notices.0[0].contains("an unfinished batch of 9 bytes was left out"), "{notices:?}");
+        let (dir, _) = of_format_1();
+        whole[200] ^= 1;
+        fs::write(journal_file(dir.path()), &whole).unwrap();
+        let error = open(dir.path(), &Open("A"), now()).unwrap_err().to_string();
+        assert!(error.contains("the batch after record 0"), "{error}");
+        assert_eq!(fs::read(journal_file(dir.path())).unwrap(), whole);
+    }
+}
