@@ -288,6 +288,7 @@ fn whole_pipeline_32_reports(bencher: Bencher, suite: CipherSuite) {
                 received_at: now(),
                 too_large: None,
                 junk: false,
+                recorded_before: false,
             };
             (0..32).map(arrival).collect::<Vec<_>>()
         })

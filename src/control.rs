@@ -93,6 +93,8 @@ pub enum Question {
     Records(Option<Place>),
     /// The same, whether the files they name can be read.
     Checked(Option<Place>),
+    /// How far the index has come.
+    Index,
 }
 
 /// Answers a question.
@@ -145,6 +147,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
         }
         Question::Records(from) => page(pages::records, pipeline, from.clone()).await,
         Question::Checked(from) => page(pages::checked, pipeline, from.clone()).await,
+        Question::Index => Ok(index.seen().map_err(unread)?.map_or(0, |place| place.last).into()),
         Question::Hold(id) => said(pipeline.command(OutboxCommand::Hold(LetterId::typed(id))).await),
         Question::Release(id) => said(pipeline.command(OutboxCommand::Release(LetterId::typed(id))).await),
     }

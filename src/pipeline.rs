@@ -67,6 +67,8 @@ pub struct Arrival {
     pub too_large: Option<u64>,
     /// It lay in the folder for junk, or the server says that it is.
     pub junk: bool,
+    /// It lay among recorded mail, and this desk, restored from a backup, may not know it.
+    pub recorded_before: bool,
 }
 
 /// What became of a mail.
@@ -149,6 +151,7 @@ enum Work {
     Accept(Accept, Answer<String>),
     Sort(Sorting, Answer<String>),
     Found(Box<Found>, Answer<()>),
+    Restored(Timestamp, Answer<String>),
     Look(Option<Answer<()>>),
     Ping(Answer<()>),
 }
@@ -191,6 +194,11 @@ impl Handle {
     /// Takes in a certificate that was looked up.
     pub async fn found(&self, found: Found) -> Result<(), Refused> {
         self.ask(|answer| Work::Found(Box::new(found), answer)).await
+    }
+
+    /// Takes note that the store was brought back from a backup of this time; returns what was done.
+    pub async fn restored(&self, backup: Timestamp) -> Result<String, Refused> {
+        self.ask(|answer| Work::Restored(backup, answer)).await
     }
 
     /// Looks whether the coordinators must be told something of the desk itself, and tells them.
@@ -365,6 +373,10 @@ impl Pipeline {
                 }
                 (Work::Found(found, answer), message) => {
                     (self.found(&draft, *found, message, now)?, Reply::Unit(answer))
+                }
+                (Work::Restored(backup, answer), _) => {
+                    let (step, done) = self.restored(&draft, backup, now)?;
+                    (step, Reply::Word(answer, done))
                 }
                 (Work::Look(answer), _) => (self.look(&draft, now)?, answer.map_or(Reply::None, Reply::Unit)),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
@@ -570,6 +582,7 @@ fn size(work: &Work) -> u64 {
         | Work::Accept(..)
         | Work::Sort(..)
         | Work::Found(..)
+        | Work::Restored(..)
         | Work::Look(_)
         | Work::Ping(_) => 0,
     }

@@ -71,6 +71,7 @@ pub fn tell(event: &Event) {
         What::Told { concerns } => info!(concerns = concerns.len(), "coordinators warned"),
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
         What::CaseMerged { into } => info!(case, %into, "case merged"),
+        What::Restored { backup, .. } => info!(%backup, "brought back from a backup"),
         What::MailMoved { mail, to, .. } => info!(case, %mail, %to, "mail taken out"),
         What::Digested { mails } => info!(mails = mails.len(), "coordinators told what was not answered"),
         What::LetterHeld { letter, kind, withheld: true, .. } => {

@@ -39,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store"]),
     // the desk's key keeps the data key of the store, which knows no keys
     ("custody", &["keyring", "open::open_own", "seal::pgp::sign_and_encrypt", "store::vault"]),
-    ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup"]),
+    ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup", "store::index::Restored"]),
     ("inbox", &["telemetry::without_addresses", "tls"]),
     ("outbox", &["clock", "domain", "inbox::stopped", "pipeline", "tls"]),
     ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),

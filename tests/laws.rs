@@ -106,10 +106,14 @@ fn marks() -> impl Strategy<Value = Marks> {
             words(&["bulk", "list", "junk", "auto_reply"]),
         ),
         (list, report, robots, words(&["all", "oof", "dr"]), words(&["x-rt-ticket"])),
-        (prop::bool::weighted(0.05), prop_oneof![9 => Just(3_usize), 1 => Just(60)]),
+        (
+            prop::bool::weighted(0.05),
+            prop::bool::weighted(0.05),
+            prop_oneof![9 => Just(3_usize), 1 => Just(60)],
+        ),
     )
-        .prop_map(
-            |((auto_submitted, precedence), (list, report, robots, suppress, ticket), (junk, hops))| Marks {
+        .prop_map(|((auto_submitted, precedence), (list, report, robots, suppress, ticket), last)| {
+            Marks {
                 auto_submitted,
                 precedence,
                 list: list
@@ -122,10 +126,11 @@ fn marks() -> impl Strategy<Value = Marks> {
                 report_part: None,
                 suppress,
                 robots: robots.into_iter().collect(),
-                junk,
-                hops,
-            },
-        )
+                junk: last.0,
+                recorded_before: last.1,
+                hops: last.2,
+            }
+        })
 }
 
 fn signature() -> impl Strategy<Value = Signature> {

@@ -10,10 +10,11 @@
 
 mod demo;
 mod explain;
-mod journal;
+mod pages;
 mod rotate;
 mod setup;
 mod show;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -131,6 +132,15 @@ enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
+    /// The state directory: back it up, bring it back, check it, make its index anew
+    #[command(
+        after_help = "Example:\n  psirtd store backup /mnt/backup/psirtd\n  psirtd store backup - | ssh backup 'cat > psirtd.tar'\n  \
+                      psirtd store restore /mnt/backup/psirtd"
+    )]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Keys: the desk's own, and what is remembered of others'
     #[command(
         after_help = "Example:\n  psirtd key show\n  psirtd key export > security.asc\n  psirtd key seen rita@example.net"
@@ -187,6 +197,27 @@ enum JournalCommand {
     Verify,
     /// Print every record as a line of JSON
     Export,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum StoreCommand {
+    /// Copy it, while psirtd runs, too: into a folder (again into the same one: only what is new), or as a tar archive to
+    /// standard output. The copy is sealed; the desk's key is not in it
+    Backup {
+        /// A folder, or “-”
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Bring a backup back into an empty state directory
+    Restore {
+        /// The folder, or “-” for an archive on standard input
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Check the journal, every mail and letter, and that the index says the same
+    Check,
+    /// Make the index anew from the journal; not while psirtd runs
+    Rebuild,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -272,7 +303,13 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             OutboxCommand::Release { id } => show::done(&cli.global.ask(Question::Release(id), clock)?, json),
             OutboxCommand::Retry { id } => retry(&cli.global, id, clock),
         },
-        Command::Journal { command } => journal::run(&cli.global, command, &clock),
+        Command::Journal { command } => pages::run(&cli.global, command, &clock),
+        Command::Store { command } => match command {
+            StoreCommand::Backup { to } => store::backup(&cli.global, &to, &clock),
+            StoreCommand::Restore { from } => store::restore(&cli.global, &from, &clock),
+            StoreCommand::Check => store::check(&cli.global, &clock),
+            StoreCommand::Rebuild => store::rebuild(&cli.global, &clock),
+        },
         Command::Key { command } => key(&cli.global, command, clock),
     }
 }

@@ -51,11 +51,11 @@ pub(super) fn rotate(config: &Path, json: bool, now: Timestamp) -> Result<(), Fa
         false => "its primary key is not here, so that it could not sign the new one",
     };
     let data_key = match wrapped {
-        Ok(()) => "the data key of the store is wrapped for the new one".to_owned(),
-        Err(why) => format!("psirtd wraps the data key of the store for the new one when it starts ({why})"),
+        Ok(()) => "The store's data key is wrapped for the new one.".to_owned(),
+        Err(why) => format!("psirtd wraps the store's data key for the new one when it starts ({why})."),
     };
     print(&format!(
-        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; {signature}; {data_key}.\n\
+        "The desk's new key is {new}.\nThe old one, {old}, is kept in {} and still opens; {signature}.\n{data_key}\n\
          Now: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.",
         kept.display()
     ))

@@ -266,6 +266,7 @@ impl Case {
             | What::CertificateSeen { .. }
             | What::CertificateAccepted { .. }
             | What::Digested { .. }
+            | What::Restored { .. }
             | What::Told { .. } => {}
             What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
@@ -423,7 +424,9 @@ impl Case {
             )
         };
         let (what, who) = match &event.what {
-            What::CaseOpened { .. } | What::Told { .. } | What::Digested { .. } => return None,
+            What::CaseOpened { .. } | What::Told { .. } | What::Digested { .. } | What::Restored { .. } => {
+                return None;
+            }
             What::CaseMerged { into } => (format!("merged into case {into}"), "operator"),
             What::MailMoved { mail, to, .. } => {
                 let mail: String = mail.as_str().chars().take(12).collect();

@@ -118,6 +118,15 @@ pub enum What {
         /// The case it opened.
         to: CaseId,
     },
+    /// The store was brought back from a backup. What happened after it was made is lost.
+    Restored {
+        /// When the backup was made.
+        backup: Timestamp,
+        /// Numbers of cases that are left out in each of these years: whoever heard of one of them must not meet another case.
+        left_out: u32,
+        /// The years.
+        years: Vec<i16>,
+    },
     /// A certificate for an address was seen for the first time, or with newer signatures of its own.
     CertificateSeen {
         /// Whose.
@@ -239,6 +248,7 @@ impl What {
             | Self::CaseMerged { .. }
             | Self::MailMoved { .. }
             | Self::Digested { .. }
+            | Self::Restored { .. }
             | Self::Told { .. } => None,
             Self::LetterQueued { letter, .. }
             | Self::LetterHeld { letter, .. }

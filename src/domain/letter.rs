@@ -356,6 +356,7 @@ impl Posting {
             | What::CaseMerged { .. }
             | What::MailMoved { .. }
             | What::Digested { .. }
+            | What::Restored { .. }
             | What::Told { .. } => return,
             What::LetterQueued { message_id, bytes, .. } => {
                 self.queued_at = event.at;

@@ -267,6 +267,8 @@ pub struct Marks {
     pub robots: Vec<String>,
     /// A spam filter in front of the mailbox condemned it.
     pub junk: bool,
+    /// It lay among the mail that a desk has recorded, and a restored one does not know it.
+    pub recorded_before: bool,
     /// Number of `Received` fields.
     pub hops: usize,
 }

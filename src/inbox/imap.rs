@@ -12,6 +12,8 @@
 //!   middle ends it early.
 //! * After any error the connection is dropped and a new one made, with growing, jittered waits.
 //! * Every wait for the server has an end.
+//! * A desk that was brought back from a backup looks once through the folder of recorded mail: what was recorded after the backup
+//!   was made is there, and nowhere else.
 //!
 //! # Standards
 //! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
@@ -40,7 +42,7 @@ use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
-use crate::store::index::Lookup;
+use crate::store::index::{Lookup, Restored};
 use crate::telemetry::without_addresses;
 use crate::tls::Tls;
 
@@ -94,9 +96,14 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let mut folders = tokio::task::JoinSet::new();
-    for name in settings.folders.iter().chain(&settings.junk).cloned() {
+    // an unreadable index is the pipeline's to complain about
+    let restored = pipeline.reader().index.restored().ok().flatten();
+    let recorded = settings.processed.iter().filter(|_| restored.is_some());
+    for name in settings.folders.iter().chain(&settings.junk).chain(recorded).cloned() {
         let folder = Folder {
             is_junk: settings.junk.as_ref() == Some(&name),
+            looks_back: settings.processed.as_ref() == Some(&name),
+            restored,
             settings: settings.clone(),
             name,
             max_size,
@@ -132,6 +139,9 @@ struct Folder {
     name: String,
     /// What is in it was condemned.
     is_junk: bool,
+    /// What is in it was recorded, perhaps by a desk of which only a backup is left.
+    looks_back: bool,
+    restored: Option<Restored>,
     max_size: u64,
     pipeline: Handle,
     clock: Clock,
@@ -159,7 +169,7 @@ impl Folder {
         loop {
             let trouble = tokio::select! {
                 visited = self.visit() => match visited {
-                    Ok(()) => continue,
+                    Ok(()) => return,
                     Err(trouble) => trouble,
                 },
                 () = stopped(&mut stop) => return,
@@ -178,10 +188,15 @@ impl Folder {
         }
     }
 
-    /// One connection, for as long as it lasts.
+    /// One connection, for as long as it lasts. It ends well only when there is nothing to wait for.
     async fn visit(&mut self) -> Result<(), Trouble> {
         let (mut session, capabilities) = connect(&self.settings).await?;
         self.select(&mut session).await?;
+        if self.looks_back {
+            self.take_in(&mut session, &capabilities).await?;
+            info!(folder = self.name, "inbox: looked through the mail that was recorded since the backup");
+            return Ok(());
+        }
         self.prepare_processed(&mut session).await;
         let how = if capabilities.has_str("IDLE") { "IDLE" } else { "poll" };
         info!(folder = self.name, how, "inbox: connected");
@@ -314,9 +329,20 @@ impl Folder {
                 fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
             let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
             let junk = fetch.flags().any(|flag| is_junk(&flag));
+            if self.looks_back && !self.is_lost(received_at) {
+                continue;
+            }
             listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, junk });
         }
         Ok(listed.into_values().collect())
+    }
+
+    /// It came while a desk worked of which nothing is left; or a day before, for clocks differ.
+    fn is_lost(&self, received_at: Option<Timestamp>) -> bool {
+        const DAY: SignedDuration = SignedDuration::from_hours(24);
+        self.restored.zip(received_at).is_some_and(|(restored, received_at)| {
+            received_at <= restored.at && restored.backup.duration_since(received_at) < DAY
+        })
     }
 
     fn position(&self, uid: u32) -> Option<Position> {
@@ -348,7 +374,11 @@ impl Folder {
             let too_large = (mail.size > self.max_size).then_some(mail.size);
             let received_at = mail.received_at.unwrap_or_else(|| self.clock.now());
             let junk = self.is_junk || mail.junk;
-            let arrival = Arrival { raw, position: self.position(mail.uid), received_at, too_large, junk };
+            // where recorded mail is only marked, whoever reads the mailbox marks it, too
+            let marked = self.looks_back || (self.settings.processed.is_none() && mail.seen);
+            let recorded_before = marked && self.is_lost(mail.received_at);
+            let position = self.position(mail.uid);
+            let arrival = Arrival { raw, position, received_at, too_large, junk, recorded_before };
             let pipeline = self.pipeline.clone();
             handed_over.push_back(async move { (mail, pipeline.submit(arrival).await) });
         }
@@ -408,7 +438,7 @@ impl Folder {
         }
         let plus = capabilities.has_str("UIDPLUS");
         match &self.settings.processed {
-            _ if fit.is_empty() => {}
+            _ if fit.is_empty() || self.looks_back => {}
             // the filter's owner looks for it where the filter put it
             _ if self.is_junk => mark_seen(session, fit).await?,
             Some(processed) if capabilities.has_str("MOVE") => {

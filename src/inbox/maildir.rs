@@ -1,11 +1,12 @@
 //! The embedded inbox: a local Maildir.
 //!
 //! Mail is taken from `new/`, and moved to `cur/` with the flag S (seen) when it is recorded. The folder is looked at several
-//! times a second; a local delivery renames a complete file into it, so whatever is there is complete.
+//! times a second; a local delivery renames a complete file into it, so whatever is there is complete. A desk that was brought
+//! back from a backup looks once through `cur/`.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
+use crate::store::index::{Lookup, Restored};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Of a mail that is too large, so much is read as its header.
@@ -36,9 +38,12 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures = 0_u32;
+    // an unreadable index is the pipeline's to complain about
+    let mut restored = pipeline.reader().index.restored().ok().flatten();
     loop {
-        let wait = match look(&settings, max_size, &pipeline).await {
+        let wait = match look(&settings, max_size, &pipeline, restored).await {
             Ok(()) => {
+                restored = None;
                 failures = 0;
                 LOOK_EVERY
             }
@@ -62,12 +67,20 @@ enum Trouble {
     Tried(String),
 }
 
-async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(), Trouble> {
+async fn look(
+    settings: &Settings,
+    max_size: u64,
+    pipeline: &Handle,
+    restored: Option<Restored>,
+) -> Result<(), Trouble> {
     let tried = |error: io::Error| Trouble::Tried(format!("{}: {error}", settings.path.display()));
     // one file that cannot be read or moved must not keep the others out
     let mut left = Ok(());
-    for mail in waiting(&settings.path).map_err(tried)? {
-        let arrival = match arrival(&mail, max_size) {
+    let waiting = waiting(&settings.path).map_err(tried)?;
+    let recorded = restored.map_or(Ok(Vec::new()), |restored| recorded(&settings.path, restored));
+    let recorded = recorded.map_err(tried)?.into_iter().map(|mail| (mail, true));
+    for (mail, recorded_before) in recorded.chain(waiting.into_iter().map(|mail| (mail, false))) {
+        let arrival = match arrival(&mail, max_size, recorded_before) {
             Ok(arrival) => arrival,
             // somebody took it away meanwhile
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -83,6 +96,7 @@ async fn look(settings: &Settings, max_size: u64, pipeline: &Handle) -> Result<(
             );
         }
         match pipeline.submit(arrival).await {
+            Ok(_) if recorded_before => {}
             Ok(_) => left = left.and(seen(&settings.path, &mail).map_err(tried)),
             Err(Refused::Stopping) => return Err(Trouble::Stopping),
             Err(refused) => return Err(Trouble::Tried(refused.to_string())),
@@ -96,8 +110,21 @@ fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
     for folder in ["tmp", "cur", "new"] {
         std::fs::create_dir_all(path.join(folder))?;
     }
+    Ok(mails(&path.join("new"))?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The mails in `cur/` that came while a desk worked of which nothing is left; or a day before, for clocks differ.
+fn recorded(path: &Path, Restored { backup, at }: Restored) -> io::Result<Vec<PathBuf>> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let from = SystemTime::from(backup).checked_sub(DAY).unwrap_or(SystemTime::UNIX_EPOCH);
+    let came = from..=SystemTime::from(at);
+    let mails = mails(&path.join("cur"))?.into_iter();
+    Ok(mails.filter(|(when, _)| came.contains(when)).map(|(_, path)| path).collect())
+}
+
+fn mails(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     let mut mails = Vec::new();
-    for entry in std::fs::read_dir(path.join("new"))? {
+    for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         // what was taken away meanwhile has no metadata
         if let Ok(metadata) = entry.metadata()
@@ -107,10 +134,10 @@ fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     mails.sort();
-    Ok(mails.into_iter().map(|(_, path)| path).collect())
+    Ok(mails)
 }
 
-fn arrival(mail: &Path, max_size: u64) -> io::Result<Arrival> {
+fn arrival(mail: &Path, max_size: u64, recorded_before: bool) -> io::Result<Arrival> {
     let file = std::fs::File::open(mail)?;
     let metadata = file.metadata()?;
     let too_large = (metadata.len() > max_size).then_some(metadata.len());
@@ -120,7 +147,7 @@ fn arrival(mail: &Path, max_size: u64) -> io::Result<Arrival> {
     let name = mail.file_name().unwrap_or_default().to_string_lossy();
     let unique = name.split(':').next().unwrap_or_default();
     let position = mail.parent().map(|folder| Position(format!("maildir:{};{unique}", folder.display())));
-    Ok(Arrival { raw, position, received_at, too_large, junk: false })
+    Ok(Arrival { raw, position, received_at, too_large, junk: false, recorded_before })
 }
 
 fn seen(path: &Path, mail: &Path) -> io::Result<()> {

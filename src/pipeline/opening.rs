@@ -41,6 +41,7 @@ impl Pipeline {
             | Work::Command(..)
             | Work::Accept(..)
             | Work::Sort(..)
+            | Work::Restored(..)
             | Work::Look(_)
             | Work::Ping(_) => None,
         });
@@ -80,6 +81,7 @@ impl Pipeline {
     fn open_arrival(&self, arrival: &Arrival, now: Timestamp) -> Message {
         let mut message = self.open_one(&arrival.raw, arrival.too_large, now);
         message.marks.junk |= arrival.junk;
+        message.marks.recorded_before = arrival.recorded_before;
         message
     }
 

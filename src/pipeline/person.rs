@@ -9,6 +9,8 @@ use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::{Decision, Facts, Input, decide};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::{LetterState, Posting};
 use crate::domain::message::Message;
 use crate::pipeline::step::Step;
 use crate::pipeline::{Accept, OutboxCommand, Pipeline, Refused, Sorting};
@@ -17,7 +19,34 @@ use crate::store::index::{Draft, IndexError, Lookup};
 /// What follows, and what the person hears.
 type Wanted = Result<(Option<Step>, Result<String, Refused>), IndexError>;
 
+/// Cases that the lost desk may have opened after its last backup; their numbers stay theirs.
+const LEFT_OUT: u32 = 100;
+
 impl Pipeline {
+    /// The store was brought back from a backup. Letters that waited then may have been sent since: a person decides.
+    pub(super) fn restored(&self, draft: &Draft<'_>, backup: Timestamp, now: Timestamp) -> Wanted {
+        let years = (self.policy.year(backup)..=self.policy.year(now)).collect();
+        let what = What::Restored { backup, left_out: LEFT_OUT, years };
+        let mut step = Step { events: vec![Event { at: now, case: None, what }], ..Step::default() };
+        let waited = |posting: &Posting| matches!(posting.state, LetterState::Active | LetterState::Deferred);
+        let mut held = 0_u32;
+        for posting in self.reader.index.postings()?.into_iter().filter(waited) {
+            let reason =
+                format!("it waited when the backup of {backup} was made, and may have been sent since");
+            let facts = self.facts_of_letter(draft, &posting, None)?;
+            let input = Input::Hold { posting: Box::new(posting), reason };
+            step.events.extend(decide(&facts, &input, &self.policy, now).events);
+            held = held.saturating_add(1);
+        }
+        let done = match held {
+            0 => "No letter was waiting.".to_owned(),
+            _ => format!(
+                "Letters that were waiting: {held}; they are held, because they may have been sent since."
+            ),
+        };
+        Ok((Some(step), Ok(done)))
+    }
+
     pub(super) fn command(
         &self,
         draft: &Draft<'_>,

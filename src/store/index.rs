@@ -42,6 +42,7 @@ const SUM: &[u8] = b"meta/sum";
 const THIS_FORM: u32 = 5;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
+const RESTORED: &[u8] = b"meta/restored";
 /// Cases merged into cases that were merged are followed so far.
 const MOST_MERGES: usize = 50;
 
@@ -69,6 +70,15 @@ pub enum IndexError {
     /// Entries were lost or changed.
     #[error("index: entries are missing or damaged")]
     Incomplete,
+}
+
+/// Between these two a desk worked of which nothing is left but what it did to its mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Restored {
+    /// The backup was made.
+    pub backup: Timestamp,
+    /// It was brought back.
+    pub at: Timestamp,
 }
 
 /// Something that looks keys up: the index itself, or the index with changes on top that are not committed yet.
@@ -173,6 +183,11 @@ pub trait Lookup {
     /// When they were last told of letters that are held.
     fn told_at(&self) -> Result<Option<Timestamp>, IndexError> {
         self.entry(TOLD_AT)
+    }
+
+    /// When the store was last brought back, if it was, and of when the backup is.
+    fn restored(&self) -> Result<Option<Restored>, IndexError> {
+        self.entry(RESTORED)
     }
 
     /// How many letters of the desk belong to no case.

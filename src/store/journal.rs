@@ -338,17 +338,30 @@ impl Batches {
         JournalError::Damaged { path: self.path.clone(), after: self.place.last, offset: self.place.byte }
     }
 
-    /// The next batch; none at the end, or before what may be an unfinished batch.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<Record>>, JournalError> {
+    /// The next frame; none at the end, or before what may be an unfinished batch.
+    fn frame(&mut self) -> Result<Option<(Vec<u8>, Place)>, JournalError> {
         let next = self.format.next(&mut self.reader, &self.place, self.end);
-        let Some((payload, behind)) = next.map_err(|error| self.io(error))? else {
-            let follows = self.rest() > 0
-                && self
-                    .format
-                    .is_intact_after(&self.path, self.place.byte)
-                    .map_err(|error| self.io(error))?;
-            return if follows { Err(self.damaged()) } else { Ok(None) };
-        };
+        let next = next.map_err(|error| self.io(error))?;
+        if next.is_none() && self.rest() > 0 {
+            let follows = self.format.is_intact_after(&self.path, self.place.byte, self.end);
+            if follows.map_err(|error| self.io(error))? {
+                return Err(self.damaged());
+            }
+        }
+        Ok(next)
+    }
+
+    /// Goes on to the next batch without a look into it; says whether there is one.
+    fn skip(&mut self) -> Result<bool, JournalError> {
+        let next = self.frame()?;
+        let found = next.is_some();
+        self.place = next.map_or_else(|| self.place.clone(), |(_, behind)| behind);
+        Ok(found)
+    }
+
+    /// The next batch.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<Record>>, JournalError> {
+        let Some((payload, behind)) = self.frame()? else { return Ok(None) };
         let sealed = || JournalError::Sealed { path: self.path.clone(), after: self.place.last };
         let payload = match &self.vault {
             Some(vault) => vault.open_sealed(&belongs(&self.place), payload).ok_or_else(sealed)?,
@@ -376,24 +389,18 @@ pub(super) fn is_new(path: &Path) -> bool {
     std::fs::metadata(path).map_or(true, |file| file.len() < length(SEALED.first_line))
 }
 
-/// Copies what is chained and complete of a journal, which needs no key, and which a writer may be appending to. Returns the number
-/// of its last record.
-pub fn copy(path: &Path, to: &mut impl Write) -> Result<u64, JournalError> {
+/// Where a journal ends, as far as its chain is complete; a writer may be appending to it. Needs no key.
+pub(super) fn end(path: &Path) -> Result<Place, JournalError> {
     let mut batches = Batches::open(path, SEALED, None)?;
-    let io = |error| JournalError::Io { path: path.to_owned(), error };
-    loop {
-        let next = batches.format.next(&mut batches.reader, &batches.place, batches.end);
-        match next.map_err(io)? {
-            Some((_, behind)) => batches.place = behind,
-            None if batches.format.is_intact_after(path, batches.place.byte).map_err(io)? => {
-                return Err(batches.damaged());
-            }
-            None => break,
-        }
-    }
-    let whole = File::open(path).map_err(io)?;
-    io::copy(&mut whole.take(batches.place.byte), to).map_err(io)?;
-    Ok(batches.place.last)
+    while batches.skip()? {}
+    Ok(batches.place)
+}
+
+/// Is this place one of the journal's?
+pub(super) fn contains(path: &Path, place: &Place) -> Result<bool, JournalError> {
+    let mut batches = Batches::open(path, SEALED, None)?;
+    while batches.place.byte < place.byte && batches.skip()? {}
+    Ok(batches.place == *place)
 }
 
 fn begin(path: &Path, file: &mut File) -> io::Result<()> {
@@ -506,9 +513,9 @@ pub(super) mod tests {
         let nothing = Page { records: Vec::new(), behind: behind.clone(), unfinished: 0 };
         assert_eq!(pages.read(Some(behind.clone()), 10).unwrap(), nothing);
         assert_eq!(Pages::of(&path, &vault()).read(Some(behind), 10).unwrap().unfinished, 17);
-        let mut copied = Vec::new();
-        assert_eq!(copy(&path, &mut copied).unwrap(), 3);
-        assert_eq!(length(&copied), journal.end().byte);
+        assert_eq!(end(&path).unwrap(), *journal.end());
+        assert!(contains(&path, journal.end()).unwrap());
+        assert!(!contains(&path, &Place { last: 2, ..journal.end().clone() }).unwrap());
     }
 
     #[test]

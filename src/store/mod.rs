@@ -23,6 +23,8 @@
 //! A damaged journal; a data key that the desk's key does not open; a state directory in use; a disk that cannot be written to at
 //! start.
 
+pub mod backup;
+pub mod check;
 pub mod index;
 pub mod journal;
 pub mod mail;
@@ -47,6 +49,11 @@ use crate::store::vault::{Custodian, Vault, VaultError, Wrapping};
 
 const MAILS: &str = "mail";
 const LETTERS: &str = "letters";
+const INDEX: &str = "index";
+const DAMAGED: &str = "index.damaged-";
+const COMPARED: &str = "index.compared-";
+/// Damaged indexes are kept for whoever wants to know why, but not for ever.
+const MOST_DAMAGED: usize = 2;
 /// A store in use is tried again this often, with a breath in between: a second in all.
 const PATIENCE: u32 = 20;
 const BREATH: Duration = Duration::from_millis(50);
@@ -184,7 +191,7 @@ pub fn open(
         Ok(both) => both,
         Err(StoreError::Index(error @ IndexError::OtherVersion(seen))) => {
             notices.push(format!("{error}; it is rebuilt from the journal"));
-            fs::remove_dir_all(dir.join("index")).map_err(io)?;
+            fs::remove_dir_all(dir.join(INDEX)).map_err(io)?;
             open_index(dir, &vault, now, seen, &mut notices)?
         }
         Err(StoreError::Index(error)) => {
@@ -255,7 +262,7 @@ fn open_index(
     at_least: u64,
     notices: &mut Vec<String>,
 ) -> Result<(Index, Journal), StoreError> {
-    let index = Index::open(&dir.join("index"), vault)?;
+    let index = Index::open(&dir.join(INDEX), vault)?;
     let seen = index.seen()?;
     let seq = seen.as_ref().map_or(0, |seen| seen.last);
     let mut error = None;
@@ -294,11 +301,25 @@ fn open_index(
 }
 
 fn set_aside(dir: &Path, now: Timestamp) -> io::Result<()> {
-    let index = dir.join("index");
+    let index = dir.join(INDEX);
     if !index.exists() {
         return Ok(());
     }
-    let mut aside = dir.join(format!("index.damaged-{}", now.as_second()));
+    let mut before: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(COMPARED) {
+            fs::remove_dir_all(&path)?;
+        } else if name.starts_with(DAMAGED) {
+            before.push(path);
+        }
+    }
+    before.sort();
+    for path in before.iter().rev().skip(MOST_DAMAGED) {
+        fs::remove_dir_all(path)?;
+    }
+    let mut aside = dir.join(format!("{DAMAGED}{}", now.as_second()));
     while aside.exists() {
         aside.as_mut_os_string().push("x");
     }
@@ -369,7 +390,7 @@ pub(crate) mod tests {
     }
 
     /// A report with its letter, as the pipeline would commit it.
-    fn report(number: u32) -> Commit {
+    pub(crate) fn report(number: u32) -> Commit {
         let raw = format!("report {number}");
         let message = Message {
             digest: digest(&raw),
@@ -418,7 +439,7 @@ pub(crate) mod tests {
     }
 
     /// A store with three reports, closed again; and what it knew.
-    fn closed() -> (tempfile::TempDir, String) {
+    pub(crate) fn closed() -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
         let (mut writer, reader, notices) = open(dir.path(), &Open("A"), now()).unwrap();
         assert_eq!(notices, Notices::default());

@@ -133,6 +133,7 @@ fn take_in(config: Config, mails: &[&[u8]]) {
                 received_at: now(),
                 too_large: None,
                 junk: false,
+                recorded_before: false,
             })
         });
         for recorded in futures_util::future::join_all(submitted).await {

@@ -20,6 +20,7 @@
 pub mod desk;
 mod scripted;
 
+mod backup;
 mod bad_input;
 mod correspondents;
 mod directory;

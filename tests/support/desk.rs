@@ -425,6 +425,7 @@ impl Desk {
             received_at: self.clock.now(),
             too_large: None,
             junk: false,
+            recorded_before: false,
         }
     }
 

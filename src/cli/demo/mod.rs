@@ -215,6 +215,7 @@ fn told(event: &Event) -> String {
         }
         What::CaseMerged { into } => format!("{case}: merged into {into}"),
         What::MailMoved { to, .. } => format!("{case}: a mail became case {to}"),
+        What::Restored { backup, .. } => format!("brought back from a backup of {backup}"),
         What::Digested { .. } => format!("{case}: coordinators told what was not answered"),
         What::Told { concerns } => format!("{case}: coordinators warned of {}", concerns.len()),
         What::LetterQueued { letter, kind, to, .. } => {

@@ -28,6 +28,9 @@ const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
 /// Whoever is known to have written it himself may write so many times as much.
 const PROVEN: u32 = 5;
 
+/// Why a mail gets no answer that a desk has recorded, of whose work only a backup is left.
+const RECORDED_BEFORE: &str = "recorded before this desk was restored, and perhaps answered";
+
 /// A mail, and how it stands to what is known.
 struct Taken<'a> {
     message: &'a Arc<Message>,
@@ -136,6 +139,11 @@ fn taken<'a>(
     } else if facts.answers_the_desk && of_the_team && intake.opens_case {
         intake.opens_case = false;
         intake.why_no_answer.get_or_insert("it answers a letter about the desk itself".to_owned());
+    }
+    if message.marks.recorded_before {
+        // what was lost with the disk may have been answered
+        asks_status = false;
+        intake.why_no_answer.get_or_insert(RECORDED_BEFORE.to_owned());
     }
     if replayed.is_some() {
         // an answer, or a question about it, would tell a stranger that the ciphertext means something

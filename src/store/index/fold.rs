@@ -18,7 +18,7 @@ use crate::domain::message::Digest;
 use crate::domain::signature::Certificate;
 use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
-use crate::store::index::{DESK_LETTERS, Draft, IndexError, Lookup, TOLD_AT};
+use crate::store::index::{DESK_LETTERS, Draft, IndexError, Lookup, RESTORED, Restored, TOLD_AT};
 use crate::store::journal::Record;
 
 /// No more certificates of one address are remembered. At least two.
@@ -166,6 +166,13 @@ impl Draft<'_> {
             }
             What::LetterQueued { letter, message_id, .. } => {
                 self.put(self.keys().post(message_id), letter)?
+            }
+            What::Restored { backup, left_out, years } => {
+                self.put(RESTORED.to_vec(), &Restored { backup: *backup, at: event.at })?;
+                for year in years {
+                    let lost = self.next_number(*year)?.saturating_sub(1).saturating_add(*left_out);
+                    self.put(self.keys().number(*year), &lost)?;
+                }
             }
             What::Digested { mails } => {
                 let listed: BTreeSet<&Digest> = mails.iter().collect();

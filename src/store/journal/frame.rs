@@ -106,10 +106,9 @@ impl Format {
         Ok((digest == head.digest).then_some((payload, behind)))
     }
 
-    /// Is there a frame behind this byte that is right in itself?
-    pub(super) fn is_intact_after(&self, path: &Path, byte: u64) -> io::Result<bool> {
+    /// Is there a frame behind this byte that is right in itself? Nothing beyond byte `size` counts: somebody may be writing there.
+    pub(super) fn is_intact_after(&self, path: &Path, byte: u64, size: u64) -> io::Result<bool> {
         let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
         let mut at = byte.saturating_add(1);
         let mut page = vec![0; PAGE];
         while at < size {

@@ -1,18 +1,20 @@
-//! `psirtd journal verify|export`: page by page, of the running daemon, or of the file as it is when none runs.
+//! `psirtd journal verify|export`: page by page, by the running daemon, or from the file as it is when none runs.
+
+use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::cli::{Failure, Global, JournalCommand, print, show};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, Question, pages};
+use crate::control::{self, Question};
 use crate::custody::DeskKeys;
 use crate::store::Archive;
 use crate::store::journal::Place;
 
-/// What was found on all pages.
+/// What was found on all pages: nothing that is wrong.
 #[derive(Debug, Default)]
-struct Verified {
+pub(super) struct Verified {
     records: u64,
     unfinished: u64,
     unreadable: Vec<String>,
@@ -24,37 +26,48 @@ pub(super) fn run(global: &Global, command: JournalCommand, clock: &Clock) -> Re
             show::items(&page["records"]).try_for_each(|record| print(&record.to_string()))
         }),
         JournalCommand::Verify => {
-            let mut verified = Verified::default();
-            turn(global, clock, Question::Checked, |page| {
-                let number = |name: &str| page[name].as_u64().unwrap_or_default();
-                verified.records = verified.records.saturating_add(number("checked"));
-                verified.unfinished = number("unfinished");
-                let unreadable = show::items(&page["unreadable"]).filter_map(Value::as_str);
-                verified.unreadable.extend(unreadable.map(ToOwned::to_owned));
-                Ok(())
-            })?;
-            verified.say(global.json)
+            let verified = verify(global, clock)?;
+            match global.json {
+                true => print(&verified.json().to_string()),
+                false => print(&verified.to_string()),
+            }
         }
     }
 }
 
+/// Reads all that there is.
+pub(super) fn verify(global: &Global, clock: &Clock) -> Result<Verified, Failure> {
+    let mut verified = Verified::default();
+    turn(global, clock, Question::Checked, |page| {
+        let number = |name: &str| page[name].as_u64().unwrap_or_default();
+        verified.records = verified.records.saturating_add(number("checked"));
+        verified.unfinished = number("unfinished");
+        let unreadable = show::items(&page["unreadable"]).filter_map(Value::as_str);
+        verified.unreadable.extend(unreadable.map(ToOwned::to_owned));
+        Ok(())
+    })?;
+    match verified.unreadable.first() {
+        None => Ok(verified),
+        Some(first) => Err(Failure::Failed(format!(
+            "{} mails or letters are missing or damaged, the first: {first}; restore them from a backup",
+            verified.unreadable.len()
+        ))),
+    }
+}
+
 impl Verified {
-    fn say(self, json: bool) -> Result<(), Failure> {
-        let Self { records, unfinished, unreadable } = self;
-        if let Some(first) = unreadable.first() {
-            let files = unreadable.len();
-            return Err(Failure::Failed(format!(
-                "{files} mails or letters are missing or damaged, the first: {first}; restore them from a backup"
-            )));
+    fn json(&self) -> Value {
+        json!({ "records": self.records, "unfinished_bytes": self.unfinished })
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records, chain intact, every mail and letter there", self.records)?;
+        match self.unfinished {
+            0 => Ok(()),
+            bytes => write!(f, "; an unfinished batch of {bytes} bytes at its end"),
         }
-        if json {
-            return print(&json!({ "records": records, "unfinished_bytes": unfinished }).to_string());
-        }
-        let torn = match unfinished {
-            0 => String::new(),
-            bytes => format!("; an unfinished batch of {bytes} bytes at its end"),
-        };
-        print(&format!("{records} records, chain intact, every mail and letter there{torn}"))
     }
 }
 
@@ -78,8 +91,8 @@ fn turn(
                     None => archive.insert(open(global, clock)?),
                 };
                 match asked {
-                    Question::Checked(from) => pages::checked(archive, from),
-                    _ => pages::records(archive, place.clone()),
+                    Question::Checked(from) => control::pages::checked(archive, from),
+                    _ => control::pages::records(archive, place.clone()),
                 }
                 .map_err(Failure::because)?
             }

@@ -1,0 +1,83 @@
+//! The index held against the journal, and made anew; while no daemon works there.
+//!
+//! # Invariants
+//! * Comparing changes nothing in the store. The index that it compares with lies in a temporary folder of the state directory,
+//!   sealed like the other one; left there by a process that was killed, it goes when an index is next set aside.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::store::index::{Draft, Index};
+use crate::store::journal::Pages;
+use crate::store::vault::{Custodian, Vault};
+use crate::store::{COMPARED, INDEX, StoreError, journal_file, lock, open, set_aside};
+
+/// How an index stands to its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexState {
+    /// It says the same.
+    Same,
+    /// There is none.
+    Absent,
+    /// It says the same as so many records before the end did.
+    Behind(u64),
+    /// It does not, or cannot be read.
+    Different(String),
+}
+
+/// Compares the index of a store in which nobody works with one that is made anew for that.
+pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, StoreError> {
+    let _lock = lock(dir)?;
+    let (vault, _) = Vault::open(dir, custodian, false)?;
+    let path = dir.join(INDEX);
+    if !path.exists() {
+        return Ok(IndexState::Absent);
+    }
+    let seen = Index::open(&path, &vault).and_then(|index| Ok((index.seen()?, index)));
+    let (seen, index) = match seen {
+        Ok(both) => both,
+        Err(error) => return Ok(IndexState::Different(error.to_string())),
+    };
+    let io = |error| StoreError::Io(dir.to_owned(), error);
+    let fresh = tempfile::Builder::new().prefix(COMPARED).tempdir_in(dir).map_err(io)?;
+    let anew = Index::open(&fresh.path().join(INDEX), &vault)?;
+    let pages = Pages::of(&journal_file(dir), &vault);
+    let seen = seen.map_or(0, |seen| seen.last);
+    let (mut place, mut behind) = (None, 0_u64);
+    loop {
+        // batch by batch, as it was made
+        let page = pages.read(place, 1)?;
+        let (first, last) = (page.records.first(), page.behind.last);
+        if first.is_none() {
+            break;
+        }
+        if last <= seen {
+            let mut draft = Draft::new(&anew);
+            page.records.iter().try_for_each(|record| draft.fold(record))?;
+            anew.take_over(draft, &page.behind)?;
+        } else {
+            behind = last.saturating_sub(seen);
+        }
+        place = Some(page.behind);
+    }
+    Ok(match index.knows_the_same_as(&anew)? {
+        true if behind > 0 => IndexState::Behind(behind),
+        true => IndexState::Same,
+        false => IndexState::Different("index: it says something else than the journal".to_owned()),
+    })
+}
+
+/// Sets the index aside and makes it anew. Returns the number of the last record.
+pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<u64, StoreError> {
+    {
+        let _lock = lock(dir)?;
+        if !journal_file(dir).exists() {
+            return Err(StoreError::Nothing(dir.to_owned()));
+        }
+        set_aside(dir, now).map_err(|error| StoreError::Io(dir.to_owned(), error))?;
+    }
+    let (writer, ..) = open(dir, custodian, now)?;
+    writer.flush()?;
+    Ok(writer.journal.end().last)
+}
