@@ -29,6 +29,7 @@ use tracing::{error, warn};
 
 use crate::clock::Clock;
 use crate::domain::case::{Case, CaseId};
+use crate::domain::concern::Silence;
 use crate::domain::decide::{Decision, Facts, Input, decide};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
@@ -36,6 +37,7 @@ use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
 use crate::domain::signature::{Certificate, Standing};
 use crate::domain::thread;
+use crate::health::Health;
 use crate::keyring::{self, Keyring};
 use crate::open;
 use crate::pipeline::facts::Batch;
@@ -149,7 +151,7 @@ enum Work {
     Accept(Accept, Answer<String>),
     Sort(Sorting, Answer<String>),
     Found(Box<Found>, Answer<()>),
-    Look(Option<Answer<()>>),
+    Look(Vec<Silence>, Option<Answer<()>>),
     Ping(Answer<()>),
 }
 
@@ -158,6 +160,7 @@ enum Work {
 pub struct Handle {
     work: mpsc::Sender<Work>,
     reader: Reader,
+    health: Health,
     stirred: Arc<Notify>,
     happened: broadcast::Sender<Arc<Vec<Event>>>,
 }
@@ -193,9 +196,9 @@ impl Handle {
         self.ask(|answer| Work::Found(Box::new(found), answer)).await
     }
 
-    /// Looks whether the coordinators must be told something of the desk itself, and tells them.
-    pub async fn look(&self) -> Result<(), Refused> {
-        self.ask(|answer| Work::Look(Some(answer))).await
+    /// Looks whether the coordinators must be told something of the desk itself, and tells them: of these doors, too.
+    pub async fn look(&self, silent: Vec<Silence>) -> Result<(), Refused> {
+        self.ask(|answer| Work::Look(silent, Some(answer))).await
     }
 
     /// Returns when everything handed over before has been worked off: the sign of life for the watchdog.
@@ -206,6 +209,11 @@ impl Handle {
     /// Answers questions.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// What the doors say of themselves.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Wakes up when letters may be due. A wake-up is a hint, not a promise.
@@ -252,6 +260,7 @@ impl Pipeline {
         let handle = Handle {
             work,
             reader: self.reader.clone(),
+            health: Health::new(self.clock.clone(), self.policy.silence),
             stirred: Arc::clone(&stirred),
             happened: happened.clone(),
         };
@@ -279,7 +288,7 @@ impl Pipeline {
             }
             let mut events = self.batch(batch)?;
             if events.iter().any(|event| needs_a_look(&event.what)) {
-                events.extend(self.batch(vec![Work::Look(None)])?);
+                events.extend(self.batch(vec![Work::Look(Vec::new(), None)])?);
             }
             if !events.is_empty() {
                 stirred.notify_one();
@@ -366,7 +375,9 @@ impl Pipeline {
                 (Work::Found(found, answer), message) => {
                     (self.found(&draft, *found, message, now)?, Reply::Unit(answer))
                 }
-                (Work::Look(answer), _) => (self.look(&draft, now)?, answer.map_or(Reply::None, Reply::Unit)),
+                (Work::Look(silent, answer), _) => {
+                    (self.look(&draft, &silent, now)?, answer.map_or(Reply::None, Reply::Unit))
+                }
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
             };
@@ -478,8 +489,13 @@ impl Pipeline {
         Ok((decision != Decision::default()).then(|| decision.into()))
     }
 
-    fn look(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
-        let decision = decide(&self.facts_of_desk(draft, now)?, &Input::Look, &self.policy, now);
+    fn look(
+        &self,
+        draft: &Draft<'_>,
+        silent: &[Silence],
+        now: Timestamp,
+    ) -> Result<Option<Step>, IndexError> {
+        let decision = decide(&self.facts_of_desk(draft, silent, now)?, &Input::Look, &self.policy, now);
         Ok((decision != Decision::default()).then(|| decision.into()))
     }
 
@@ -570,7 +586,7 @@ fn size(work: &Work) -> u64 {
         | Work::Accept(..)
         | Work::Sort(..)
         | Work::Found(..)
-        | Work::Look(_)
+        | Work::Look(..)
         | Work::Ping(_) => 0,
     }
 }

@@ -41,7 +41,7 @@ impl Pipeline {
             | Work::Command(..)
             | Work::Accept(..)
             | Work::Sort(..)
-            | Work::Look(_)
+            | Work::Look(..)
             | Work::Ping(_) => None,
         });
         self.note(|suspects| suspects.survived(fresh.iter().copied()));
