@@ -16,8 +16,8 @@ mod section;
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::config::section::{Problems, Section};
@@ -466,6 +466,10 @@ impl Reading<'_> {
             }),
             None => Some(standard.digest),
         };
+        let silence = match section.as_ref().and_then(|section| Some((section.text("silence")?, section))) {
+            Some((found, section)) => found.and_then(section.problems(), |text| silence(&text)),
+            None => Some(standard.silence),
+        };
         let (public_tracker, process) = (text("public_tracker"), text("process"));
         let mut supported = Vec::new();
         let mut holidays = Vec::new();
@@ -495,6 +499,7 @@ impl Reading<'_> {
             distributors,
             plus_address: desk.plus_address,
             digest: digest?,
+            silence: silence?,
             ..standard
         })
     }
@@ -516,6 +521,13 @@ impl Reading<'_> {
     fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
+}
+
+/// Less than a second is no silence, and a desk that is silent for more than a day has broken its promises.
+fn silence(text: &str) -> Result<SignedDuration, String> {
+    const SILENCE: doors::Between =
+        (1, 24 * 60 * 60, "“15 minutes” or “1 hour”; between 1 second and 24 hours");
+    SignedDuration::try_from(doors::duration(text, SILENCE)?).map_err(|error| error.to_string())
 }
 
 fn case_prefix(prefix: String) -> Result<String, String> {

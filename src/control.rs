@@ -54,6 +54,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
+    /// How the doors are.
+    Health,
     /// All cases.
     Cases,
     /// One case.
@@ -102,6 +104,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
     let index = &pipeline.reader().index;
     let unread = |error: IndexError| error.to_string();
     match question {
+        Question::Health => Ok(pipeline.health().told()),
         Question::Cases => {
             let cases = index.cases().map_err(unread)?;
             Ok(cases.iter().map(|case| case_json(case, now)).collect())

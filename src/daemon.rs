@@ -7,7 +7,8 @@
 //! # Invariants
 //! * On SIGTERM or SIGINT no more mail is taken in, letters under way are finished, what was handed over is recorded: within ten
 //!   seconds. SIGKILL is always safe.
-//! * systemd hears READY when the doors are open, and a sign of life only when the pipeline answers.
+//! * systemd hears READY when the doors are open, a sign of life only when the pipeline answers, and in one line of status how
+//!   each door is, as soon as that changes.
 //!
 //! # Fatal
 //! A pipeline that ended (its disk failed), a door that broke. systemd starts psirtd again.
@@ -23,6 +24,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::custody::DeskKeys;
+use crate::health::Health;
 use crate::pipeline::{Ended, Handle, Pipeline};
 use crate::store::{self, StoreError};
 use crate::{control, inbox, lookup, outbox, scheduler};
@@ -120,6 +122,7 @@ impl Daemon {
     /// Serves until `enough` is done, or something fatal happens; then locks up.
     pub async fn serve(mut self, enough: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let watchdog = tokio::spawn(watchdog(self.pipeline.clone()));
+        let status = tokio::spawn(status(self.pipeline.health().clone()));
         info!(version = env!("CARGO_PKG_VERSION"), inbox = ?self.inbox, outbox = ?self.outbox, "psirtd is up");
         notify(&[sd_notify::NotifyState::Ready]);
         let fatal = tokio::select! {
@@ -132,6 +135,7 @@ impl Daemon {
         };
         notify(&[sd_notify::NotifyState::Stopping]);
         watchdog.abort();
+        status.abort();
         match fatal {
             Some(why) => Err(DaemonError::Ended(why)),
             None => self.close().await,
@@ -201,6 +205,14 @@ async fn watchdog(pipeline: Handle) {
             Ok(Ok(())) => notify(&[sd_notify::NotifyState::Watchdog]),
             _ => error!("the pipeline does not answer: no sign of life to the watchdog"),
         }
+    }
+}
+
+/// Tells systemd how the doors are: `systemctl status` shows it.
+async fn status(health: Health) {
+    loop {
+        notify(&[sd_notify::NotifyState::Status(&health.status())]);
+        health.changed().await;
     }
 }
 

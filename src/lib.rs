@@ -16,7 +16,7 @@
 //!
 //! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
 //! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses? [`scheduler`] says from
-//! time to time that time has passed.
+//! time to time that time has passed. [`health`] is where the doors say that they work, and where it is found out that one is silent.
 //!
 //! # Invariants
 //! Each is kept by a type or watched by a test (`tests/architecture.rs`, `tests/leak.rs`, `tests/stories/`).
@@ -73,6 +73,7 @@ pub mod control;
 pub mod custody;
 pub mod daemon;
 pub mod domain;
+pub mod health;
 pub mod inbox;
 pub mod keyring;
 pub mod lookup;

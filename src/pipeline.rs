@@ -14,6 +14,7 @@
 //! # Fatal
 //! An fsync that failed. Nobody knows then what is on the disk; psirtd stops, and finds out at the next start.
 
+mod deciding;
 mod facts;
 mod opening;
 mod person;
@@ -28,22 +29,23 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::clock::Clock;
-use crate::domain::case::{Case, CaseId};
-use crate::domain::decide::{Decision, Facts, Input, decide};
+use crate::domain::case::CaseId;
+use crate::domain::concern::Silence;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
 use crate::domain::message::{Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
-use crate::domain::signature::{Certificate, Standing};
+use crate::domain::signature::Certificate;
 use crate::domain::thread;
-use crate::keyring::{self, Keyring};
+use crate::health::Health;
+use crate::keyring::Keyring;
 use crate::open;
 use crate::pipeline::facts::Batch;
 use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, seal};
-use crate::store::index::{Draft, IndexError, Lookup};
-use crate::store::journal::{JournalError, Receipt};
+use crate::store::index::IndexError;
+use crate::store::journal::JournalError;
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, telemetry};
 
@@ -152,7 +154,7 @@ enum Work {
     Sort(Sorting, Answer<String>),
     Found(Box<Found>, Answer<()>),
     Restored(Timestamp, Answer<String>),
-    Look(Option<Answer<()>>),
+    Look(Vec<Silence>, Option<Answer<()>>),
     Ping(Answer<()>),
 }
 
@@ -161,6 +163,7 @@ enum Work {
 pub struct Handle {
     work: mpsc::Sender<Work>,
     reader: Reader,
+    health: Health,
     stirred: Arc<Notify>,
     happened: broadcast::Sender<Arc<Vec<Event>>>,
 }
@@ -201,9 +204,9 @@ impl Handle {
         self.ask(|answer| Work::Restored(backup, answer)).await
     }
 
-    /// Looks whether the coordinators must be told something of the desk itself, and tells them.
-    pub async fn look(&self) -> Result<(), Refused> {
-        self.ask(|answer| Work::Look(Some(answer))).await
+    /// Looks whether the coordinators must be told something of the desk itself, and tells them: of these doors, too.
+    pub async fn look(&self, silent: Vec<Silence>) -> Result<(), Refused> {
+        self.ask(|answer| Work::Look(silent, Some(answer))).await
     }
 
     /// Returns when everything handed over before has been worked off: the sign of life for the watchdog.
@@ -214,6 +217,11 @@ impl Handle {
     /// Answers questions.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// What the doors say of themselves.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Wakes up when letters may be due. A wake-up is a hint, not a promise.
@@ -260,6 +268,7 @@ impl Pipeline {
         let handle = Handle {
             work,
             reader: self.reader.clone(),
+            health: Health::new(self.clock.clone(), self.policy.silence),
             stirred: Arc::clone(&stirred),
             happened: happened.clone(),
         };
@@ -287,7 +296,7 @@ impl Pipeline {
             }
             let mut events = self.batch(batch)?;
             if events.iter().any(|event| needs_a_look(&event.what)) {
-                events.extend(self.batch(vec![Work::Look(None)])?);
+                events.extend(self.batch(vec![Work::Look(Vec::new(), None)])?);
             }
             if !events.is_empty() {
                 stirred.notify_one();
@@ -378,7 +387,9 @@ impl Pipeline {
                     let (step, done) = self.restored(&draft, backup, now)?;
                     (step, Reply::Word(answer, done))
                 }
-                (Work::Look(answer), _) => (self.look(&draft, now)?, answer.map_or(Reply::None, Reply::Unit)),
+                (Work::Look(silent, answer), _) => {
+                    (self.look(&draft, &silent, now)?, answer.map_or(Reply::None, Reply::Unit))
+                }
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
             };
@@ -389,110 +400,6 @@ impl Pipeline {
             replies.push(reply);
         }
         Ok((steps, replies))
-    }
-
-    fn mail(
-        &self,
-        draft: &Draft<'_>,
-        arrival: Arrival,
-        message: Arc<Message>,
-        mails: &mut Batch,
-        now: Timestamp,
-    ) -> Result<(Option<Step>, Result<Recorded, Refused>), IndexError> {
-        let twin = open::twin(&arrival.raw, &message);
-        let receipt = Receipt { position: arrival.position, digest: message.digest.clone(), twin };
-        if draft.knows_mail(&receipt)? {
-            // remember the new place, so that it is not fetched again
-            let new_place = match &receipt.position {
-                Some(position) => !draft.knows_position(position)?,
-                None => false,
-            };
-            let answer = self.late_answer(draft, arrival.received_at, &message, mails, now)?;
-            let news = new_place || answer.is_some();
-            let step = news.then(|| Step {
-                receipt: Some(receipt),
-                letters: answer.into_iter().collect(),
-                ..Step::default()
-            });
-            return Ok((step, Ok(Recorded::Known)));
-        }
-        let facts = self.facts_of_mail(draft, &message, mails, now)?;
-        mails.insert(message.digest.clone(), Arc::clone(&message));
-        let message = up_to_date(message, &facts.remembered);
-        let received_at = arrival.received_at.min(now);
-        let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
-        Ok((
-            Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
-            Ok(Recorded::New),
-        ))
-    }
-
-    /// The acknowledgement of a known mail that a rule kept back for the way on which it came, and that has come on a better one now:
-    /// a person took it out of the junk, say.
-    fn late_answer(
-        &self,
-        draft: &Draft<'_>,
-        received_at: Timestamp,
-        message: &Arc<Message>,
-        mails: &Batch,
-        now: Timestamp,
-    ) -> Result<Option<Letter>, IndexError> {
-        let case = draft.case_of(&message.message_id)?;
-        // a mail that the digest alone is to tell of is not answered before somebody has heard of it
-        let waits = |case: &Case| {
-            let letters = &case.letters;
-            letters.iter().any(|it| it.withheld) && letters.iter().any(|it| it.kind == LetterKind::Relay)
-        };
-        if !case.as_ref().is_some_and(waits) {
-            return Ok(None);
-        }
-        let facts = self.facts_of_mail(draft, message, mails, now)?;
-        if facts.copy_of.is_none() {
-            return Ok(None);
-        }
-        let input = Input::Mail { message: Arc::clone(message), received_at: received_at.min(now) };
-        let letters = decide(&facts, &input, &self.policy, now).letters;
-        Ok(letters.into_iter().find(|letter| letter.kind() == LetterKind::Acknowledgement))
-    }
-
-    fn delivery(
-        &self,
-        draft: &Draft<'_>,
-        id: &LetterId,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Result<Option<Step>, IndexError> {
-        let Some(posting) = draft.posting(id)? else { return Ok(None) };
-        let facts = Facts { jitter: chance::fraction(), ..Facts::default() };
-        let input = Input::Delivery { posting: Box::new(posting), outcome };
-        Ok(Some(decide(&facts, &input, &self.policy, now).into()))
-    }
-
-    fn found(
-        &self,
-        draft: &Draft<'_>,
-        found: Found,
-        message: Option<Arc<Message>>,
-        now: Timestamp,
-    ) -> Result<Option<Step>, IndexError> {
-        let Some(message) = message else { return Ok(None) };
-        // what the configuration names for an address is not even accompanied by what a web server says
-        if self.keyring.pins(&found.author.address) {
-            return Ok(None);
-        }
-        let remembered = draft.certificates(&found.author.address)?;
-        let facts = Facts { case: draft.case(&found.case)?, remembered, ..Facts::default() };
-        let known = remembered_of(&facts.remembered, &found.certificate);
-        let certificate =
-            known.map_or(found.certificate.clone(), |known| keyring::merged(known, &found.certificate));
-        let input = Input::Found { message, certificate };
-        let decision = decide(&facts, &input, &self.policy, now);
-        Ok((decision != Decision::default()).then(|| decision.into()))
-    }
-
-    fn look(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
-        let decision = decide(&self.facts_of_desk(draft, now)?, &Input::Look, &self.policy, now);
-        Ok((decision != Decision::default()).then(|| decision.into()))
     }
 
     /// Seals every letter of a batch on all threads, and makes the commits.
@@ -556,21 +463,6 @@ fn needs_a_look(what: &What) -> bool {
     }
 }
 
-/// Another mail of the same batch may have brought the certificate that this one brings.
-fn up_to_date(message: Arc<Message>, remembered: &[Certificate]) -> Arc<Message> {
-    let offered = message.reporter_cert.as_ref().filter(|(standing, _)| *standing == Standing::Offered);
-    let newer = message.renewed_cert.as_ref().or(offered.map(|(_, certificate)| certificate));
-    let known = newer.and_then(|newer| remembered_of(remembered, newer).map(|known| (known, newer)));
-    match known.map(|(known, newer)| keyring::merged(known, newer)) {
-        Some(both) => Arc::new(Message { renewed_cert: Some(both), ..Message::clone(&message) }),
-        None => message,
-    }
-}
-
-fn remembered_of<'c>(remembered: &'c [Certificate], of: &Certificate) -> Option<&'c Certificate> {
-    remembered.iter().find(|known| known.fingerprint == of.fingerprint)
-}
-
 fn size(work: &Work) -> u64 {
     match work {
         Work::Mail(arrival, _) => {
@@ -583,7 +475,7 @@ fn size(work: &Work) -> u64 {
         | Work::Sort(..)
         | Work::Found(..)
         | Work::Restored(..)
-        | Work::Look(_)
+        | Work::Look(..)
         | Work::Ping(_) => 0,
     }
 }

@@ -85,7 +85,7 @@ enum Command {
     /// Check configuration, keys, expiry and calendars
     #[command(after_help = "Example:\n  psirtd check --online")]
     Check {
-        /// Log in to IMAP and SMTP, too
+        /// Log in to IMAP and SMTP, too, and ask the running daemon whether one of its doors is silent
         #[arg(long)]
         online: bool,
     },

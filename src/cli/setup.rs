@@ -8,8 +8,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::{Failure, Global, print, runtime};
+use crate::cli::{Failure, Global, print, runtime, show};
 use crate::config::{Config, ConfigError};
+use crate::control::{self, Question};
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::{inbox, keyring, outbox};
@@ -85,8 +86,12 @@ pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(),
         calendar(&config, now),
         Checked { what: "state".to_owned(), outcome: writable(&config.state) },
     ];
+    let mut doors = None;
     if online {
         checked.extend(runtime()?.block_on(log_in(&config)));
+        let (daemon, told) = running(&config.state);
+        checked.extend(daemon);
+        doors = told;
     }
     let failed: Vec<&str> =
         checked.iter().filter(|one| one.outcome.is_err()).map(|one| one.what.as_str()).collect();
@@ -96,13 +101,15 @@ pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(),
             .map(|one| json!({ "what": one.what, "ok": one.outcome.is_ok(), "detail": one.outcome.as_ref().unwrap_or_else(|error| error) }))
             .collect();
         print(
-            &json!({ "ok": failed.is_empty(), "checks": checks, "warnings": config.warnings }).to_string(),
+            &json!({ "ok": failed.is_empty(), "checks": checks, "warnings": config.warnings, "doors": doors })
+                .to_string(),
         )?;
     } else {
+        let width = checked.iter().map(|one| one.what.chars().count()).max().unwrap_or_default();
         for one in &checked {
             print(&match &one.outcome {
-                Ok(detail) => format!("ok    {:<14} {detail}", one.what),
-                Err(error) => format!("FAIL  {:<14} {error}", one.what),
+                Ok(detail) => format!("ok    {:<width$}  {detail}", one.what),
+                Err(error) => format!("FAIL  {:<width$}  {error}", one.what),
             })?;
         }
         for warning in &config.warnings {
@@ -142,6 +149,23 @@ fn writable(state: &Path) -> Result<String, String> {
         Ok(_) => Ok(state.display().to_string()),
         Err(error) => Err(format!("{} cannot be written to: {error}", existing.display())),
     }
+}
+
+/// What the running daemon says of its doors, and as it says it.
+fn running(state: &Path) -> (Vec<Checked>, Option<Value>) {
+    let daemon = |outcome| vec![Checked { what: "daemon".to_owned(), outcome }];
+    let doors = match control::ask(state, &Question::Health) {
+        None => return (daemon(Ok("none runs on this state".to_owned())), None),
+        Some(Err(error)) => return (daemon(Err(error)), None),
+        Some(Ok(doors)) => doors,
+    };
+    let door = |door: &Value| {
+        let how = show::text(door, "state").to_owned();
+        let silent = door.get("silent") == Some(&Value::Bool(true));
+        let what = format!("daemon: {}", show::text(door, "door"));
+        Checked { what, outcome: if silent { Err(how) } else { Ok(how) } }
+    };
+    (doors.as_array().into_iter().flatten().map(door).collect(), Some(doors))
 }
 
 async fn log_in(config: &Config) -> Vec<Checked> {

@@ -94,7 +94,7 @@ impl Reading<'_> {
             })
         });
         let poll = match section.text("poll") {
-            Some(poll) => poll.and_then(problems, |text| duration(&text)),
+            Some(poll) => poll.and_then(problems, |text| duration(&text, POLL)),
             None => Some(Duration::from_secs(60)),
         };
         if !section.has("user") && !section.has("password") {
@@ -223,12 +223,16 @@ fn megabytes(text: &str) -> Result<u64, String> {
     number.map(|number| number << 20).ok_or_else(|| format!("“{text}”: write “50 MB”; between 1 and 512"))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration between two others, and how a person is told so.
+pub(super) type Between = (u64, u64, &'static str);
+const POLL: Between = (1, 29 * 60, "“60s” or “5m”; between 1s and 29m");
+
+pub(super) fn duration(text: &str, (least, most, words): Between) -> Result<Duration, String> {
     let duration: Result<SignedDuration, _> = text.parse();
     let duration = duration.ok().and_then(|duration| Duration::try_from(duration).ok());
-    let reasonable =
-        duration.filter(|duration| (Duration::from_secs(1)..=Duration::from_secs(1740)).contains(duration));
-    reasonable.ok_or_else(|| format!("“{text}”: write “60s” or “5m”; between 1s and 29m"))
+    let reasonable = duration
+        .filter(|duration| (Duration::from_secs(least)..=Duration::from_secs(most)).contains(duration));
+    reasonable.ok_or_else(|| format!("“{text}”: write {words}"))
 }
 
 fn secret_file(path: &Path) -> Result<Zeroizing<String>, String> {

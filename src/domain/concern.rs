@@ -1,4 +1,4 @@
-//! What the coordinators must be told of the desk itself: keys that expire, letters that wait for a person.
+//! What the coordinators must be told of the desk itself: keys that expire, letters that wait for a person, doors that are silent.
 //!
 //! # Invariants
 //! * A concern is a function of the state and the time; its key names it, so that it is told once.
@@ -6,9 +6,14 @@
 //! * Letters that are held or came back are told of at once; those that follow within an hour are told of together. What a rule
 //!   keeps back is no concern: the digest lists it.
 //! * A limit that stops the answers to everybody is told of once, as long as it lasts.
+//! * A door that is silent is told of when it becomes silent, and again after each further day; never twice on one date (UTC),
+//!   even if it worked in between or psirtd was started again.
+
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::calendar::Calendar;
 use crate::domain::letter::{LetterKind, LetterState, Posting};
 use crate::domain::limit::{Answered, Limits};
 
@@ -40,6 +45,36 @@ pub struct Validity {
     pub expires: Option<Timestamp>,
     /// Why it cannot be used now.
     pub unusable: Option<String>,
+}
+
+/// A way in or out of the house.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// A folder of the mailbox; without a name, a local Maildir.
+    Inbox(Option<String>),
+    /// All letters leave by it.
+    Outbox,
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inbox(Some(folder)) => write!(f, "inbox {folder}"),
+            Self::Inbox(None) => f.write_str("inbox"),
+            Self::Outbox => f.write_str("outbox"),
+        }
+    }
+}
+
+/// A door that has not worked for longer than it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Which.
+    pub door: Door,
+    /// It should have worked since then.
+    pub since: Timestamp,
+    /// What it said of itself last, on one line and without addresses; a door that hangs says nothing.
+    pub why: Option<String>,
 }
 
 /// What is to be said of a certificate now.
@@ -89,6 +124,26 @@ pub fn of_limits(limits: &Limits, answered: &Answered, now: Timestamp) -> Option
     Some(Concern { key, text, public: true })
 }
 
+/// What is to be said of a door that is silent.
+pub fn of_silence(silence: &Silence, calendar: &Calendar, now: Timestamp) -> Concern {
+    const DAY: i64 = 24 * 60 * 60;
+    let Silence { door, since, why } = silence;
+    let why = why.as_deref().unwrap_or("it neither works nor says why");
+    let end = if why.ends_with(['.', '?', '!']) { "" } else { "." };
+    let waits = match door {
+        Door::Inbox(_) => "mail that arrives there is not seen meanwhile",
+        Door::Outbox => "letters wait meanwhile, as this one did",
+    };
+    let text = format!(
+        "the {door} has not worked since {}: {why}{end} psirtd goes on trying; {waits}. More: psirtd check --online",
+        calendar.line(*since)
+    );
+    let whole_days = now.duration_since(*since).as_secs().max(0).div_euclid(DAY);
+    let day = SignedDuration::from_secs(whole_days.saturating_mul(DAY));
+    let day = since.saturating_add(day).unwrap_or(now).strftime("%Y-%m-%d");
+    Concern { key: format!("silence/{door}/{day}"), text, public: true }
+}
+
 /// The letter that a concern with this key is about.
 pub fn letter_of(key: &str) -> Option<&str> {
     key.strip_prefix(LETTER)?.rsplit_once('/').map(|(letter, _)| letter)
@@ -107,6 +162,49 @@ mod tests {
             unusable: None,
         };
         of_certificate(&validity, now).map(|concern| concern.key.rsplit('/').next().unwrap().to_owned())
+    }
+
+    fn silent(door: Door, why: Option<&str>, after_hours: i64) -> Concern {
+        let since: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
+        let zone = jiff::tz::TimeZone::get("America/Los_Angeles").unwrap();
+        let calendar = Calendar { zone, holidays: Vec::new() };
+        let silence = Silence { door, since, why: why.map(str::to_owned) };
+        of_silence(&silence, &calendar, since + SignedDuration::from_hours(after_hours))
+    }
+
+    #[test]
+    fn a_silence_is_told_of_once_a_day_as_long_as_it_lasts() {
+        let key = |after_hours| silent(Door::Outbox, None, after_hours).key;
+        assert_eq!(key(1), "silence/outbox/2026-11-20");
+        assert_eq!(key(1), key(23), "midnight alone is no reason to tell it again");
+        assert_eq!(key(24), "silence/outbox/2026-11-21");
+        assert_eq!(key(24 * 7 + 3), "silence/outbox/2026-11-27");
+        assert_eq!(key(-1), key(0), "a clock that was put back");
+    }
+
+    #[test]
+    fn doors_are_silent_each_for_itself() {
+        let doors = [Door::Inbox(Some("INBOX".into())), Door::Inbox(Some("Junk".into())), Door::Inbox(None)];
+        let keys: Vec<String> = doors.into_iter().map(|door| silent(door, None, 1).key).collect();
+        let expected =
+            ["silence/inbox INBOX/2026-11-20", "silence/inbox Junk/2026-11-20", "silence/inbox/2026-11-20"];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_silence_says_which_door_since_when_why_and_what_to_do() {
+        let told = silent(Door::Inbox(Some("INBOX".into())), Some("the server refused the login"), 1);
+        assert_eq!(
+            told.text,
+            "the inbox INBOX has not worked since Fri, 20 Nov 2026 15:00 PST (2026-11-20 23:00 UTC): the server refused the \
+             login. psirtd goes on trying; mail that arrives there is not seen meanwhile. More: psirtd check --online"
+        );
+        assert!(told.public, "whoever has no certificate must hear of it, too");
+        let asks = silent(Door::Outbox, Some("is it up?"), 1).text;
+        assert!(asks.contains(": is it up? psirtd goes on trying"), "{asks}");
+        let hangs = silent(Door::Outbox, None, 1).text;
+        assert!(hangs.contains("PST (2026-11-20 23:00 UTC): it neither works nor says why."), "{hangs}");
+        assert!(hangs.contains("letters wait meanwhile"), "{hangs}");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
@@ -50,6 +50,8 @@ pub struct Policy {
     pub limits: Limits,
     /// When the daily digest is due, at the desk.
     pub digest: Time,
+    /// A door that has not worked for so long is silent, and people are told.
+    pub silence: SignedDuration,
     /// What shows what a report says.
     pub patterns: Arc<Patterns>,
 }
@@ -75,6 +77,7 @@ impl Policy {
             border: None,
             limits: Limits::default(),
             digest: Time::constant(9, 0, 0, 0),
+            silence: SignedDuration::from_mins(15),
             patterns: Patterns::english(),
         }
     }

@@ -38,6 +38,7 @@ use crate::chance;
 use crate::clock::Clock;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
+use crate::health::Pulse;
 use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
 use crate::inbox::stopped;
@@ -104,6 +105,7 @@ pub(super) async fn run(
             is_junk: settings.junk.as_ref() == Some(&name),
             looks_back: settings.processed.as_ref() == Some(&name),
             restored,
+            pulse: pipeline.health().inbox(Some(&name), settings.poll),
             settings: settings.clone(),
             name,
             max_size,
@@ -151,6 +153,7 @@ struct Folder {
     /// UIDs that were marked or moved by this process.
     done: BTreeSet<u32>,
     failures: u32,
+    pulse: Pulse,
 }
 
 /// A mail of the folder, before it is fetched.
@@ -180,6 +183,7 @@ impl Folder {
             self.failures = self.failures.saturating_add(1);
             let wait = CONNECTIONS.wait(self.failures, chance::fraction());
             let error = without_addresses(&trouble.to_string());
+            self.pulse.failed(&error);
             warn!(folder = self.name, error, failures = self.failures, again_in = ?wait, "inbox: not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -195,6 +199,7 @@ impl Folder {
         if self.looks_back {
             self.take_in(&mut session, &capabilities).await?;
             info!(folder = self.name, "inbox: looked through the mail that was recorded since the backup");
+            self.pulse.is_done();
             return Ok(());
         }
         self.prepare_processed(&mut session).await;
@@ -216,6 +221,7 @@ impl Folder {
             }
             took?;
             self.failures = 0;
+            self.pulse.worked();
             session = self.await_news(session, &capabilities).await?;
         }
     }
@@ -284,6 +290,8 @@ impl Folder {
             if let Some(refused) = failed {
                 return Err(refused.into());
             }
+            // a backlog that takes long is no silence
+            self.pulse.worked();
             complete &= recorded.len() == batch.len();
             batch.iter().for_each(|mail| self.cursor.taken(mail.uid));
         }

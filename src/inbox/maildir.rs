@@ -37,6 +37,7 @@ pub(super) async fn run(
     pipeline: Handle,
     mut stop: watch::Receiver<bool>,
 ) {
+    let pulse = pipeline.health().inbox(None, LOOK_EVERY);
     let mut failures = 0_u32;
     // an unreadable index is the pipeline's to complain about
     let mut restored = pipeline.reader().index.restored().ok().flatten();
@@ -45,11 +46,13 @@ pub(super) async fn run(
             Ok(()) => {
                 restored = None;
                 failures = 0;
+                pulse.worked();
                 LOOK_EVERY
             }
             Err(Trouble::Stopping) => return,
             Err(Trouble::Tried(error)) => {
                 failures = failures.saturating_add(1);
+                pulse.failed(&error);
                 let wait = CONNECTIONS.wait(failures, chance::fraction());
                 warn!(%error, again_in = ?wait, "inbox: the Maildir could not be taken in");
                 wait

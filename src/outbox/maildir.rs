@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
+use crate::outbox::{Attempt, Service};
 
 /// Where the Maildir is.
 #[derive(Debug, Clone)]
@@ -14,10 +15,15 @@ pub struct Settings {
 }
 
 /// Delivers one letter. The file's name is the letter's, so that a retry replaces it.
-pub(super) fn deliver(settings: &Settings, to: &Mailbox, letter: &str, bytes: &[u8]) -> Outcome {
+pub(super) fn deliver(settings: &Settings, to: &Mailbox, letter: &str, bytes: &[u8]) -> Attempt {
     match write(&settings.path, letter, bytes) {
-        Ok(path) => Outcome::Accepted(format!("delivered for {} into {}", to.address, path.display())),
-        Err(error) => Outcome::Transient(format!("{}: {error}", settings.path.display())),
+        Ok(path) => {
+            let said = format!("delivered for {} into {}", to.address, path.display());
+            Attempt(Outcome::Accepted(said), Service::Works)
+        }
+        Err(error) => {
+            Attempt(Outcome::Transient(format!("{}: {error}", settings.path.display())), Service::Fails)
+        }
     }
 }
 

@@ -20,9 +20,11 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::domain::backoff::Backoff;
 use crate::domain::letter::{LetterId, Outcome, Posting};
 use crate::domain::message::Mailbox;
 use crate::domain::thread;
+use crate::health::Pulse;
 use crate::inbox::stopped;
 use crate::pipeline::{Handle, Refused};
 
@@ -30,6 +32,9 @@ use crate::pipeline::{Handle, Refused};
 const AT_ONCE: usize = 4;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// While the server takes no letters, and none is due soon, it is asked whether it would: a letter that was deferred for two hours
+/// is no reason to call a server silent that works again. A wrong password is not tried more often than that.
+const PROBES: Backoff = Backoff { first: LOOK_EVERY, cap: Duration::from_secs(5 * 60) };
 /// When the store does not take an outcome, it is offered again after this.
 const OFFER_AGAIN: Duration = Duration::from_secs(2);
 
@@ -48,12 +53,49 @@ enum Carrier {
 }
 
 impl Carrier {
+    fn new(settings: Settings) -> Result<Self, String> {
+        Ok(match settings {
+            Settings::Smtp(settings) => Self::Smtp(Box::new(smtp::Submission::new(&settings)?)),
+            Settings::Maildir(settings) => Self::Maildir(settings),
+        })
+    }
+
+    /// Can it be reached, and logged in to?
+    async fn probe(&self, pulse: &Pulse) -> bool {
+        let Self::Smtp(submission) = self else { return true };
+        let probed = submission.probe().await;
+        match &probed {
+            Ok(()) => {
+                pulse.worked();
+                pulse.rests();
+            }
+            Err(why) => pulse.failed(&format!("the server takes no letters: {why}")),
+        }
+        probed.is_ok()
+    }
+
     /// There is nothing to send for now.
     async fn rest(&self) {
         if let Self::Smtp(submission) = self {
             submission.rest().await;
         }
     }
+}
+
+/// What came of an attempt: for the letter, and for all of them.
+struct Attempt(Outcome, Service);
+
+/// What an attempt says of the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    /// The letter was taken, or refused for its own sake.
+    Works,
+    /// No letter would have left.
+    Fails,
+    /// The server cannot be reached, secured, or logged in to: it can be asked whether that has changed.
+    Closed,
+    /// It did not come to that.
+    Untried,
 }
 
 /// The envelope's sender.
@@ -81,18 +123,14 @@ pub async fn run(
     clock: Clock,
     mut stop: watch::Receiver<bool>,
 ) {
-    let carrier = match settings {
-        Settings::Smtp(settings) => match smtp::Submission::new(&settings) {
-            Ok(submission) => Carrier::Smtp(Box::new(submission)),
-            Err(error) => {
-                error!(%error, "outbox: cannot be opened");
-                return;
-            }
-        },
-        Settings::Maildir(settings) => Carrier::Maildir(settings),
+    let carrier = match Carrier::new(settings) {
+        Ok(carrier) => carrier,
+        Err(error) => return error!(%error, "outbox: cannot be opened"),
     };
+    let pulse = pipeline.health().outbox();
     let mut under_way = FuturesUnordered::new();
     let mut names = BTreeSet::new();
+    let (mut closed, mut probes) = (false, 0_u32);
     while !*stop.borrow() {
         let now = clock.now();
         // those under way are due, too, until their outcome is recorded
@@ -103,22 +141,34 @@ pub async fn run(
         });
         for posting in due {
             if names.len() < AT_ONCE && names.insert(posting.id.clone()) {
-                under_way.push(deliver(&carrier, &sender, &pipeline, posting));
+                pulse.begins();
+                under_way.push(deliver(&carrier, &sender, &pipeline, &pulse, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        let look_every = PROBES.wait(probes, 0.5);
         tokio::select! {
-            Some((done, recorded)) = under_way.next() => {
+            Some((done, service)) = under_way.next() => {
                 names.remove(&done);
-                if !recorded {
-                    // nothing can be recorded any more: the letter would be due, and sent, again and again
-                    return stopped(&mut stop).await;
+                if names.is_empty() {
+                    pulse.rests();
                 }
+                // nothing can be recorded any more: the letter would be due, and sent, again and again
+                let Some(service) = service else { return stopped(&mut stop).await };
+                closed = service == Service::Closed;
+                probes = if closed { probes } else { 0 };
             }
             () = pipeline.stirred() => {}
-            () = tokio::time::sleep(until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {
+            () = tokio::time::sleep(until_next.unwrap_or(look_every).min(look_every)) => {
                 if names.is_empty() {
                     carrier.rest().await;
+                    if closed && until_next.is_none_or(|next| next > look_every) {
+                        tokio::select! {
+                            opened = carrier.probe(&pulse) => closed = !opened,
+                            () = stopped(&mut stop) => {}
+                        }
+                        probes = if closed { probes.saturating_add(1) } else { 0 };
+                    }
                 }
             }
             () = stopped(&mut stop) => {}
@@ -128,28 +178,42 @@ pub async fn run(
     carrier.rest().await;
 }
 
-/// One attempt; says whether its outcome is recorded.
+/// One attempt; says what it showed of the door, or nothing when its outcome cannot be recorded any more.
 async fn deliver(
     carrier: &Carrier,
     sender: &Sender,
     pipeline: &Handle,
+    pulse: &Pulse,
     posting: Posting,
-) -> (LetterId, bool) {
-    let outcome = attempt(carrier, sender, pipeline, &posting).await;
-    let recorded = record(pipeline, &posting, outcome).await;
-    (posting.id, recorded)
+) -> (LetterId, Option<Service>) {
+    let Attempt(outcome, service) = attempt(carrier, sender, pipeline, &posting).await;
+    if !record(pipeline, pulse, &posting, &outcome).await {
+        return (posting.id, None);
+    }
+    // not before it is recorded: what is not recorded is done again
+    match (service, outcome) {
+        (Service::Works, _) => pulse.worked(),
+        (Service::Untried, _) => {}
+        (_, Outcome::Accepted(said) | Outcome::Transient(said) | Outcome::Permanent(said)) => {
+            pulse.failed(&said);
+        }
+    }
+    (posting.id, Some(service))
 }
 
-async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Outcome {
+async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Attempt {
     let Some(digest) = &posting.bytes else {
-        return Outcome::Permanent("the letter has no bytes".to_owned());
+        return Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried);
     };
     let bytes = match pipeline.reader().archive.letters.read(digest) {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("the letter's file cannot be read: {error}");
             let gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData);
-            return if gone { Outcome::Permanent(why) } else { Outcome::Transient(why) };
+            return match gone {
+                true => Attempt(Outcome::Permanent(why), Service::Untried),
+                false => Attempt(Outcome::Transient(why), Service::Fails),
+            };
         }
     };
     match carrier {
@@ -163,7 +227,7 @@ async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting:
 
 /// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. False when the store
 /// is gone.
-async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) -> bool {
+async fn record(pipeline: &Handle, pulse: &Pulse, posting: &Posting, outcome: &Outcome) -> bool {
     loop {
         match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
             Ok(()) => return true,
@@ -173,6 +237,7 @@ async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) -> bool 
             }
             Err(error) => {
                 warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");
+                pulse.failed(&format!("what came of a letter could not be recorded: {error}"));
                 tokio::time::sleep(OFFER_AGAIN).await;
             }
         }

@@ -42,12 +42,16 @@ use zeroize::Zeroizing;
 
 use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
+use crate::outbox::{Attempt, Service};
 use crate::tls::{self, Tls};
 
 /// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
 const PATIENCE: Duration = Duration::from_secs(600);
 /// A goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Whoever only asks whether the server is there waits no longer.
+const CHECK: Duration = Duration::from_secs(30);
 
 /// Authentication required, too weak, wrong, encryption needed for it.
 const LOGIN_CODES: [u16; 4] = [530, 534, 535, 538];
@@ -100,34 +104,41 @@ impl Submission {
     }
 
     /// One letter, one recipient, one transaction. Its id names the envelope.
-    pub(super) async fn send(&self, from: &Mailbox, to: &Mailbox, id: &str, bytes: &[u8]) -> Outcome {
+    pub(super) async fn send(&self, from: &Mailbox, to: &Mailbox, id: &str, bytes: &[u8]) -> Attempt {
         let envelope = match envelope(from, to) {
             Ok(envelope) => envelope,
-            Err(why) => return Outcome::Permanent(why),
+            Err(why) => return Attempt(Outcome::Permanent(why), Service::Untried),
         };
         match tokio::time::timeout(PATIENCE, self.transact(&envelope, id, bytes)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Transient(format!("no answer for {} s", PATIENCE.as_secs())),
+            Err(_) => {
+                let why = format!("no answer for {} s", PATIENCE.as_secs());
+                Attempt(Outcome::Transient(why), Service::Fails)
+            }
         }
     }
 
-    async fn transact(&self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Outcome {
+    async fn transact(&self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Attempt {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
-            Err(why) => return Outcome::Transient(format!("the server takes no letters: {why}")),
+            Err(why) => {
+                let why = format!("the server takes no letters: {why}");
+                return Attempt(Outcome::Transient(why), Service::Closed);
+            }
         };
         if !is_ascii(envelope) && !connection.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
             self.kept.lock().await.push(connection);
-            return Outcome::Permanent(
-                "the address is not ASCII, and the server takes no such address (no SMTPUTF8)".to_owned(),
-            );
+            let why = "the address is not ASCII, and the server takes no such address (no SMTPUTF8)";
+            return Attempt(Outcome::Permanent(why.to_owned()), Service::Works);
         }
-        let sent = connection.send(envelope, id, bytes).await;
+        let mut step = Step::Sender;
+        let sent = connection.send(&mut step, envelope, id, bytes).await;
         if sent.is_err() {
             // whatever was begun, it does not go on
             connection.smtp.abort().await;
         }
-        match sent {
+        let service = sent.as_ref().map_or_else(|error| step.blames(error), |_| Service::Works);
+        let outcome = match sent {
             Ok(response) => {
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
@@ -138,7 +149,8 @@ impl Submission {
             }
             Err(error) if error.is_permanent() => Outcome::Permanent(words(&error)),
             Err(error) => Outcome::Transient(words(&error)),
-        }
+        };
+        Attempt(outcome, service)
     }
 
     /// Closes the connections that are kept: there was nothing to send for a while.
@@ -146,6 +158,17 @@ impl Submission {
         for mut connection in std::mem::take(&mut *self.kept.lock().await) {
             // a server that does not say goodbye is no problem
             let _goodbye = tokio::time::timeout(GOODBYE, connection.smtp.quit()).await;
+        }
+    }
+
+    /// Connects, logs in and leaves again.
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        match tokio::time::timeout(CHECK, self.connect()).await {
+            Ok(connected) => {
+                let _goodbye = tokio::time::timeout(GOODBYE, connected?.smtp.quit()).await;
+                Ok(())
+            }
+            Err(_) => Err(format!("no answer for {} s", CHECK.as_secs())),
         }
     }
 
@@ -198,7 +221,13 @@ impl Submission {
 
 impl Connection {
     /// One transaction. What does not arrive comes back as its header alone, under the letter's id.
-    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Error> {
+    async fn send(
+        &mut self,
+        step: &mut Step,
+        envelope: &Envelope,
+        id: &str,
+        bytes: &[u8],
+    ) -> Result<Response, Error> {
         let other = |keyword: &str, value: &str| (keyword.to_owned(), Some(value.to_owned()));
         let mut of_mail = Vec::new();
         let mut of_recipient = Vec::new();
@@ -213,27 +242,43 @@ impl Connection {
             of_recipient.push(RcptParameter::Other { keyword, value });
         }
         self.smtp.command(Mail::new(envelope.from().cloned(), of_mail)).await?;
+        *step = Step::Recipient;
         for to in envelope.to() {
             self.smtp.command(Rcpt::new(to.clone(), of_recipient.clone())).await?;
         }
+        *step = Step::Text;
         self.smtp.command(Data).await?;
         self.smtp.message(bytes).await
     }
 }
 
+/// How far a transaction went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The desk itself, which is the same for every letter.
+    Sender,
+    Recipient,
+    Text,
+}
+
+impl Step {
+    /// Was this letter refused for its own sake, or does the server take none?
+    fn blames(self, error: &Error) -> Service {
+        let Some(code) = error.status().map(u16::from) else { return Service::Fails };
+        let own = match self {
+            Self::Sender => false,
+            // RFC 5321 §3.8: 421 ends the session, whatever it answers
+            Self::Recipient => code != 421,
+            Self::Text => error.is_permanent(),
+        };
+        if own && !LOGIN_CODES.contains(&code) { Service::Works } else { Service::Fails }
+    }
+}
+
 /// Connects, logs in and leaves again, for `psirtd check --online`.
 pub async fn try_login(settings: &Settings) -> Result<(), String> {
-    const CHECK: Duration = Duration::from_secs(30);
-    let submission = Submission::new(settings)?;
     let server = format!("{}:{}", settings.host, settings.port);
-    match tokio::time::timeout(CHECK, submission.connect()).await {
-        Ok(Ok(mut connection)) => {
-            let _goodbye = tokio::time::timeout(GOODBYE, connection.smtp.quit()).await;
-            Ok(())
-        }
-        Ok(Err(why)) => Err(format!("{server}: {why}")),
-        Err(_) => Err(format!("{server}: no answer for {} s", CHECK.as_secs())),
-    }
+    Submission::new(settings)?.probe().await.map_err(|why| format!("{server}: {why}"))
 }
 
 /// The way the bytes go.

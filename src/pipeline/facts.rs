@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId, CaseMail};
-use crate::domain::concern::{self, COLLECTED, Concern};
+use crate::domain::concern::{self, COLLECTED, Concern, Silence};
 use crate::domain::decide::{Facts, Sighting};
 use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::{LetterKind, Posting};
@@ -108,7 +108,12 @@ impl Pipeline {
         })
     }
 
-    pub(super) fn facts_of_desk(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Facts, IndexError> {
+    pub(super) fn facts_of_desk(
+        &self,
+        draft: &Draft<'_>,
+        silent: &[Silence],
+        now: Timestamp,
+    ) -> Result<Facts, IndexError> {
         let told_at = draft.told_at()?;
         let just_told = told_at.is_some_and(|at| now.duration_since(at) < COLLECTED);
         let mut concerns: Vec<Concern> = keyring::validities(&self.keyring, self.people(), now)
@@ -116,6 +121,7 @@ impl Pipeline {
             .filter_map(|validity| concern::of_certificate(validity, now))
             .collect();
         concerns.extend(concern::of_limits(&self.policy.limits, &draft.answered(None, now)?, now));
+        concerns.extend(silent.iter().map(|door| concern::of_silence(door, &self.policy.calendar, now)));
         // as it was before this batch: in a batch, what is not sealed yet is held
         let before = self.writer.draft();
         if !just_told {

@@ -42,7 +42,7 @@ impl Pipeline {
             | Work::Accept(..)
             | Work::Sort(..)
             | Work::Restored(..)
-            | Work::Look(_)
+            | Work::Look(..)
             | Work::Ping(_) => None,
         });
         self.note(|suspects| suspects.survived(fresh.iter().copied()));

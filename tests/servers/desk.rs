@@ -264,9 +264,16 @@ impl Desk {
         self.dir().join("state")
     }
 
+    /// Where the daemon tells systemd how it is.
+    pub fn notify_socket(&self) -> PathBuf {
+        self.dir().join("notify")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_psirtd"));
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
+        // nobody hears it, unless a test listens there
+        command.env("NOTIFY_SOCKET", self.notify_socket());
         command.env_remove("RUST_LOG").env_remove("JOURNAL_STREAM").env_remove("PSIRTD_CONFIG");
         command
     }

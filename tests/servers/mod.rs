@@ -13,6 +13,7 @@
 //! | `correspondents` | responders, and another desk: an exchange of letters ends |
 //! | `poison` | a mail that psirtd dies of |
 //! | `warnings` | what the coordinators are told of the desk |
+//! | `silence` | doors that do not work for a while |
 //! | `directory` | certificates that are looked up, or not, as the configuration says |
 //! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
@@ -32,4 +33,5 @@ mod mailbox;
 mod main_job;
 mod poison;
 mod returned;
+mod silence;
 mod warnings;

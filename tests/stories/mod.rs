@@ -20,6 +20,7 @@ mod plain_report;
 mod poisoned;
 mod returned;
 mod second_look;
+mod silence;
 mod sorting;
 mod status;
 mod threads;

@@ -22,6 +22,7 @@ use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
 use psirtd::daemon::Daemon;
+use psirtd::domain::concern::Silence;
 use psirtd::domain::message::{Mailbox, Position};
 use psirtd::keyring;
 use psirtd::lookup;
@@ -456,8 +457,13 @@ impl Desk {
 
     /// Turns the clock, looks who must be warned, and sends what became due.
     pub fn clock_to(&self, at: &str) {
+        self.silent_at(at, &[]);
+    }
+
+    /// The same, while these doors do not work.
+    pub fn silent_at(&self, at: &str, silent: &[Silence]) {
         self.set_clock(at.parse().unwrap());
-        self.with(|house| self.runtime.block_on(house.daemon.pipeline().look()).unwrap());
+        self.with(|house| self.runtime.block_on(house.daemon.pipeline().look(silent.to_vec())).unwrap());
         self.settle();
     }
 

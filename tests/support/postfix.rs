@@ -22,6 +22,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -64,7 +65,7 @@ pub struct Postfix {
     pub submission_port: u16,
     pub submissions_port: u16,
     pub mx_port: u16,
-    daemon: Option<Daemon>,
+    daemon: Mutex<Option<Daemon>>,
     dir: TempDir,
 }
 
@@ -79,20 +80,30 @@ impl Postfix {
 
     fn started(options: &Builder, imap: &Dovecot, users: &[&str]) -> Postfix {
         let dir = daemon::private_dir("smtp");
-        let mut server = Postfix {
+        let server = Postfix {
             submission_port: free_port(),
             submissions_port: free_port(),
             mx_port: imap.scripted().map_or_else(free_port, |sieve| sieve.submission_port),
-            daemon: None,
+            daemon: Mutex::new(None),
             dir,
         };
         server.write_configuration(options, imap, users);
         server.make_queue();
-        let etc = server.dir().join("etc");
-        let master = ["/usr/lib/postfix/sbin/master", "-c", etc.to_str().unwrap()];
-        server.daemon = Some(Daemon::start(&master, &server.dir().join("start.log")));
-        daemon::await_greeting("Postfix", server.submission_port, &server.log_file());
+        server.start_again();
         server
+    }
+
+    /// Ends the server; its mail stays.
+    pub fn stop(&self) {
+        *self.daemon.lock().unwrap() = None;
+    }
+
+    /// Starts the server that `stop` ended, with the same queue, ports and certificate.
+    pub fn start_again(&self) {
+        let etc = self.dir().join("etc");
+        let master = ["/usr/lib/postfix/sbin/master", "-c", etc.to_str().unwrap()];
+        *self.daemon.lock().unwrap() = Some(Daemon::start(&master, &self.dir().join("start.log")));
+        daemon::await_greeting("Postfix", self.submission_port, &self.log_file());
     }
 
     pub fn dir(&self) -> &Path {
@@ -227,7 +238,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        self.daemon = None;
+        self.stop();
         if std::thread::panicking() {
             eprintln!("--- the end of Postfix's log\n{}", daemon::tail(&self.log_file()));
         }
