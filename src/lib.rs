@@ -14,7 +14,7 @@
 //!                            \_______ keyring ______/
 //! ```
 //!
-//! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
+//! [`custody`] lets the desk's key keep the key that seals the store. [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
 //! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses? [`scheduler`] says from
 //! time to time that time has passed. [`health`] is where the doors say that they work, and where it is found out that one is silent.
 //!
@@ -28,7 +28,8 @@
 //!    be encrypted never goes out in the clear.
 //! 5. Commit before mark: a mail is marked or moved on the server only after it is on the disk here.
 //! 6. The journal is the truth, the sled index can be rebuilt from it.
-//! 7. No decrypted text on disk, in a log, or in a letter to someone who is not entitled to it.
+//! 7. What lies in the state directory is sealed with a data key that only the desk's key opens. No decrypted text is on disk, in a
+//!    log, or in a letter to someone who is not entitled to it.
 //! 8. Nothing is dropped. One bad mail never stops the queue.
 //! 9. Intake and answer are two decisions.
 //! 10. Async lives only at the doors.
