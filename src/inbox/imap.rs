@@ -24,8 +24,7 @@ use std::time::Duration;
 
 use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
-use futures_util::stream::FuturesOrdered;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -338,7 +337,8 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<(Vec<Listed>, Option<Refused>), Trouble> {
         let mut arrivals = self.fetch(session, batch).await?;
-        let mut handed_over = FuturesOrdered::new();
+        let mut handed_over = Vec::new();
+        let mut failed = None;
         for mail in batch {
             // another client took it away, or the server did not hand it out: the next scan knows
             let Some(raw) = arrivals.remove(&mail.uid) else {
@@ -349,13 +349,18 @@ impl Folder {
             let received_at = mail.received_at.unwrap_or_else(|| self.clock.now());
             let junk = self.is_junk || mail.junk;
             let arrival = Arrival { raw, position: self.position(mail.uid), received_at, too_large, junk };
-            let pipeline = self.pipeline.clone();
-            handed_over.push_back(async move { (mail, pipeline.submit(arrival).await) });
+            // one after the other: several that wait for a place at once would get it in any order
+            match self.pipeline.hand_over(arrival).await {
+                Ok(answer) => handed_over.push((mail, answer)),
+                Err(refused) => {
+                    failed = Some(refused);
+                    break;
+                }
+            }
         }
         let mut recorded = Vec::new();
-        let mut failed = None;
-        while let Some((mail, answer)) = handed_over.next().await {
-            match answer {
+        for (mail, answer) in handed_over {
+            match answer.await {
                 Ok(_) => recorded.push(mail.clone()),
                 Err(refused) => {
                     failed.get_or_insert(refused);
