@@ -47,8 +47,8 @@ use crate::store::journal::{JournalError, Receipt};
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, telemetry};
 
-/// Inputs that may wait before a door has to.
-const WAITING: usize = 64;
+/// Inputs that may wait before a door has to. What a letter came to stands behind so many mails of a backlog, at most.
+const WAITING: usize = 16;
 /// No more inputs than this are committed together.
 const MAX_BATCH: usize = 64;
 /// No more bytes than this are worked on at once: mails, and what they may unpack to.

@@ -26,8 +26,10 @@ use crate::domain::thread;
 use crate::inbox::stopped;
 use crate::pipeline::{Handle, Refused};
 
-/// Letters under way at the same time.
+/// Letters on their way to the server at the same time.
 const AT_ONCE: usize = 4;
+/// The same with those whose outcome waits to be recorded, behind the mails of a backlog. After SIGKILL so many are sent again.
+const UNDER_WAY: usize = 16;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// When the store does not take an outcome, it is offered again after this.
@@ -91,7 +93,8 @@ pub async fn run(
         },
         Settings::Maildir(settings) => Carrier::Maildir(settings),
     };
-    let mut under_way = FuturesUnordered::new();
+    let mut sending = FuturesUnordered::new();
+    let mut recording = FuturesUnordered::new();
     let mut names = BTreeSet::new();
     while !*stop.borrow() {
         let now = clock.now();
@@ -102,13 +105,15 @@ pub async fn run(
             (Vec::new(), None)
         });
         for posting in due {
-            if names.len() < AT_ONCE && names.insert(posting.id.clone()) {
-                under_way.push(deliver(&carrier, &sender, &pipeline, posting));
+            let room = sending.len() < AT_ONCE && names.len() < UNDER_WAY;
+            if room && names.insert(posting.id.clone()) {
+                sending.push(attempt(&carrier, &sender, &pipeline, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         tokio::select! {
-            Some((done, recorded)) = under_way.next() => {
+            Some((id, outcome)) = sending.next() => recording.push(record(&pipeline, id, outcome)),
+            Some((done, recorded)) = recording.next() => {
                 names.remove(&done);
                 if !recorded {
                     // nothing can be recorded any more: the letter would be due, and sent, again and again
@@ -124,23 +129,26 @@ pub async fn run(
             () = stopped(&mut stop) => {}
         }
     }
-    while under_way.next().await.is_some() {}
+    while !(sending.is_empty() && recording.is_empty()) {
+        tokio::select! {
+            Some((id, outcome)) = sending.next() => recording.push(record(&pipeline, id, outcome)),
+            Some(_) = recording.next() => {}
+        }
+    }
     carrier.rest().await;
 }
 
-/// One attempt; says whether its outcome is recorded.
-async fn deliver(
+async fn attempt(
     carrier: &Carrier,
     sender: &Sender,
     pipeline: &Handle,
     posting: Posting,
-) -> (LetterId, bool) {
-    let outcome = attempt(carrier, sender, pipeline, &posting).await;
-    let recorded = record(pipeline, &posting, outcome).await;
-    (posting.id, recorded)
+) -> (LetterId, Outcome) {
+    let outcome = send(carrier, sender, pipeline, &posting).await;
+    (posting.id, outcome)
 }
 
-async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Outcome {
+async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Outcome {
     let Some(digest) = &posting.bytes else {
         return Outcome::Permanent("the letter has no bytes".to_owned());
     };
@@ -163,16 +171,16 @@ async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting:
 
 /// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. False when the store
 /// is gone.
-async fn record(pipeline: &Handle, posting: &Posting, outcome: Outcome) -> bool {
+async fn record(pipeline: &Handle, id: LetterId, outcome: Outcome) -> (LetterId, bool) {
     loop {
-        match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
-            Ok(()) => return true,
+        match pipeline.delivered(id.clone(), outcome.clone()).await {
+            Ok(()) => return (id, true),
             Err(Refused::Stopping) => {
-                info!(letter = %posting.id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
-                return false;
+                info!(letter = %id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
+                return (id, false);
             }
             Err(error) => {
-                warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");
+                warn!(letter = %id, %error, "outbox: an outcome could not be recorded");
                 tokio::time::sleep(OFFER_AGAIN).await;
             }
         }
