@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["clock", "config", "control", "daemon", "domain", "inbox", "keyring", "open", "outbox"]),
     // the demo among them plays its reporters, too
-    ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
+    ("cli", &["pipeline", "progress::show", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     (
         "daemon",
         &["clock", "config", "control", "inbox", "lookup", "outbox", "pipeline", "scheduler", "store"],
@@ -24,16 +24,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["domain", "inbox", "keyring", "outbox", "seal::Letterhead", "seal::template", "tls"]),
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store::index"]),
     ("inbox", &["chance", "clock", "domain", "pipeline", "store::index::Lookup"]),
-    ("inbox", &["telemetry::without_addresses", "tls"]),
+    ("inbox", &["progress::Backlog", "telemetry::without_addresses", "tls"]),
     ("outbox", &["clock", "domain", "inbox::stopped", "pipeline", "tls"]),
     ("pipeline", &["chance", "clock", "domain", "keyring", "open", "seal", "store", "telemetry"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["domain", "progress::Lines"]),
     ("seal", &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf"]),
     ("lookup", &["clock", "domain", "inbox::stopped", "keyring", "pipeline", "tls"]),
     ("open", &["domain", "keyring"]),
     ("keyring", &["domain"]),
     ("store", &["domain"]),
-    // domain, chance, clock and tls know nobody
+    // domain, chance, clock, progress and tls know nobody
 ];
 
 /// The core is pure: no files, no network, no time, no chance, no logs, no waiting, no keys.

@@ -39,6 +39,7 @@ use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
+use crate::progress::Backlog;
 use crate::store::index::Lookup;
 use crate::telemetry::without_addresses;
 use crate::tls::Tls;
@@ -259,9 +260,7 @@ impl Folder {
             }
         }
         let mut complete = self.marked(session, capabilities, &unmarked).await?;
-        if unknown.len() > MAX_BATCH {
-            info!(folder = self.name, mails = unknown.len(), "inbox: taking in a backlog");
-        }
+        let mut backlog = Backlog::of(&self.name, unknown.len(), self.clock.now());
         for batch in batches(&unknown, self.max_size) {
             let (recorded, failed) = self.record(session, batch).await?;
             complete &= self.marked(session, capabilities, &recorded).await?;
@@ -270,6 +269,9 @@ impl Folder {
             }
             complete &= recorded.len() == batch.len();
             batch.iter().for_each(|mail| self.cursor.taken(mail.uid));
+            if let Some(backlog) = &mut backlog {
+                backlog.taken(batch.len(), self.clock.now());
+            }
         }
         unmarked.iter().for_each(|mail| self.cursor.taken(mail.uid));
         if !complete {
