@@ -18,7 +18,7 @@
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
 pub mod desk;
-mod scripted;
+pub mod scripted;
 
 mod bad_input;
 mod correspondents;
