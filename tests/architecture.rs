@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["clock", "config", "control", "daemon", "domain", "inbox", "keyring", "open", "outbox"]),
     // the demo among them plays its reporters, too
-    ("cli", &["pipeline", "progress::show", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
+    ("cli", &["pipeline", "progress", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     (
         "daemon",
         &["clock", "config", "control", "inbox", "lookup", "outbox", "pipeline", "scheduler", "store"],

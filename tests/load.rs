@@ -28,10 +28,10 @@ use std::time::Duration;
 const REPORTERS: usize = 40;
 /// So many mails come while the backlog is taken in.
 const MEANWHILE: usize = 20;
-/// A tenth of a second would already be an eternity; a busy machine gets minutes.
+/// A backlog takes as long as the machine is busy.
 const LONG: Duration = Duration::from_secs(3600);
-/// What the daemon may need at most, whatever waits for it. MiB.
-const MEMORY: u64 = 300;
+/// What the daemon may need at most, whatever waits for it: ten megabytes of a mail are a hundred while it is relayed. MiB.
+const MEMORY: u64 = 400;
 
 const LIMITS: &str = "\n[limits]\nper_address_per_day = 1000000\nper_domain_per_hour = 1000000\nper_hour = 1000000\n\
     per_day = 1000000\nrelayed_per_author_per_day = 1000000\n";
