@@ -1,7 +1,7 @@
 # psirtd: build, test, try. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench fuzz clean help rust
+.PHONY: demo test load check bench fuzz clean help rust
 
 # rustup puts cargo here; a shell opened before the installation does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -21,14 +21,22 @@ demo: rust ## Build psirtd and show it at work, without a mailbox or a configura
 test: rust ## Run all tests, against a private Dovecot and Postfix (uses sudo when you are not root)
 	@.ci/packages test
 	@if [ "$$(id -u)" -eq 0 ]; then \
-	    set -x; cargo test --locked; \
+	    set -x; cargo test --locked $(TESTS); \
 	else \
 	    runner=CARGO_TARGET_$$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER; \
 	    status=0; \
-	    (set -x; env "$$runner=sudo -E env -u $$runner" cargo test --locked) || status=$$?; \
+	    (set -x; env "$$runner=sudo -E env -u $$runner" cargo test --locked $(TESTS)) || status=$$?; \
 	    sudo find . "$(target)" -xdev -user root -exec chown -h "$$(id -u):$$(id -g)" {} +; \
 	    exit $$status; \
 	fi
+
+# The program is built for speed, the test around it is not: only the program is measured.
+LOAD_MAILS ?= 10000
+load: rust ## Let a backlog of LOAD_MAILS (10000) mails drain, and print what it costs (as make test)
+	@.ci/packages build
+	cargo build --locked --release
+	@PSIRTD_PROGRAM="$(abspath $(target))/release/psirtd" PSIRTD_LOAD_MAILS=$(LOAD_MAILS) \
+	    $(MAKE) --no-print-directory test TESTS="--test psirtd load::a_backlog -- --nocapture"
 
 check: rust ## Formatting, lints and documentation, with every warning an error
 	@.ci/packages build

@@ -81,6 +81,7 @@ pub mod lookup;
 pub mod open;
 pub mod outbox;
 pub mod pipeline;
+pub mod progress;
 pub mod scheduler;
 pub mod seal;
 pub mod store;

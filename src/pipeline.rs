@@ -49,8 +49,8 @@ use crate::store::journal::JournalError;
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, telemetry};
 
-/// Inputs that may wait before a door has to.
-const WAITING: usize = 64;
+/// Inputs that may wait before a door has to. What a letter came to stands behind so many mails of a backlog, at most.
+const WAITING: usize = 16;
 /// No more inputs than this are committed together.
 const MAX_BATCH: usize = 64;
 /// No more bytes than this are worked on at once: mails, and what they may unpack to.
@@ -171,7 +171,16 @@ pub struct Handle {
 impl Handle {
     /// Hands over a mail; returns when it is durable.
     pub async fn submit(&self, arrival: Arrival) -> Result<Recorded, Refused> {
-        self.ask(|answer| Work::Mail(Box::new(arrival), answer)).await
+        self.hand_over(arrival).await?.await
+    }
+
+    /// The same in two steps, for many mails: when the first is over, the mail has its place in the queue; the second says when it is
+    /// durable.
+    pub async fn hand_over(
+        &self,
+        arrival: Arrival,
+    ) -> Result<impl Future<Output = Result<Recorded, Refused>> + use<>, Refused> {
+        self.put(|answer| Work::Mail(Box::new(arrival), answer)).await
     }
 
     /// Reports what came of an attempt to deliver a letter; returns when it is durable.
@@ -235,9 +244,16 @@ impl Handle {
     }
 
     async fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Refused> {
+        self.put(work).await?.await
+    }
+
+    async fn put<T, W: FnOnce(Answer<T>) -> Work>(
+        &self,
+        work: W,
+    ) -> Result<impl Future<Output = Result<T, Refused>> + use<T, W>, Refused> {
         let (answer, answered) = oneshot::channel();
         self.work.send(work(answer)).await.map_err(|_| Refused::Stopping)?;
-        answered.await.map_err(|_| Refused::Stopping)?
+        Ok(async { answered.await.map_err(|_| Refused::Stopping)? })
     }
 }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::fmt;
 
 use crate::domain::case::CaseId;
 use crate::domain::event::{Event, What};
+use crate::progress::Lines;
 
 /// Sets logging up. `verbosity` counts `-v`; `RUST_LOG` overrides it. `quiet` is for commands that answer on standard output.
 pub fn set_up(verbosity: u8, quiet: bool) {
@@ -25,8 +26,7 @@ pub fn set_up(verbosity: u8, quiet: bool) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let terminal = std::io::stderr().is_terminal();
-    let lines =
-        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(terminal);
+    let lines = fmt().with_env_filter(filter).with_writer(|| Lines).with_target(false).with_ansi(terminal);
     // a second set-up in one process (tests) keeps the first
     let _first = if std::env::var_os("JOURNAL_STREAM").is_some() {
         lines.without_time().try_init()

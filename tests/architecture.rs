@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["clock", "config", "control", "custody", "daemon", "domain", "inbox", "keyring", "open", "outbox"],
     ),
     // the demo among them plays its reporters, too
-    ("cli", &["pipeline", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
+    ("cli", &["pipeline", "progress", "seal::pgp::sign_and_encrypt", "store", "telemetry"]),
     (
         "daemon",
         &[
@@ -42,29 +42,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["clock", "domain", "inbox::stopped", "pipeline", "store"]),
     // the desk's key keeps the data key of the store, which knows no keys
     ("custody", &["keyring", "open::open_own", "seal::pgp::sign_and_encrypt", "store::vault"]),
-    (
-        "inbox",
-        &[
-            "chance",
-            "clock",
-            "domain",
-            "health",
-            "pipeline",
-            "store::index::Lookup",
-            "store::index::Restored",
-        ],
-    ),
-    ("inbox", &["telemetry::without_addresses", "tls"]),
+    ("inbox", &["chance", "clock", "domain", "health", "pipeline", "progress::Backlog"]),
+    ("inbox", &["store::index::Lookup", "store::index::Restored", "telemetry::without_addresses", "tls"]),
     ("outbox", &["clock", "domain", "health", "inbox::stopped", "pipeline", "tls"]),
     ("pipeline", &["chance", "clock", "domain", "health", "keyring", "open", "seal", "store", "telemetry"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["domain", "progress::Lines"]),
     ("seal", &["domain", "keyring", "open::header::clean_line", "open::mime::with_crlf"]),
     ("lookup", &["clock", "domain", "inbox::stopped", "keyring", "pipeline", "tls"]),
     ("open", &["domain", "keyring"]),
     ("keyring", &["domain"]),
     // it draws keys and nonces
     ("store", &["chance", "domain"]),
-    // domain, chance, clock and tls know nobody
+    // domain, chance, clock, progress and tls know nobody
 ];
 
 /// The core is pure: no files, no network, no time, no chance, no logs, no waiting, no keys.

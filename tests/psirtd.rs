@@ -20,6 +20,7 @@ mod interop;
 mod keys;
 mod laws;
 mod leak;
+mod load;
 mod lookup;
 mod page_of_letters;
 mod reports;

@@ -27,7 +27,7 @@ use crate::control::{self, Question};
 use crate::custody::stay_in_memory;
 use crate::daemon::{self, Daemon};
 use crate::domain::message::Mailbox;
-use crate::telemetry;
+use crate::{progress, telemetry};
 
 /// The daemon in front of your security@ mailbox.
 #[derive(Debug, Parser)]
@@ -284,6 +284,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check { online } => setup::check(&cli.global, online, clock.now()),
         Command::Run => {
             let config = cli.global.load(&clock)?;
+            progress::show();
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
         Command::Explain(explain) => explain.run(&cli.global, clock.now()),

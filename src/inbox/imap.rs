@@ -26,8 +26,7 @@ use std::time::Duration;
 
 use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
-use futures_util::stream::FuturesOrdered;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -43,6 +42,7 @@ use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
+use crate::progress::Backlog;
 use crate::store::index::{Lookup, Restored};
 use crate::telemetry::without_addresses;
 use crate::tls::Tls;
@@ -281,9 +281,7 @@ impl Folder {
             }
         }
         let mut complete = self.marked(session, capabilities, &unmarked).await?;
-        if unknown.len() > MAX_BATCH {
-            info!(folder = self.name, mails = unknown.len(), "inbox: taking in a backlog");
-        }
+        let mut backlog = Backlog::of(&self.name, unknown.len(), self.clock.now());
         for batch in batches(&unknown, self.max_size) {
             let (recorded, failed) = self.record(session, batch).await?;
             complete &= self.marked(session, capabilities, &recorded).await?;
@@ -294,6 +292,9 @@ impl Folder {
             self.pulse.worked();
             complete &= recorded.len() == batch.len();
             batch.iter().for_each(|mail| self.cursor.taken(mail.uid));
+            if let Some(backlog) = &mut backlog {
+                backlog.taken(batch.len(), self.clock.now());
+            }
         }
         unmarked.iter().for_each(|mail| self.cursor.taken(mail.uid));
         if !complete {
@@ -372,7 +373,8 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<(Vec<Listed>, Option<Refused>), Trouble> {
         let mut arrivals = self.fetch(session, batch).await?;
-        let mut handed_over = FuturesOrdered::new();
+        let mut handed_over = Vec::new();
+        let mut failed = None;
         for mail in batch {
             // another client took it away, or the server did not hand it out: the next scan knows
             let Some(raw) = arrivals.remove(&mail.uid) else {
@@ -387,13 +389,18 @@ impl Folder {
             let recorded_before = marked && self.is_lost(mail.received_at);
             let position = self.position(mail.uid);
             let arrival = Arrival { raw, position, received_at, too_large, junk, recorded_before };
-            let pipeline = self.pipeline.clone();
-            handed_over.push_back(async move { (mail, pipeline.submit(arrival).await) });
+            // one after the other: several that wait for a place at once would get it in any order
+            match self.pipeline.hand_over(arrival).await {
+                Ok(answer) => handed_over.push((mail, answer)),
+                Err(refused) => {
+                    failed = Some(refused);
+                    break;
+                }
+            }
         }
         let mut recorded = Vec::new();
-        let mut failed = None;
-        while let Some((mail, answer)) = handed_over.next().await {
-            match answer {
+        for (mail, answer) in handed_over {
+            match answer.await {
                 Ok(_) => recorded.push(mail.clone()),
                 Err(refused) => {
                     failed.get_or_insert(refused);

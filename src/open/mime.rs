@@ -296,13 +296,14 @@ fn range(raw: &[u8], start: u32, end: u32) -> &[u8] {
 /// Line ends as RFC 3156 §5 wants them signed: CRLF. A Maildir keeps LF.
 pub fn with_crlf(bytes: &[u8]) -> Vec<u8> {
     let mut canonical = Vec::with_capacity(bytes.len().saturating_add(bytes.len() / 32));
-    let mut previous = 0_u8;
-    for byte in bytes {
-        if *byte == b'\n' && previous != b'\r' {
-            canonical.push(b'\r');
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) if !text.ends_with(b"\r") => {
+                canonical.extend_from_slice(text);
+                canonical.extend_from_slice(b"\r\n");
+            }
+            _ => canonical.extend_from_slice(line),
         }
-        canonical.push(*byte);
-        previous = *byte;
     }
     canonical
 }

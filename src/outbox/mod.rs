@@ -28,8 +28,10 @@ use crate::health::Pulse;
 use crate::inbox::stopped;
 use crate::pipeline::{Handle, Refused};
 
-/// Letters under way at the same time.
+/// Letters on their way to the server at the same time.
 const AT_ONCE: usize = 4;
+/// The same with those whose outcome waits to be recorded, behind the mails of a backlog. After SIGKILL so many are sent again.
+const UNDER_WAY: usize = 16;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// While the server takes no letters, and none is due soon, it is asked whether it would: a letter that was deferred for two hours
@@ -128,7 +130,8 @@ pub async fn run(
         Err(error) => return error!(%error, "outbox: cannot be opened"),
     };
     let pulse = pipeline.health().outbox();
-    let mut under_way = FuturesUnordered::new();
+    let mut sending = FuturesUnordered::new();
+    let mut recording = FuturesUnordered::new();
     let mut names = BTreeSet::new();
     let (mut closed, mut probes) = (false, 0_u32);
     while !*stop.borrow() {
@@ -140,15 +143,17 @@ pub async fn run(
             (Vec::new(), None)
         });
         for posting in due {
-            if names.len() < AT_ONCE && names.insert(posting.id.clone()) {
+            let room = sending.len() < AT_ONCE && names.len() < UNDER_WAY;
+            if room && names.insert(posting.id.clone()) {
                 pulse.begins();
-                under_way.push(deliver(&carrier, &sender, &pipeline, &pulse, posting));
+                sending.push(attempt(&carrier, &sender, &pipeline, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let look_every = PROBES.wait(probes, 0.5);
         tokio::select! {
-            Some((done, service)) = under_way.next() => {
+            Some((id, attempt)) = sending.next() => recording.push(record(&pipeline, &pulse, id, attempt)),
+            Some((done, service)) = recording.next() => {
                 names.remove(&done);
                 if names.is_empty() {
                     pulse.rests();
@@ -174,34 +179,26 @@ pub async fn run(
             () = stopped(&mut stop) => {}
         }
     }
-    while under_way.next().await.is_some() {}
+    while !(sending.is_empty() && recording.is_empty()) {
+        tokio::select! {
+            Some((id, attempt)) = sending.next() => recording.push(record(&pipeline, &pulse, id, attempt)),
+            Some(_) = recording.next() => {}
+        }
+    }
     carrier.rest().await;
 }
 
-/// One attempt; says what it showed of the door, or nothing when its outcome cannot be recorded any more.
-async fn deliver(
+async fn attempt(
     carrier: &Carrier,
     sender: &Sender,
     pipeline: &Handle,
-    pulse: &Pulse,
     posting: Posting,
-) -> (LetterId, Option<Service>) {
-    let Attempt(outcome, service) = attempt(carrier, sender, pipeline, &posting).await;
-    if !record(pipeline, pulse, &posting, &outcome).await {
-        return (posting.id, None);
-    }
-    // not before it is recorded: what is not recorded is done again
-    match (service, outcome) {
-        (Service::Works, _) => pulse.worked(),
-        (Service::Untried, _) => {}
-        (_, Outcome::Accepted(said) | Outcome::Transient(said) | Outcome::Permanent(said)) => {
-            pulse.failed(&said);
-        }
-    }
-    (posting.id, Some(service))
+) -> (LetterId, Attempt) {
+    let attempt = send(carrier, sender, pipeline, &posting).await;
+    (posting.id, attempt)
 }
 
-async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Attempt {
+async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Attempt {
     let Some(digest) = &posting.bytes else {
         return Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried);
     };
@@ -225,21 +222,35 @@ async fn attempt(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting:
     }
 }
 
-/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. False when the store
-/// is gone.
-async fn record(pipeline: &Handle, pulse: &Pulse, posting: &Posting, outcome: &Outcome) -> bool {
+/// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. Says what the attempt showed of
+/// the door, or nothing when the store is gone.
+async fn record(
+    pipeline: &Handle,
+    pulse: &Pulse,
+    id: LetterId,
+    Attempt(outcome, service): Attempt,
+) -> (LetterId, Option<Service>) {
     loop {
-        match pipeline.delivered(posting.id.clone(), outcome.clone()).await {
-            Ok(()) => return true,
+        match pipeline.delivered(id.clone(), outcome.clone()).await {
+            Ok(()) => break,
             Err(Refused::Stopping) => {
-                info!(letter = %posting.id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
-                return false;
+                info!(letter = %id, "outbox: psirtd stopped before an outcome was recorded; it is sent again");
+                return (id, None);
             }
             Err(error) => {
-                warn!(letter = %posting.id, %error, "outbox: an outcome could not be recorded");
+                warn!(letter = %id, %error, "outbox: an outcome could not be recorded");
                 pulse.failed(&format!("what came of a letter could not be recorded: {error}"));
                 tokio::time::sleep(OFFER_AGAIN).await;
             }
         }
     }
+    // not before it is recorded: what is not recorded is done again
+    match (service, outcome) {
+        (Service::Works, _) => pulse.worked(),
+        (Service::Untried, _) => {}
+        (_, Outcome::Accepted(said) | Outcome::Transient(said) | Outcome::Permanent(said)) => {
+            pulse.failed(&said);
+        }
+    }
+    (id, Some(service))
 }

@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
 pub(super) fn payload(
     fields: &Fields<'_>,
     text: &str,
-    attachments: &[Attachment],
+    attachments: &[&Attachment],
     protection: HeaderProtection,
 ) -> Vec<u8> {
     let mark = |content_type: ContentType<'static>| {
@@ -94,7 +94,7 @@ pub(super) fn payload(
         MimePart::new(mark(plain()), text)
     } else {
         let mut parts = vec![MimePart::new(plain(), text)];
-        parts.extend(attachments.iter().map(attached));
+        parts.extend(attachments.iter().copied().map(attached));
         MimePart::new(mark(ContentType::new("multipart/mixed")), parts)
     };
     let mut headers: Vec<(std::borrow::Cow<'_, str>, HeaderType<'_>)> =
@@ -123,14 +123,16 @@ pub(super) fn signed(fields: &Fields<'_>, payload: &[u8], signature: &[u8], mica
 }
 
 /// `multipart/encrypted` around a ciphertext.
-pub(super) fn encrypted(fields: &Fields<'_>, ciphertext: &[u8]) -> Vec<u8> {
+pub(super) fn encrypted(fields: &Fields<'_>, ciphertext: Vec<u8>) -> Vec<u8> {
+    let armored = with_crlf(&ciphertext);
+    drop(ciphertext);
     let content_type =
         ContentType::new("multipart/encrypted").attribute("protocol", "application/pgp-encrypted");
     let version = MimePart::new(ContentType::new("application/pgp-encrypted"), "Version: 1\r\n".as_bytes())
         .transfer_encoding("7bit");
     let octets = MimePart::new(
         ContentType::new("application/octet-stream").attribute("name", "encrypted.asc"),
-        with_crlf(ciphertext),
+        armored,
     )
     .transfer_encoding("7bit");
     outside(fields, NO_SUBJECT, content_type, vec![version, octets])

@@ -99,7 +99,9 @@ pub fn seal(
             let to = recipient(letter, keyring, now)?;
             let payload = mime::payload(&fields, &words.body, &enclosed(letter), HeaderProtection::Cipher);
             let ciphertext = pgp::sign_and_encrypt(&payload, signer, &to, now, now).map_err(Held)?;
-            mime::encrypted(&fields, &ciphertext)
+            // it may be large, and several letters are sealed at once
+            drop(payload);
+            mime::encrypted(&fields, ciphertext)
         }
     };
     Ok(Sealed { bytes })
@@ -233,11 +235,9 @@ fn standing(standing: Standing) -> &'static str {
 }
 
 /// What goes into the relay: the attachments, up to a size that servers take.
-fn enclosed(letter: &Letter) -> Vec<Attachment> {
+fn enclosed(letter: &Letter) -> Vec<&Attachment> {
     match &letter.body {
-        Body::Relay(occasion, body) if !body.withheld => {
-            enclosed_and_named(&occasion.about).0.into_iter().cloned().collect()
-        }
+        Body::Relay(occasion, body) if !body.withheld => enclosed_and_named(&occasion.about).0,
         _ => Vec::new(),
     }
 }

@@ -19,6 +19,9 @@ use crate::keyring;
 /// The `micalg` of RFC 3156 for [`detached`].
 pub(super) const MICALG: &str = "pgp-sha512";
 
+/// Bytes of a text that are encrypted at once.
+const AT_ONCE: usize = 1 << 16;
+
 /// An armored detached signature.
 pub(super) fn detached(entity: &[u8], signer: KeyPair, now: Timestamp) -> Result<Vec<u8>, String> {
     let sign = || -> openpgp::Result<Vec<u8>> {
@@ -52,7 +55,8 @@ pub fn sign_and_encrypt(
         let message =
             signer.creation_time(keyring::system_time(signed_at)).add_intended_recipient(to).build()?;
         let mut message = LiteralWriter::new(message).build()?;
-        message.write_all(entity)?;
+        // each layer makes a copy of what it gets at once
+        entity.chunks(AT_ONCE).try_for_each(|some| message.write_all(some))?;
         message.finalize()?;
         Ok(sink)
     };

@@ -16,6 +16,7 @@ use crate::support::postfix::Postfix;
 use crate::support::{happens, wait_until};
 use psirtd::control::{self, Question};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -270,7 +271,7 @@ impl Desk {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_psirtd"));
+        let mut command = Command::new(program());
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         // nobody hears it, unless a test listens there
         command.env("NOTIFY_SOCKET", self.notify_socket());
@@ -293,8 +294,13 @@ impl Desk {
     /// Starts the daemon; returns when it answers questions.
     #[track_caller]
     pub fn start(&self) {
-        let mut child =
-            self.command(&["-v", "-v", "run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        self.start_saying(&["-v", "-v", "run"]);
+    }
+
+    /// The same with these arguments.
+    #[track_caller]
+    pub fn start_saying(&self, arguments: &[&str]) {
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, log) = (child.stderr.take().unwrap(), self.log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
@@ -420,6 +426,11 @@ impl Drop for Desk {
             eprintln!("--- psirtd's log\n{}", self.log());
         }
     }
+}
+
+/// The program under test: the one that cargo built along, unless `PSIRTD_PROGRAM` names another, built for speed, say.
+pub fn program() -> OsString {
+    std::env::var_os("PSIRTD_PROGRAM").unwrap_or(env!("CARGO_BIN_EXE_psirtd").into())
 }
 
 /// Delivers a mail into a Maildir, which need not be there.

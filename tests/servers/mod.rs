@@ -19,7 +19,7 @@
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
 pub mod desk;
-mod scripted;
+pub mod scripted;
 
 mod backup;
 mod bad_input;

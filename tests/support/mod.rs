@@ -48,14 +48,19 @@ pub fn wait_until(what: &str, within: Duration, f: impl FnMut() -> bool) {
 }
 
 /// The same, as an answer. Real servers take real time, so this one place of the tests' support asks for it.
-pub fn happens(within: Duration, mut f: impl FnMut() -> bool) -> bool {
+pub fn happens(within: Duration, f: impl FnMut() -> bool) -> bool {
+    happens_every(Duration::from_millis(10), within, f)
+}
+
+/// The same for what takes long, and is dear to ask.
+pub fn happens_every(pause: Duration, within: Duration, mut f: impl FnMut() -> bool) -> bool {
     #[allow(clippy::disallowed_methods)]
     let start = Instant::now();
     while !f() {
         if start.elapsed() > within {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(pause);
     }
     true
 }

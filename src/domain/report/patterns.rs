@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::domain::report::Item;
@@ -183,9 +184,10 @@ impl Phrase {
                 rest.is_some_and(|rest| self.ends_well(rest))
             });
         }
-        text.whole.match_indices(self.words.as_str()).any(|(at, found)| {
+        // most of what a decision costs is spent here
+        memmem::find_iter(text.whole.as_bytes(), &self.words).any(|at| {
             let before = text.whole.get(..at).and_then(|before| before.chars().next_back());
-            let after = text.whole.get(at.saturating_add(found.len())..).unwrap_or_default();
+            let after = text.whole.get(at.saturating_add(self.words.len())..).unwrap_or_default();
             let begins_well = !(goes_on(self.words.chars().next()) && goes_on(before));
             begins_well && self.ends_well(after) && fits(text.whole.get(..at).unwrap_or_default())
         })
