@@ -16,7 +16,7 @@
 //!
 //! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
 //! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses? [`scheduler`] says from
-//! time to time that time has passed.
+//! time to time that time has passed. [`crash`] lets tests kill the process on the way.
 //!
 //! # Invariants
 //! Each is kept by a type or watched by a test (`tests/architecture.rs`, `tests/leak.rs`, `tests/stories/`).
@@ -70,6 +70,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod crash;
 pub mod daemon;
 pub mod domain;
 pub mod inbox;

@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::chance;
 use crate::clock::Clock;
+use crate::crash;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::cursor::{Cursor, Oddity};
@@ -265,7 +266,9 @@ impl Folder {
         }
         for batch in batches(&unknown, self.max_size) {
             let (recorded, failed) = self.record(session, batch).await?;
+            crash::point("recorded, not marked");
             complete &= self.marked(session, capabilities, &recorded).await?;
+            crash::point("marked");
             if let Some(refused) = failed {
                 return Err(refused.into());
             }
@@ -338,6 +341,7 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<(Vec<Listed>, Option<Refused>), Trouble> {
         let mut arrivals = self.fetch(session, batch).await?;
+        crash::point("fetched");
         let mut handed_over = FuturesOrdered::new();
         for mail in batch {
             // another client took it away, or the server did not hand it out: the next scan knows

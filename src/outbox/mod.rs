@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::crash;
 use crate::domain::letter::{LetterId, Outcome, Posting};
 use crate::domain::message::Mailbox;
 use crate::domain::thread;
@@ -137,6 +138,7 @@ async fn deliver(
 ) -> (LetterId, bool) {
     let outcome = attempt(carrier, sender, pipeline, &posting).await;
     let recorded = record(pipeline, &posting, outcome).await;
+    crash::point("outcome recorded");
     (posting.id, recorded)
 }
 

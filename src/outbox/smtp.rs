@@ -40,6 +40,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
+use crate::crash;
 use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
 use crate::tls::{self, Tls};
@@ -122,6 +123,7 @@ impl Submission {
                 "the address is not ASCII, and the server takes no such address (no SMTPUTF8)".to_owned(),
             );
         }
+        crash::point("before the letter is sent");
         let sent = connection.send(envelope, id, bytes).await;
         if sent.is_err() {
             // whatever was begun, it does not go on
@@ -129,6 +131,7 @@ impl Submission {
         }
         match sent {
             Ok(response) => {
+                crash::point("accepted, not recorded");
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
             }

@@ -30,6 +30,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::{Digest, Position};
 
@@ -190,18 +191,20 @@ impl Journal {
         let io = |error| JournalError::Io { path: self.path.clone(), error };
         let payload = serde_json::to_vec(records).map_err(|error| io(error.into()))?;
         let (frame, digest) = frame(first, records.len(), &self.digest, &payload).map_err(io)?;
-        if let Err(error) = self.file.write_all(&frame) {
+        if let Err(error) = crash::write_all("journal half written", &mut self.file, &frame) {
             // the disk may be full: cut back, so that the next batch finds a clean end
             if let Err(worse) = self.file.set_len(self.end) {
                 self.closed = Some(worse.to_string());
             }
             return Err(JournalError::Io { path: self.path.clone(), error });
         }
+        crash::point("journal written");
         if let Err(error) = self.file.sync_data() {
             // after a failed fsync nobody knows what is on the disk
             self.closed = Some(error.to_string());
             return Err(JournalError::Io { path: self.path.clone(), error });
         }
+        crash::point("journal synced");
         self.end = self.end.saturating_add(length(&frame));
         self.last = self.last.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
         self.digest = digest;

@@ -6,11 +6,12 @@
 //! * What is read is checked against its name.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::crash;
 use crate::domain::message::Digest;
 
 /// Files by digest in one folder.
@@ -66,7 +67,7 @@ impl MailFiles {
         let path = self.path(digest);
         let unfinished = path.with_extension("tmp");
         let mut file = File::create(&unfinished)?;
-        file.write_all(bytes)?;
+        crash::write_all("mail file half written", &mut file, bytes)?;
         file.sync_data()?;
         fs::rename(unfinished, path)
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::Digest;
 use crate::store::index::{Draft, Index, IndexError, Seen};
@@ -166,11 +167,14 @@ impl Writer {
             return Ok(());
         }
         self.reader.mails.write(&borrowed(&mails))?;
+        crash::point("mail files written");
         self.reader.letters.write(&borrowed(&letters))?;
+        crash::point("letters written");
         let digest = self.journal.append(&mut records)?;
         let mut draft = Draft::new(&self.reader.index);
         records.iter().try_for_each(|record| draft.fold(record))?;
         self.reader.index.take_over(draft, &Seen { seq: self.journal.last(), digest: digest.to_vec() })?;
+        crash::point("index written");
         Ok(())
     }
 
