@@ -26,21 +26,23 @@ use crate::servers::desk::{ADA, BEN, DESK, Desk, Plan, SOON};
 use crate::support::dovecot::Dovecot;
 use crate::support::postfix::Postfix;
 use crate::support::{happens, wait_until};
+use books::Books;
 use chance::Chance;
 use life::Life;
 use post::Post;
 use psirtd::crash::POINTS;
+use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tally::Tally;
 
-/// The short form: every point once, and a few at random.
-const SHORT: u64 = 22;
+/// The short form: every point once or twice, and a few at random.
+const SHORT: u64 = 36;
 /// Every so many kills one comes at random.
 const RANDOM_EVERY: u64 = 4;
 /// A point that is not reached by then is not waited for.
-const POINT_WITHIN: Duration = Duration::from_secs(5);
+const POINT_WITHIN: Duration = Duration::from_secs(15);
 /// A store that has to be rebuilt takes a while.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 /// Until everything that is left is done.
@@ -75,6 +77,7 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
     plan.folders = post::FOLDERS.to_vec();
     plan.more = NO_LIMITS;
     let desk = Desk::new(&plan);
+    let _evidence = Evidence(&desk);
     let post = Mutex::new(Post::new(&imap, chance.another()));
     let mut tally = Tally::new(kills);
     // the folders are there, and so is a journal
@@ -89,10 +92,13 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
         let _stop = Stop(&enough);
         scope.spawn(|| arrives(&post, &imap, &enough));
         for number in 0..kills {
-            if chance.one_in(10) {
-                tally.damaged(life::damage_index(&desk.state(), &mut chance));
-            }
-            let end = end(number, &mut chance);
+            let damage = chance.one_in(8).then(|| life::damage_index(&desk.state(), &mut chance)).flatten();
+            tally.damaged(damage);
+            let end = match end(number, &mut chance) {
+                // rebuilding it is not to be disturbed either
+                End::Up(_) if damage.is_some() => early(&mut chance),
+                end => end,
+            };
             if matches!(end, End::At(..)) {
                 post.lock().unwrap().deliver();
             }
@@ -104,11 +110,30 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
     });
     let post = post.into_inner().unwrap();
     let mut last = life_in_peace(&desk, &imap, &smtp, &mut tally);
-    let books = books::Books::open(&desk, &imap, &post);
+    let books = Books::open(&desk, &imap, &post);
     last.terminate();
     let doubles = books.compare();
+    // an index that was caught up hundreds of times knows what a new one knows
+    fs::remove_dir_all(desk.state().join("index")).unwrap();
+    let mut anew = Life::begin(&desk, None);
+    assert!(anew.comes_up(UP_WITHIN), "psirtd does not start");
+    books.must_be_the_same(&Books::open(&desk, &imap, &post));
+    anew.terminate();
     tally.print(&post, &doubles);
     tally.must_be_meaningful();
+}
+
+/// What a failed run leaves behind.
+struct Evidence<'d>(&'d Desk);
+
+impl Drop for Evidence<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let kept = std::env::temp_dir().join(format!("psirtd-crash-{}", std::process::id()));
+            let moved = fs::rename(self.0.dir(), &kept);
+            eprintln!("--- the desk is kept in {}: {moved:?}", kept.display());
+        }
+    }
 }
 
 struct Stop<'f>(&'f AtomicBool);
@@ -133,7 +158,7 @@ fn arrives(post: &Mutex<Post<'_>>, imap: &Dovecot, enough: &AtomicBool) {
 fn end(number: u64, chance: &mut Chance) -> End {
     if number % RANDOM_EVERY == RANDOM_EVERY - 1 {
         return match chance.one_in(3) {
-            true => End::Born(Duration::from_millis(chance.below(400))),
+            true => early(chance),
             false => End::Up(Duration::from_millis(100 + chance.below(600))),
         };
     }
@@ -144,6 +169,10 @@ fn end(number: u64, chance: &mut Chance) -> End {
     // in the short form each has but one chance
     let first_round = usize::try_from(aimed).unwrap() < POINTS.len();
     End::At(point, if first_round { 1 } else { 1 + chance.below(most) })
+}
+
+fn early(chance: &mut Chance) -> End {
+    End::Born(Duration::from_millis(chance.below(400)))
 }
 
 /// One life, or a few, when psirtd ends by itself.

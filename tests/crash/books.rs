@@ -81,9 +81,19 @@ impl<'p> Books<'p> {
         doubles
     }
 
+    /// Asked again, psirtd says the same.
+    pub fn must_be_the_same(&self, again: &Books<'_>) {
+        for (before, after) in self.cases.iter().zip(&again.cases) {
+            assert_eq!(before, after);
+        }
+        assert_eq!(self.cases.len(), again.cases.len());
+        assert_eq!(self.letters, again.letters);
+    }
+
     fn each_mail_is_in_one_case(&self) {
         let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
+            assert!(case["acknowledged_at"].is_string(), "{case}");
             for mail in case["mail_list"].as_array().unwrap() {
                 places.entry(text(mail, "message_id")).or_default().push(text(case, "id"));
             }
