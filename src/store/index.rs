@@ -196,10 +196,15 @@ impl Lookup for Index {
 }
 
 impl Index {
-    /// Opens or creates it. A database that cannot be opened is an error, never a panic.
+    /// Opens or creates it. A database that cannot be opened is an error, never a panic; nor one that cannot be read through,
+    /// for sled looks at most of its pages only when somebody asks for them, and then a question finds the damage.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(Some(1000));
-        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|panic| {
+        let whole = || {
+            let tree = config.open()?;
+            tree.iter().try_for_each(|entry| entry.map(drop)).map(|()| tree)
+        };
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(whole)).map_err(|panic| {
             let text = panic
                 .downcast_ref::<String>()
                 .cloned()
@@ -377,4 +382,43 @@ fn position_key(position: &Position) -> Vec<u8> {
 fn due_key(at: Timestamp, id: &LetterId) -> Vec<u8> {
     // before 1970 nothing is due
     key("due", &format!("{:020}/{id}", at.as_millisecond().max(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Wherever a bit falls over, the index says so when it is opened, or answers as before.
+    #[test]
+    fn damage_shows_when_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, damaged) = (dir.path().join("whole"), dir.path().join("damaged"));
+        let filled = Index::open(&whole).unwrap();
+        for number in 0..2000_u32 {
+            filled.tree.insert(key("case", &number.to_string()), vec![b'x'; 200]).unwrap();
+        }
+        drop(filled);
+        // sled makes a snapshot when it is opened, and trusts it the next time
+        drop(Index::open(&whole).unwrap());
+        let bytes = fs::read(whole.join("db")).unwrap();
+        let mut found = 0;
+        for at in (0..bytes.len()).step_by(bytes.len() / 60) {
+            fs::create_dir_all(damaged.join("blobs")).unwrap();
+            // the snapshot, too
+            for entry in fs::read_dir(&whole).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+                fs::copy(entry.path(), damaged.join(entry.file_name())).unwrap();
+            }
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 16;
+            fs::write(damaged.join("db"), bytes).unwrap();
+            match Index::open(&damaged) {
+                Ok(index) => assert_eq!(index.tree.iter().map(Result::unwrap).count(), 2000, "byte {at}"),
+                Err(_) => found += 1,
+            }
+            fs::remove_dir_all(&damaged).unwrap();
+        }
+        assert!(found > 0, "no damage was found at all");
+    }
 }
