@@ -94,15 +94,12 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
         for number in 0..kills {
             let damage = chance.one_in(8).then(|| life::damage_index(&desk.state(), &mut chance)).flatten();
             tally.damaged(damage);
-            let end = match end(number, &mut chance) {
-                // rebuilding it is not to be disturbed either
-                End::Up(_) if damage.is_some() => early(&mut chance),
-                end => end,
-            };
+            // a damaged index is asked, or its rebuilding disturbed
+            let end = if damage.is_some() { at_random(&mut chance) } else { end(number, &mut chance) };
             if matches!(end, End::At(..)) {
                 post.lock().unwrap().deliver();
             }
-            lives_and_dies(&desk, &end, &mut tally);
+            lives_and_dies(&desk, &end, damage.is_some(), &mut tally);
             let (code, _, complaint) = desk.says(&["journal", "verify"]);
             assert_eq!(code, 0, "after kill {number}: {complaint}");
             tally.progress(number + 1);
@@ -157,10 +154,7 @@ fn arrives(post: &Mutex<Post<'_>>, imap: &Dovecot, enough: &AtomicBool) {
 
 fn end(number: u64, chance: &mut Chance) -> End {
     if number % RANDOM_EVERY == RANDOM_EVERY - 1 {
-        return match chance.one_in(3) {
-            true => early(chance),
-            false => End::Up(Duration::from_millis(100 + chance.below(600))),
-        };
+        return at_random(chance);
     }
     let aimed = number - number / RANDOM_EVERY;
     let point = POINTS[usize::try_from(aimed).unwrap() % POINTS.len()];
@@ -171,12 +165,15 @@ fn end(number: u64, chance: &mut Chance) -> End {
     End::At(point, if first_round { 1 } else { 1 + chance.below(most) })
 }
 
-fn early(chance: &mut Chance) -> End {
-    End::Born(Duration::from_millis(chance.below(400)))
+fn at_random(chance: &mut Chance) -> End {
+    match chance.one_in(3) {
+        true => End::Born(Duration::from_millis(chance.below(400))),
+        false => End::Up(Duration::from_millis(100 + chance.below(600))),
+    }
 }
 
 /// One life, or a few, when psirtd ends by itself.
-fn lives_and_dies(desk: &Desk, end: &End, tally: &mut Tally) {
+fn lives_and_dies(desk: &Desk, end: &End, damaged: bool, tally: &mut Tally) {
     for _ in 0..STARTS_IN_VAIN {
         let die_at = match end {
             End::At(point, times) => Some((*point, *times)),
@@ -187,6 +184,10 @@ fn lives_and_dies(desk: &Desk, end: &End, tally: &mut Tally) {
             End::Born(age) => drop(life.is_over_within(*age)),
             End::Up(age) => {
                 life.comes_up(UP_WITHIN);
+                for question in ["cases", "outbox"].into_iter().filter(|_| damaged) {
+                    let (code, _, complaint) = desk.says(&[question]);
+                    assert_eq!(code, 0, "after damage to the index, psirtd {question}: {complaint}");
+                }
                 life.is_over_within(*age);
             }
             End::At(..) => {
