@@ -133,7 +133,8 @@ impl<'d> Post<'d> {
         let file = if files.is_empty() { None } else { Some(self.chance.one_of(&files)) };
         // it may be renamed meanwhile: then it is not this one
         let Some(mail) = file.and_then(|file| fs::read(file).ok()) else { return self.report(&["INBOX"]) };
-        self.imap.deliver(DESK, *self.chance.one_of(&FOLDERS), &mail);
+        let folder = self.chance.one_of(&FOLDERS);
+        self.imap.deliver(DESK, folder, &mail);
         self.copied_back += 1;
     }
 }
