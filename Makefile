@@ -1,7 +1,7 @@
 # psirtd: build, test, try. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test load check bench fuzz clean help rust
+.PHONY: demo test crash load check bench fuzz clean help rust
 
 # rustup puts cargo here; a shell opened before the installation does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -14,11 +14,19 @@ demo: rust ## Build psirtd and show it at work, without a mailbox or a configura
 	cargo build --locked
 	$(target)/debug/psirtd demo
 
+test: rust ## Run all tests, against a private Dovecot and Postfix (uses sudo when you are not root)
+
+# The test that `make test` runs in a short form; PSIRTD_CRASH_SEED lets chance fall as it did once.
+CRASH_KILLS ?= 1000
+crash: rust ## Kill psirtd CRASH_KILLS (1000) times while mail arrives, and compare the books afterwards
+crash: export PSIRTD_CRASH_KILLS := $(CRASH_KILLS)
+crash: TESTS := --test psirtd -- crash:: --nocapture
+
 # The tests start a private Postfix, which only root can do. When you are not root, cargo builds as
 # you and runs the test programs through sudo; -E keeps the variables cargo sets for them. The one
 # that names sudo is dropped (env -u), or the tests would use it for each psirtd they start as well.
 # What they leave behind as root is given back to you, or the next build could not replace it.
-test: rust ## Run all tests, against a private Dovecot and Postfix (uses sudo when you are not root)
+test crash:
 	@.ci/packages test
 	@if [ "$$(id -u)" -eq 0 ]; then \
 	    set -x; cargo test --locked $(TESTS); \

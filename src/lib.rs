@@ -14,9 +14,11 @@
 //!                            \_______ keyring ______/
 //! ```
 //!
-//! [`custody`] lets the desk's key keep the key that seals the store. [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
-//! [`lookup`] is a door for one question: which certificate does a domain publish for one of its addresses? [`scheduler`] says from
+//! [`config`] describes a desk, [`daemon`] builds the house from it and locks up, [`clock`] is the only one who knows the time.
+//! [`custody`] lets the desk's key keep the key that seals the store. [`lookup`] is a door for one question: which certificate does
+//! a domain publish for one of its addresses? [`scheduler`] says from
 //! time to time that time has passed. [`health`] is where the doors say that they work, and where it is found out that one is silent.
+//! [`progress`] shows how far a backlog is taken in. [`crash`] lets tests kill the process on the way.
 //!
 //! # Invariants
 //! Each is kept by a type or watched by a test (`tests/architecture.rs`, `tests/leak.rs`, `tests/stories/`).
@@ -71,6 +73,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod crash;
 pub mod custody;
 pub mod daemon;
 pub mod domain;

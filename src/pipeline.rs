@@ -47,7 +47,7 @@ use crate::seal::{Held, Letterhead, seal};
 use crate::store::index::IndexError;
 use crate::store::journal::JournalError;
 use crate::store::{Commit, CommitError, Reader, Writer};
-use crate::{chance, telemetry};
+use crate::{chance, crash, telemetry};
 
 /// Inputs that may wait before a door has to. What a letter came to stands behind so many mails of a backlog, at most.
 const WAITING: usize = 16;
@@ -330,17 +330,21 @@ impl Pipeline {
     fn batch(&mut self, batch: Vec<Work>) -> Result<Vec<Event>, JournalError> {
         let now = self.clock.now();
         let opened = self.open_all(&batch, now);
+        crash::point("opened");
         let decided = self.decide_all(batch, opened, now);
         let (steps, answers) = match decided {
             Ok(decided) => decided,
             Err(error) => return Err(self.condemn(&error)),
         };
+        crash::point("decided");
         let commits = self.seal_all(steps, now);
+        crash::point("sealed");
         let events: Vec<Event> = commits.iter().flat_map(|commit| commit.events.clone()).collect();
         match self.writer.commit(commits, now) {
             Ok(()) => {
                 events.iter().for_each(telemetry::tell);
                 answers.into_iter().for_each(|answer| answer.durable(&events));
+                crash::point("answered");
                 Ok(events)
             }
             Err(CommitError::Journal(closed @ JournalError::Closed(_))) => Err(closed),

@@ -53,7 +53,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keyring", &["domain"]),
     // it draws keys and nonces
     ("store", &["chance", "domain"]),
-    // domain, chance, clock, progress and tls know nobody
+    // where tests may let the process die
+    ("inbox", &["crash"]),
+    ("outbox", &["crash"]),
+    ("pipeline", &["crash"]),
+    ("store", &["crash"]),
+    // domain, chance, clock, crash, progress and tls know nobody
 ];
 
 /// The core is pure: no files, no network, no time, no chance, no logs, no waiting, no keys.

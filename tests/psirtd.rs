@@ -15,6 +15,7 @@ mod architecture;
 mod attacks;
 mod cli;
 mod corpus;
+mod crash;
 mod explain;
 mod interop;
 mod keys;

@@ -35,6 +35,7 @@ use zeroize::Zeroizing;
 
 use crate::chance;
 use crate::clock::Clock;
+use crate::crash;
 use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::health::Pulse;
@@ -284,7 +285,9 @@ impl Folder {
         let mut backlog = Backlog::of(&self.name, unknown.len(), self.clock.now());
         for batch in batches(&unknown, self.max_size) {
             let (recorded, failed) = self.record(session, batch).await?;
+            crash::point("recorded, not marked");
             complete &= self.marked(session, capabilities, &recorded).await?;
+            crash::point("marked");
             if let Some(refused) = failed {
                 return Err(refused.into());
             }
@@ -373,6 +376,7 @@ impl Folder {
         batch: &[Listed],
     ) -> Result<(Vec<Listed>, Option<Refused>), Trouble> {
         let mut arrivals = self.fetch(session, batch).await?;
+        crash::point("fetched");
         let mut handed_over = Vec::new();
         let mut failed = None;
         for mail in batch {

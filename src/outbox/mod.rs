@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::crash;
 use crate::domain::backoff::Backoff;
 use crate::domain::letter::{LetterId, Outcome, Posting};
 use crate::domain::message::Mailbox;
@@ -244,6 +245,7 @@ async fn record(
             }
         }
     }
+    crash::point("outcome recorded");
     // not before it is recorded: what is not recorded is done again
     match (service, outcome) {
         (Service::Works, _) => pulse.worked(),

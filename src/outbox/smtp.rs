@@ -40,6 +40,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
+use crate::crash;
 use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
 use crate::outbox::{Attempt, Service};
@@ -132,6 +133,7 @@ impl Submission {
             return Attempt(Outcome::Permanent(why.to_owned()), Service::Works);
         }
         let mut step = Step::Sender;
+        crash::point("before the letter is sent");
         let sent = connection.send(&mut step, envelope, id, bytes).await;
         if sent.is_err() {
             // whatever was begun, it does not go on
@@ -140,6 +142,7 @@ impl Submission {
         let service = sent.as_ref().map_or_else(|error| step.blames(error), |_| Service::Works);
         let outcome = match sent {
             Ok(response) => {
+                crash::point("accepted, not recorded");
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
             }

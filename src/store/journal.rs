@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::{Digest, Position};
 use crate::store::journal::frame::{CLEAR, Format, SEALED, length};
@@ -233,18 +234,20 @@ impl Journal {
         let payload = serde_json::to_vec(records).map_err(|error| io(error.into()))?;
         let payload = self.pages.vault.seal(&belongs(&self.end), payload).map_err(io)?;
         let (frame, behind) = SEALED.frame(&self.end, records.len(), &payload).map_err(io)?;
-        if let Err(error) = self.file.write_all(&frame) {
+        if let Err(error) = crash::write_all("journal half written", &mut self.file, &frame) {
             // the disk may be full: cut back, so that the next batch finds a clean end
             if let Err(worse) = self.file.set_len(self.end.byte) {
                 self.closed = Some(worse.to_string());
             }
             return Err(JournalError::Io { path: path.clone(), error });
         }
+        crash::point("journal written");
         if let Err(error) = self.file.sync_data() {
             // after a failed fsync nobody knows what is on the disk
             self.closed = Some(error.to_string());
             return Err(JournalError::Io { path: path.clone(), error });
         }
+        crash::point("journal synced");
         self.end = behind;
         if let Some(acknowledged) = &self.pages.end {
             acknowledged.store(self.end.byte, Ordering::Release);

@@ -7,12 +7,13 @@
 //! * What is written is sealed in its place: a mail is not held in memory twice.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::crash;
 use crate::domain::message::Digest;
 use crate::store::vault::Vault;
 
@@ -96,7 +97,7 @@ impl MailFiles {
         let unfinished = path.with_extension(UNFINISHED);
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(&sealed)?;
+        crash::write_all("mail file half written", &mut file, &sealed)?;
         file.sync_data()?;
         fs::rename(unfinished, path)
     }

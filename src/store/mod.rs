@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::Digest;
 use crate::store::index::{Draft, Index, IndexError};
@@ -235,11 +236,14 @@ impl Writer {
             return Ok(());
         }
         self.reader.archive.mails.write(mails)?;
+        crash::point("mail files written");
         self.reader.archive.letters.write(letters)?;
+        crash::point("letters written");
         self.journal.append(&mut records)?;
         let mut draft = Draft::new(&self.reader.index);
         records.iter().try_for_each(|record| draft.fold(record))?;
         self.reader.index.take_over(draft, self.journal.end())?;
+        crash::point("index written");
         Ok(())
     }
 
