@@ -11,21 +11,23 @@
 //! * A mail counts as taken in when it is recorded, never because the server ended its answer: one that goes down in the
 //!   middle ends it early.
 //! * After any error the connection is dropped and a new one made, with growing, jittered waits.
-//! * Every wait for the server has an end.
+//! * Every wait for the server has an end. A server that asks for patience gets it.
 //!
 //! # Standards
 //! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
 
-mod connection;
+pub mod connection;
+mod patience;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
 use futures_util::stream::FuturesOrdered;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -34,10 +36,12 @@ use zeroize::Zeroizing;
 
 use crate::chance;
 use crate::clock::Clock;
-use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::inbox::cursor::{Cursor, Oddity};
-use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
+use crate::inbox::imap::connection::{
+    Stream, Trouble, WAITS, Waits, connect, for_a_mail, named, patiently, waits,
+};
+use crate::inbox::imap::patience::{Ear, later};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
 use crate::store::index::Lookup;
@@ -76,6 +80,8 @@ pub struct Settings {
     pub processed: Option<String>,
     /// How often to look when nothing is heard.
     pub poll: Duration,
+    /// How long it is waited for.
+    pub waits: Waits,
 }
 
 impl fmt::Debug for Settings {
@@ -106,15 +112,16 @@ pub(super) async fn run(
             scanned: None,
             done: BTreeSet::new(),
             failures: 0,
+            ear: Ear::for_mails_of(max_size),
         };
-        folders.spawn(folder.watch(stop.clone()));
+        folders.spawn(WAITS.scope(settings.waits, folder.watch(stop.clone())));
     }
     while folders.join_next().await.is_some() {}
 }
 
 /// Logs in and out again, for `psirtd check --online`. Returns the names of folders that are missing.
 pub async fn try_login(settings: &Settings) -> Result<Vec<String>, Trouble> {
-    let (mut session, _) = connect(settings).await?;
+    let (mut session, _) = connect(settings, &Ear::for_mails_of(0)).await?;
     let mut missing = Vec::new();
     for folder in settings.folders.iter().chain(&settings.junk) {
         if patiently(session.examine(folder)).await.is_err() {
@@ -141,6 +148,8 @@ struct Folder {
     /// UIDs that were marked or moved by this process.
     done: BTreeSet<u32>,
     failures: u32,
+    /// What the server says besides its answers.
+    ear: Ear,
 }
 
 /// A mail of the folder, before it is fetched.
@@ -158,9 +167,14 @@ impl Folder {
     async fn watch(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let trouble = tokio::select! {
-                visited = self.visit() => match visited {
-                    Ok(()) => continue,
-                    Err(trouble) => trouble,
+                visited = AssertUnwindSafe(self.visit()).catch_unwind() => match visited {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(trouble)) => trouble,
+                    // async-imap takes a BAD without a word for impossible
+                    Err(_) => {
+                        self.cursor.rescan();
+                        Trouble::Broken("the server's answer was more than the IMAP library could bear".to_owned())
+                    }
                 },
                 () = stopped(&mut stop) => return,
             };
@@ -168,9 +182,11 @@ impl Folder {
                 return;
             }
             self.failures = self.failures.saturating_add(1);
-            let wait = CONNECTIONS.wait(self.failures, chance::fraction());
             let error = without_addresses(&trouble.to_string());
-            warn!(folder = self.name, error, failures = self.failures, again_in = ?wait, "inbox: not connected");
+            let said = self.ear.refusal().map(|words| without_addresses(&words));
+            let (wait, asked) = self.pause(&trouble);
+            let what = if asked { "inbox: the server asks for patience" } else { "inbox: not connected" };
+            warn!(folder = self.name, error, said, failures = self.failures, again_in = ?wait, "{what}");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => return,
@@ -178,9 +194,34 @@ impl Folder {
         }
     }
 
+    /// How long the server is left alone, and whether it asked for that.
+    fn pause(&self, trouble: &Trouble) -> (Duration, bool) {
+        let backoff = match trouble {
+            Trouble::Login(_) => waits().logins,
+            _ => waits().connections,
+        };
+        let wait = backoff.wait(self.failures, chance::fraction());
+        match self.ear.refusal().and_then(|words| later(&words)) {
+            Some(later) => (wait.max(later.wait(waits().later)), true),
+            None => (wait, false),
+        }
+    }
+
+    /// The answer to a FETCH ends without saying how: here is its refusal, if it was one. A server that wants to be left alone
+    /// is obeyed; of bodies and marks only when it speaks of everything, for one of them must not hold up the others.
+    fn heed(&self, what: &'static str, of_all: bool) -> Result<(), Trouble> {
+        let Some(words) = self.ear.refusal() else { return Ok(()) };
+        if later(&words).is_some_and(|later| later.throttled || of_all) {
+            return Err(Trouble::Refused(what, words));
+        }
+        let error = without_addresses(&words);
+        warn!(folder = self.name, error, "inbox: the server refused {what}; tried again later");
+        Ok(())
+    }
+
     /// One connection, for as long as it lasts.
     async fn visit(&mut self) -> Result<(), Trouble> {
-        let (mut session, capabilities) = connect(&self.settings).await?;
+        let (mut session, capabilities) = connect(&self.settings, &self.ear).await?;
         self.select(&mut session).await?;
         self.prepare_processed(&mut session).await;
         let how = if capabilities.has_str("IDLE") { "IDLE" } else { "poll" };
@@ -200,7 +241,6 @@ impl Folder {
                 self.cursor.rescan();
             }
             took?;
-            self.failures = 0;
             session = self.await_news(session, &capabilities).await?;
         }
     }
@@ -288,6 +328,12 @@ impl Folder {
     ) -> Result<bool, Trouble> {
         match self.mark(session, capabilities, recorded).await {
             Err(refused @ Trouble::Refused(..)) => {
+                let throttled =
+                    self.ear.refusal().and_then(|words| later(&words)).is_some_and(|it| it.throttled);
+                if throttled {
+                    return Err(refused);
+                }
+                self.ear.forget();
                 let mails = recorded.len();
                 let error = without_addresses(&refused.to_string());
                 warn!(folder = self.name, mails, error, "inbox: recorded, but not marked; tried again later");
@@ -316,6 +362,8 @@ impl Folder {
             let junk = fetch.flags().any(|flag| is_junk(&flag));
             listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, junk });
         }
+        drop(stream);
+        self.heed("to list its mails", true)?;
         Ok(listed.into_values().collect())
     }
 
@@ -381,6 +429,8 @@ impl Folder {
                 fetched.insert(uid, bytes.to_vec());
             }
         }
+        drop(stream);
+        self.heed("to hand out mails", false)?;
         if too_large && let Some(mail) = batch.first() {
             let (folder, size, limit) = (&self.name, mail.size, self.max_size);
             error!(
@@ -431,19 +481,21 @@ impl Folder {
 
     /// Waits until the server speaks of something new, or `poll` is over.
     async fn await_news(
-        &self,
+        &mut self,
         mut session: Session<Stream>,
         capabilities: &Capabilities,
     ) -> Result<Session<Stream>, Trouble> {
         if !capabilities.has_str("IDLE") {
             tokio::time::sleep(self.settings.poll).await;
             patiently(session.noop()).await?;
+            self.failures = 0;
             return Ok(session);
         }
         // what arrived while the mails were taken in, or before the server says that it idles, is told here
         let told = session.unsolicited_responses.clone();
         let mut idle = session.idle();
         patiently(idle.init()).await?;
+        self.failures = 0;
         if told.is_empty() {
             let (news, _stop) = idle.wait_with_timeout(self.settings.poll);
             // the server's "still here" starts async-imap's time anew, but not this one

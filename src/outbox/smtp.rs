@@ -6,8 +6,9 @@
 //! # Invariants
 //! * TLS as configured, never less; the server must prove its name. What was sent in the clear is never taken for an answer
 //!   under TLS.
-//! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to refuses every letter,
-//!   and none is given up for that.
+//! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to, or that does not like
+//!   the desk as a sender, refuses every letter, and none is given up for that.
+//! * What a server offers and then does not understand (RFC 3461) is done without.
 //!
 //! # Standards
 //! RFC 5321 §4.2.1 (4yz, 5yz), RFC 6409, RFC 8314, RFC 4954, RFC 3207 §6.
@@ -28,7 +29,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
 };
-use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter, RcptParameter};
 use lettre::transport::smtp::response::Response;
 use rustls::ClientConfig;
@@ -45,12 +46,14 @@ use crate::domain::message::Mailbox;
 use crate::tls::{self, Tls};
 
 /// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// A goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Authentication required, too weak, wrong, encryption needed for it.
 const LOGIN_CODES: [u16; 4] = [530, 534, 535, 538];
+/// Wrong, not implemented, not recognized: RFC 5321 §4.1.1.11, of parameters.
+const PARAMETER_CODES: [u16; 3] = [501, 504, 555];
 
 /// How to reach the submission server.
 #[derive(Clone)]
@@ -65,6 +68,8 @@ pub struct Settings {
     pub authorities: Vec<CertificateDer<'static>>,
     /// User and password.
     pub login: Option<(String, Zeroizing<String>)>,
+    /// How long a letter may take.
+    pub patience: Duration,
 }
 
 impl fmt::Debug for Settings {
@@ -105,9 +110,10 @@ impl Submission {
             Ok(envelope) => envelope,
             Err(why) => return Outcome::Permanent(why),
         };
-        match tokio::time::timeout(PATIENCE, self.transact(&envelope, id, bytes)).await {
+        let patience = self.settings.patience;
+        match tokio::time::timeout(patience, self.transact(&envelope, id, bytes)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Transient(format!("no answer for {} s", PATIENCE.as_secs())),
+            Err(_) => Outcome::Transient(format!("not done after {} s", patience.as_secs())),
         }
     }
 
@@ -133,11 +139,14 @@ impl Submission {
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
             }
             // RFC 4954 §6: it is about the login, and so about every letter
-            Err(error) if error.status().is_some_and(|code| LOGIN_CODES.contains(&u16::from(code))) => {
+            Err(Refusal::Letter(error) | Refusal::Sender(error)) if is_one_of(&LOGIN_CODES, &error) => {
                 Outcome::Transient(format!("the server takes no letters: {}", words(&error)))
             }
-            Err(error) if error.is_permanent() => Outcome::Permanent(words(&error)),
-            Err(error) => Outcome::Transient(words(&error)),
+            Err(Refusal::Sender(error)) if error.is_permanent() => {
+                Outcome::Transient(format!("the server does not take the desk's address: {}", words(&error)))
+            }
+            Err(Refusal::Letter(error)) if error.is_permanent() => Outcome::Permanent(words(&error)),
+            Err(Refusal::Letter(error) | Refusal::Sender(error)) => Outcome::Transient(words(&error)),
         }
     }
 
@@ -196,9 +205,33 @@ impl Submission {
     }
 }
 
+/// What the server did not like.
+enum Refusal {
+    /// The desk's own address: no letter would go.
+    Sender(Error),
+    /// This letter.
+    Letter(Error),
+}
+
 impl Connection {
-    /// One transaction. What does not arrive comes back as its header alone, under the letter's id.
-    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Error> {
+    /// One transaction.
+    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Refusal> {
+        match self.begin(envelope, id).await {
+            Err(Refusal::Sender(error) | Refusal::Letter(error))
+                if self.reports && is_one_of(&PARAMETER_CODES, &error) =>
+            {
+                self.reports = false;
+                self.smtp.command(Rset).await.map_err(Refusal::Letter)?;
+                self.begin(envelope, id).await?;
+            }
+            begun => begun?,
+        }
+        self.smtp.command(Data).await.map_err(Refusal::Letter)?;
+        self.smtp.message(bytes).await.map_err(Refusal::Letter)
+    }
+
+    /// Its envelope. What does not arrive comes back as its header alone, under the letter's id.
+    async fn begin(&mut self, envelope: &Envelope, id: &str) -> Result<(), Refusal> {
         let other = |keyword: &str, value: &str| (keyword.to_owned(), Some(value.to_owned()));
         let mut of_mail = Vec::new();
         let mut of_recipient = Vec::new();
@@ -212,13 +245,18 @@ impl Connection {
             let (keyword, value) = other("NOTIFY", "FAILURE");
             of_recipient.push(RcptParameter::Other { keyword, value });
         }
-        self.smtp.command(Mail::new(envelope.from().cloned(), of_mail)).await?;
+        let from = Mail::new(envelope.from().cloned(), of_mail);
+        self.smtp.command(from).await.map_err(Refusal::Sender)?;
         for to in envelope.to() {
-            self.smtp.command(Rcpt::new(to.clone(), of_recipient.clone())).await?;
+            let to = Rcpt::new(to.clone(), of_recipient.clone());
+            self.smtp.command(to).await.map_err(Refusal::Letter)?;
         }
-        self.smtp.command(Data).await?;
-        self.smtp.message(bytes).await
+        Ok(())
     }
+}
+
+fn is_one_of(codes: &[u16], error: &Error) -> bool {
+    error.status().is_some_and(|code| codes.contains(&u16::from(code)))
 }
 
 /// Connects, logs in and leaves again, for `psirtd check --online`.
