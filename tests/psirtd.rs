@@ -21,6 +21,7 @@ mod keys;
 mod laws;
 mod leak;
 mod lookup;
+mod page_of_faults;
 mod page_of_letters;
 mod reports;
 mod rotate;

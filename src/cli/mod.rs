@@ -247,6 +247,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check { online } => setup::check(&cli.global, online, clock.now()),
         Command::Run => {
             let config = cli.global.load(&clock)?;
+            own_state(&config.state)?;
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
         Command::Explain(explain) => explain.run(&cli.global, clock.now()),
@@ -327,7 +328,7 @@ fn own_state(state: &Path) -> Result<(), Failure> {
     // whoever owns this process' folder in /proc is who runs it
     match (owner(state), owner(Path::new("/proc/self"))) {
         (Some(theirs), Some(ours)) if theirs != ours => Err(Failure::Failed(format!(
-            "no daemon runs, and {} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
+            "{} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
             state.display()
         ))),
         _ => Ok(()),

@@ -107,6 +107,8 @@ struct Heard {
     tail: Vec<u8>,
     /// So much of a literal is still to come.
     literal: u64,
+    /// The largest that was announced.
+    largest: u64,
     /// The line goes on behind a literal: what stands there is no status.
     goes_on: bool,
 }
@@ -136,10 +138,10 @@ impl Ear {
     fn hear(&self, bytes: &[u8]) -> io::Result<()> {
         let mut heard = self.heard();
         heard.hear(bytes);
-        if heard.literal <= self.most {
+        if heard.largest <= self.most {
             return Ok(());
         }
-        let what = format!("the server announced {} bytes at once, more than any mail has", heard.literal);
+        let what = format!("the server announced {} bytes at once, more than any mail has", heard.largest);
         Err(io::Error::new(io::ErrorKind::InvalidData, what))
     }
 
@@ -179,14 +181,20 @@ impl Heard {
             let mut words = line.trim_end().splitn(3, ' ');
             let (tag, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             let text = words.next().unwrap_or_default();
-            match (tag, status.to_ascii_uppercase().as_str()) {
+            let status = status.to_ascii_uppercase();
+            match (tag, status.as_str()) {
                 ("*", "BYE" | "BAD") => self.refusal = Some(clean(text)),
                 ("*" | "+", _) => {}
                 (_, "NO" | "BAD") => self.refusal = Some(clean(text)),
                 (_, "OK") => self.refusal = None,
                 _ => {}
             }
+            // words for people have no literals, whatever they end with
+            if ["OK", "NO", "BAD", "BYE"].contains(&status.as_str()) {
+                (self.literal, self.goes_on) = (0, false);
+            }
         }
+        self.largest = self.largest.max(self.literal);
     }
 }
 
@@ -299,6 +307,7 @@ mod tests {
         assert_eq!(heard(&[b"* BYE [UNAVAILABLE] going down\r\n"]).unwrap(), "[UNAVAILABLE] going down");
         assert_eq!(heard(&[b"A0001 N", b"O [LIMIT] e", b"nough\r", b"\n"]).unwrap(), "[LIMIT] enough");
         assert_eq!(heard(&[b"A0001 NO x\r\nA0002 OK done\r\n"]), None);
+        assert_eq!(heard(&[b"* OK no literal {9}\r\n* BYE now\r\n"]).unwrap(), "now");
         assert_eq!(heard(&[b"* NO [OVERQUOTA] a warning\r\n* 3 EXISTS\r\n+ idling\r\n"]), None);
     }
 
