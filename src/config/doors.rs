@@ -114,7 +114,7 @@ impl Reading<'_> {
             junk,
             processed,
             poll: poll?,
-            waits: inbox::imap::connection::Waits::default(),
+            waits: Box::default(),
         })
     }
 

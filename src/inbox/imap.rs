@@ -81,7 +81,7 @@ pub struct Settings {
     /// How often to look when nothing is heard.
     pub poll: Duration,
     /// How long it is waited for.
-    pub waits: Waits,
+    pub waits: Box<Waits>,
 }
 
 impl fmt::Debug for Settings {
@@ -114,7 +114,7 @@ pub(super) async fn run(
             failures: 0,
             ear: Ear::for_mails_of(max_size),
         };
-        folders.spawn(WAITS.scope(settings.waits, folder.watch(stop.clone())));
+        folders.spawn(WAITS.scope(*settings.waits, folder.watch(stop.clone())));
     }
     while folders.join_next().await.is_some() {}
 }

@@ -8,6 +8,7 @@
 //!   under TLS.
 //! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to, or that does not like
 //!   the desk as a sender, refuses every letter, and none is given up for that.
+//! * A refused login is not tried again for every letter: providers lock accounts for that.
 //! * What a server offers and then does not understand (RFC 3461) is done without.
 //!
 //! # Standards
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
@@ -37,6 +39,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::time::Sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
@@ -47,6 +50,8 @@ use crate::tls::{self, Tls};
 
 /// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
 pub const PATIENCE: Duration = Duration::from_secs(600);
+/// After a refused login, no letter tries another for so long.
+const LOGIN_PAUSE: Duration = Duration::from_secs(60);
 /// A goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -92,6 +97,8 @@ pub(super) struct Submission {
     start: TlsParameters,
     /// Connections that wait for the next letter.
     kept: Mutex<Vec<Connection>>,
+    /// The last login was refused: with these words, and it is not tried before that.
+    refused: Mutex<Option<(String, Pin<Box<Sleep>>)>>,
 }
 
 impl Submission {
@@ -101,6 +108,7 @@ impl Submission {
             start: parameters(settings)?,
             settings: settings.clone(),
             kept: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -169,6 +177,28 @@ impl Submission {
         }
     }
 
+    /// One login at a time, and none soon after one that was refused.
+    async fn log_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        credentials: &Credentials,
+    ) -> Result<(), String> {
+        let mut refused = self.refused.lock().await;
+        if let Some((why, pause)) = refused.as_mut()
+            && pause.as_mut().now_or_never().is_none()
+        {
+            return Err(format!("{why} (the login is not tried again within a minute)"));
+        }
+        *refused = None;
+        let logged_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await;
+        logged_in.map(|_| ()).map_err(|error| {
+            if error.is_permanent() {
+                *refused = Some((words(&error), Box::pin(tokio::time::sleep(LOGIN_PAUSE))));
+            }
+            words(&error)
+        })
+    }
+
     /// Connects, secures the connection, logs in.
     async fn connect(&self) -> Result<Connection, String> {
         let Settings { host, port, tls, login, .. } = &self.settings;
@@ -193,9 +223,9 @@ impl Submission {
         }
         if let Some((user, password)) = login {
             let credentials = Credentials::new(user.clone(), password.to_string());
-            if let Err(error) = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await {
+            if let Err(why) = self.log_in(&mut connection, &credentials).await {
                 connection.abort().await;
-                return Err(words(&error));
+                return Err(why);
             }
         }
         // lettre keeps only what it makes use of itself

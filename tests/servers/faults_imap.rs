@@ -160,7 +160,7 @@ fn literals_of_every_wrong_size() {
     const SIZES: [&str; 8] =
         ["10", "0", "5000", "400000000", "4294967295", "4294967296", "-1", "99999999999999999999"];
     let mail = report(RITA, "One", "It crashes.");
-    let folder = scripted::folder(&[mail.clone()]);
+    let folder = scripted::folder(std::slice::from_ref(&mail));
     let (imap, _bell) = scripted::imap(folder.clone(), move |conversation, _, line| {
         let size =
             line.contains("BODY.PEEK[]").then(|| SIZES.get(step.fetch_add(1, Ordering::SeqCst))).flatten();

@@ -91,7 +91,7 @@ impl Patient {
     }
 
     #[track_caller]
-    fn is_well(self) {
+    fn ends_well(self) {
         self.desk.stop();
         let (code, said, complaint) = self.desk.says(&["journal", "verify"]);
         assert_eq!(code, 0, "{said}{complaint}");
@@ -126,7 +126,7 @@ fn a_disk_that_is_full_after_any_page() {
     }
     println!("a full disk: {told:?}");
     assert!(patient.desk.log().contains("No space left on device"), "the log says why");
-    patient.is_well();
+    patient.ends_well();
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_disk_that_fails_at_any_call() {
     for why in ["No space left on device", "Input/output error"] {
         assert!(patient.desk.log().contains(why), "the log says why: {why}");
     }
-    patient.is_well();
+    patient.ends_well();
 }
 
 /// Is every thread of a process traced?

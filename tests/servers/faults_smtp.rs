@@ -2,7 +2,7 @@
 //! it; what goes out again is what went out before, byte by byte.
 
 use super::desk::{Desk, Plan, RITA, SOON, report};
-use super::inside::{Inside, brief};
+use super::inside::{Inside, as_ever, brief};
 use super::scripted;
 use crate::support::faulty::{Conversation, FaultyImap, FaultySmtp};
 use crate::support::wait_until;
@@ -180,13 +180,46 @@ fn every_refusal_of_starttls_and_of_the_login() {
     }
 }
 
+/// Many letters are one login: an account that is tried again and again is locked.
+#[test]
+fn a_refused_login_is_not_tried_again_for_every_letter() {
+    let mails: Vec<Vec<u8>> = (0..8).map(|n| report(RITA, &format!("Report {n}"), "It crashes.")).collect();
+    let (imap, bell) = scripted::imap(scripted::folder(&mails), |_, _, _| false);
+    let (smtp, letters) = scripted::smtp(|conversation, _, line| {
+        match line.split(' ').next().unwrap() {
+            "EHLO" => {
+                conversation.line("250-scripted");
+                conversation.line("250 AUTH PLAIN");
+            }
+            "AUTH" => conversation.line("535 5.7.8 wrong"),
+            _ => return false,
+        }
+        true
+    });
+    let mut plan = Plan::scripted(imap.port, smtp.port);
+    plan.smtp.password = Some("secret");
+    let desk = Desk::new(&plan);
+    let inside = Inside::start(&desk, Clock::System, as_ever);
+    desk.await_cases(mails.len());
+    wait_until("all were tried", SOON, || desk.outbox().iter().all(|letter| letter["state"] == "deferred"));
+    for letter in desk.outbox() {
+        assert!(letter["last_reply"].as_str().unwrap().contains("535 5.7.8 wrong"), "{letter}");
+    }
+    assert_eq!(smtp.transcript().iter().filter(|line| line.contains("C: AUTH")).count(), 1);
+    assert!(letters.lock().unwrap().is_empty());
+    inside.stop();
+    drop(bell);
+}
+
 #[test]
 fn silence_for_ever_at_every_step_of_a_letter() {
     for step in STEPS {
         let house = house(move |conversation, line| {
             let hit = is_at(step, line);
-            while hit {
-                conversation.read_line();
+            if hit {
+                loop {
+                    conversation.read_line();
+                }
             }
             hit
         });

@@ -57,7 +57,7 @@ pub fn brief(config: &mut Config) {
     let backoff = Backoff { first: Duration::from_millis(20), cap: Duration::from_millis(100) };
     let wait = Duration::from_millis(400);
     if let Door::Imap(settings) = &mut config.inbox.door {
-        settings.waits = inbox::imap::connection::Waits {
+        *settings.waits = inbox::imap::connection::Waits {
             answer: wait,
             mail: wait,
             connect: wait,
@@ -71,7 +71,7 @@ pub fn brief(config: &mut Config) {
     }
 }
 
-/// Only the mailbox server's pleas for patience and refused logins are answered as in earnest.
+/// Waits as in earnest.
 pub fn as_ever(_: &mut Config) {}
 
 impl Inside {
