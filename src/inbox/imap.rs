@@ -280,6 +280,8 @@ impl Folder {
         {
             info!(folder = processed, "inbox: created the folder for recorded mail");
         }
+        // that it is there already is no refusal
+        self.ear.forget();
     }
 
     /// Records and marks everything that is not recorded and marked.

@@ -422,6 +422,19 @@ fn a_clock_that_was_ahead_when_a_letter_was_deferred() {
     assert_eq!(desk.letters().iter().filter(|letter| letter.kind == "acknowledgement").count(), 1);
 }
 
+/// Coordinators hear of letters once an hour at most; an hour that lies ahead is no reason to be silent until then.
+#[test]
+fn a_clock_that_was_ahead_when_the_coordinators_were_told() {
+    let desk = Story::builder().otto_without_certificate().open();
+    desk.receives(REPORT);
+    let warnings =
+        || desk.letters().iter().filter(|letter| letter.kind == "warning" && letter.encrypted).count();
+    assert_eq!(warnings(), 1);
+    desk.clock_to("2026-10-25T23:00:00Z");
+    desk.receives(&REPORT.replace("r-1", "r-2").replace("Heap", "Stack"));
+    assert_eq!(warnings(), 1, "the second letter that is held is told of, too");
+}
+
 /// Set back by less than the longest wait, the clock costs that time and no more.
 #[test]
 fn a_clock_that_is_set_back_by_an_hour() {
