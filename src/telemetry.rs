@@ -39,6 +39,8 @@ pub fn set_up(verbosity: u8, quiet: bool) {
         // of a damaged mail its parser may despair: that is caught where the mail is opened, and said there
         if ["sequoia-openpgp", "buffered-reader"].iter().any(|library| place.contains(library)) {
             debug!(place, "the OpenPGP library gave up on a message");
+        } else if place.contains("async-imap") {
+            debug!(place, "the IMAP library gave up on an answer");
         } else {
             error!(place, "a bug in psirtd: please report it");
         }

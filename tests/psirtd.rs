@@ -23,6 +23,7 @@ mod laws;
 mod leak;
 mod load;
 mod lookup;
+mod page_of_faults;
 mod page_of_letters;
 mod reports;
 mod rotate;

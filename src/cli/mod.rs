@@ -284,6 +284,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check { online } => setup::check(&cli.global, online, clock.now()),
         Command::Run => {
             let config = cli.global.load(&clock)?;
+            own_state(&config.state)?;
             progress::show();
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
@@ -368,7 +369,7 @@ fn own_state(state: &Path) -> Result<(), Failure> {
     let ours = rustix::process::geteuid().as_raw();
     match std::fs::metadata(state).map(|metadata| metadata.uid()) {
         Ok(theirs) if theirs != ours => Err(Failure::Failed(format!(
-            "no daemon runs, and {} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
+            "{} belongs to user {theirs}: run this as that user (sudo -u '#{theirs}')",
             state.display()
         ))),
         _ => Ok(()),

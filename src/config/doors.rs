@@ -114,6 +114,7 @@ impl Reading<'_> {
             junk,
             processed,
             poll: poll?,
+            waits: Box::default(),
         })
     }
 
@@ -121,7 +122,7 @@ impl Reading<'_> {
         let server = self.server(&section, 465, 587);
         section.finish();
         let Server { host, port, tls, authorities, login } = server?;
-        Some(outbox::smtp::Settings { host, port, tls, authorities, login })
+        Some(outbox::smtp::Settings { host, port, tls, authorities, login, patience: outbox::smtp::PATIENCE })
     }
 
     fn maildir(&mut self, section: Section<'_>) -> Option<PathBuf> {

@@ -22,6 +22,9 @@ pub const LETTERS: Backoff =
 /// Connections to the mailbox: a second, two, four … five minutes.
 pub const CONNECTIONS: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(5 * 60) };
 
+/// Refused logins: five seconds, ten, twenty … half an hour. Providers lock accounts that are tried too often.
+pub const LOGINS: Backoff = Backoff { first: Duration::from_secs(5), cap: Duration::from_secs(30 * 60) };
+
 impl Backoff {
     /// The wait before attempt number `failures` + 1. `jitter` in 0..=1 spreads it over 75 to 125 % of the exponential
     /// value, so that many letters that failed together do not come back together. Never above the cap.
@@ -42,6 +45,13 @@ mod tests {
     fn waits_double_up_to_the_cap() {
         let minutes = |failures| LETTERS.wait(failures, 0.5).as_secs() / 60;
         assert_eq!((1..=10).map(minutes).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 120, 120, 120]);
+    }
+
+    /// Five failures in ten minutes ban an address with fail2ban, ten in half an hour lock many accounts for as long.
+    #[test]
+    fn refused_logins_become_rare() {
+        let waits: Vec<u64> = (1..=12).map(|failures| LOGINS.wait(failures, 0.5).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800]);
     }
 
     #[test]

@@ -11,22 +11,24 @@
 //! * A mail counts as taken in when it is recorded, never because the server ended its answer: one that goes down in the
 //!   middle ends it early.
 //! * After any error the connection is dropped and a new one made, with growing, jittered waits.
-//! * Every wait for the server has an end.
+//! * Every wait for the server has an end. A server that asks for patience gets it.
 //! * A desk that was brought back from a backup looks once through the folder of recorded mail: what was recorded after the backup
 //!   was made is there, and nowhere else.
 //!
 //! # Standards
 //! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
 
-mod connection;
+pub mod connection;
+mod patience;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_imap::Session;
 use async_imap::types::{Capabilities, Flag};
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -36,11 +38,13 @@ use zeroize::Zeroizing;
 use crate::chance;
 use crate::clock::Clock;
 use crate::crash;
-use crate::domain::backoff::CONNECTIONS;
 use crate::domain::message::Position;
 use crate::health::Pulse;
 use crate::inbox::cursor::{Cursor, Oddity};
-use crate::inbox::imap::connection::{Stream, Trouble, connect, for_a_mail, named, patiently};
+use crate::inbox::imap::connection::{
+    Stream, Trouble, WAITS, Waits, connect, for_a_mail, named, patiently, waits,
+};
+use crate::inbox::imap::patience::{Ear, later};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
 use crate::progress::Backlog;
@@ -80,6 +84,8 @@ pub struct Settings {
     pub processed: Option<String>,
     /// How often to look when nothing is heard.
     pub poll: Duration,
+    /// How long it is waited for.
+    pub waits: Box<Waits>,
 }
 
 impl fmt::Debug for Settings {
@@ -116,15 +122,16 @@ pub(super) async fn run(
             scanned: None,
             done: BTreeSet::new(),
             failures: 0,
+            ear: Ear::for_mails_of(max_size),
         };
-        folders.spawn(folder.watch(stop.clone()));
+        folders.spawn(WAITS.scope(*settings.waits, folder.watch(stop.clone())));
     }
     while folders.join_next().await.is_some() {}
 }
 
 /// Logs in and out again, for `psirtd check --online`. Returns the names of folders that are missing.
 pub async fn try_login(settings: &Settings) -> Result<Vec<String>, Trouble> {
-    let (mut session, _) = connect(settings).await?;
+    let (mut session, _) = connect(settings, &Ear::for_mails_of(0)).await?;
     let mut missing = Vec::new();
     for folder in settings.folders.iter().chain(&settings.junk) {
         if patiently(session.examine(folder)).await.is_err() {
@@ -155,6 +162,8 @@ struct Folder {
     done: BTreeSet<u32>,
     failures: u32,
     pulse: Pulse,
+    /// What the server says besides its answers.
+    ear: Ear,
 }
 
 /// A mail of the folder, before it is fetched.
@@ -172,9 +181,14 @@ impl Folder {
     async fn watch(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let trouble = tokio::select! {
-                visited = self.visit() => match visited {
-                    Ok(()) => return,
-                    Err(trouble) => trouble,
+                visited = AssertUnwindSafe(self.visit()).catch_unwind() => match visited {
+                    Ok(Ok(())) => return,
+                    Ok(Err(trouble)) => trouble,
+                    // async-imap takes a BAD without a word for impossible
+                    Err(_) => {
+                        self.cursor.rescan();
+                        Trouble::Broken("the server's answer was more than the IMAP library could bear".to_owned())
+                    }
                 },
                 () = stopped(&mut stop) => return,
             };
@@ -182,10 +196,12 @@ impl Folder {
                 return;
             }
             self.failures = self.failures.saturating_add(1);
-            let wait = CONNECTIONS.wait(self.failures, chance::fraction());
             let error = without_addresses(&trouble.to_string());
-            self.pulse.failed(&error);
-            warn!(folder = self.name, error, failures = self.failures, again_in = ?wait, "inbox: not connected");
+            let said = self.ear.refusal().map(|words| without_addresses(&words));
+            self.pulse.failed(said.as_deref().unwrap_or(&error));
+            let (wait, asked) = self.pause(&trouble);
+            let what = if asked { "inbox: the server asks for patience" } else { "inbox: not connected" };
+            warn!(folder = self.name, error, said, failures = self.failures, again_in = ?wait, "{what}");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => return,
@@ -193,9 +209,34 @@ impl Folder {
         }
     }
 
+    /// How long the server is left alone, and whether it asked for that.
+    fn pause(&self, trouble: &Trouble) -> (Duration, bool) {
+        let backoff = match trouble {
+            Trouble::Login(_) => waits().logins,
+            _ => waits().connections,
+        };
+        let wait = backoff.wait(self.failures, chance::fraction());
+        match self.ear.refusal().and_then(|words| later(&words)) {
+            Some(later) => (wait.max(later.wait(waits().later)), true),
+            None => (wait, false),
+        }
+    }
+
+    /// The answer to a FETCH ends without saying how: here is its refusal, if it was one. A server that wants to be left alone
+    /// is obeyed; of bodies and marks only when it speaks of everything, for one of them must not hold up the others.
+    fn heed(&self, what: &'static str, of_all: bool) -> Result<(), Trouble> {
+        let Some(words) = self.ear.refusal() else { return Ok(()) };
+        if later(&words).is_some_and(|later| later.throttled || of_all) {
+            return Err(Trouble::Refused(what, words));
+        }
+        let error = without_addresses(&words);
+        warn!(folder = self.name, error, "inbox: the server refused {what}; tried again later");
+        Ok(())
+    }
+
     /// One connection, for as long as it lasts. It ends well only when there is nothing to wait for.
     async fn visit(&mut self) -> Result<(), Trouble> {
-        let (mut session, capabilities) = connect(&self.settings).await?;
+        let (mut session, capabilities) = connect(&self.settings, &self.ear).await?;
         self.select(&mut session).await?;
         if self.looks_back {
             self.take_in(&mut session, &capabilities).await?;
@@ -221,7 +262,6 @@ impl Folder {
                 self.cursor.rescan();
             }
             took?;
-            self.failures = 0;
             self.pulse.worked();
             session = self.await_news(session, &capabilities).await?;
         }
@@ -262,6 +302,8 @@ impl Folder {
         {
             info!(folder = processed, "inbox: created the folder for recorded mail");
         }
+        // that it is there already is no refusal
+        self.ear.forget();
     }
 
     /// Records and marks everything that is not recorded and marked.
@@ -315,6 +357,12 @@ impl Folder {
     ) -> Result<bool, Trouble> {
         match self.mark(session, capabilities, recorded).await {
             Err(refused @ Trouble::Refused(..)) => {
+                let throttled =
+                    self.ear.refusal().and_then(|words| later(&words)).is_some_and(|it| it.throttled);
+                if throttled {
+                    return Err(refused);
+                }
+                self.ear.forget();
                 let mails = recorded.len();
                 let error = without_addresses(&refused.to_string());
                 warn!(folder = self.name, mails, error, "inbox: recorded, but not marked; tried again later");
@@ -346,6 +394,8 @@ impl Folder {
             }
             listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, junk });
         }
+        drop(stream);
+        self.heed("to list its mails", true)?;
         Ok(listed.into_values().collect())
     }
 
@@ -430,6 +480,8 @@ impl Folder {
                 fetched.insert(uid, bytes.to_vec());
             }
         }
+        drop(stream);
+        self.heed("to hand out mails", false)?;
         if too_large && let Some(mail) = batch.first() {
             let (folder, size, limit) = (&self.name, mail.size, self.max_size);
             error!(
@@ -480,19 +532,21 @@ impl Folder {
 
     /// Waits until the server speaks of something new, or `poll` is over.
     async fn await_news(
-        &self,
+        &mut self,
         mut session: Session<Stream>,
         capabilities: &Capabilities,
     ) -> Result<Session<Stream>, Trouble> {
         if !capabilities.has_str("IDLE") {
             tokio::time::sleep(self.settings.poll).await;
             patiently(session.noop()).await?;
+            self.failures = 0;
             return Ok(session);
         }
         // what arrived while the mails were taken in, or before the server says that it idles, is told here
         let told = session.unsolicited_responses.clone();
         let mut idle = session.idle();
         patiently(idle.init()).await?;
+        self.failures = 0;
         if told.is_empty() {
             let (news, _stop) = idle.wait_with_timeout(self.settings.poll);
             // the server's "still here" starts async-imap's time anew, but not this one

@@ -139,10 +139,15 @@ pub async fn run(
         let now = clock.now();
         // those under way are due, too, until their outcome is recorded
         let most = AT_ONCE.saturating_add(names.len());
-        let (due, next) = pipeline.reader().index.due(now, most).unwrap_or_else(|error| {
-            error!(%error, "outbox: the index cannot be read");
-            (Vec::new(), None)
-        });
+        let (due, next) = match pipeline.reader().index.due(now, most) {
+            Ok(found) => found,
+            Err(error) => {
+                error!(%error, "outbox: the index cannot be read");
+                // who writes it meets the same, and ends psirtd so that it is rebuilt: now, not with the next mail
+                let _ended = pipeline.look(Vec::new()).await;
+                (Vec::new(), None)
+            }
+        };
         for posting in due {
             let room = sending.len() < AT_ONCE && names.len() < UNDER_WAY;
             if room && names.insert(posting.id.clone()) {

@@ -6,8 +6,10 @@
 //! # Invariants
 //! * TLS as configured, never less; the server must prove its name. What was sent in the clear is never taken for an answer
 //!   under TLS.
-//! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to refuses every letter,
-//!   and none is given up for that.
+//! * A permanent refusal counts only when it is about the letter: a server that cannot be logged in to, or that does not like
+//!   the desk as a sender, refuses every letter, and none is given up for that.
+//! * A refused login is not tried again for every letter: providers lock accounts for that.
+//! * What a server offers and then does not understand (RFC 3461) is done without.
 //!
 //! # Standards
 //! RFC 5321 §4.2.1 (4yz, 5yz), RFC 6409, RFC 8314, RFC 4954, RFC 3207 §6.
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
@@ -28,7 +31,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
 };
-use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter, RcptParameter};
 use lettre::transport::smtp::response::Response;
 use rustls::ClientConfig;
@@ -36,6 +39,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::time::Sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
@@ -47,7 +51,9 @@ use crate::outbox::{Attempt, Service};
 use crate::tls::{self, Tls};
 
 /// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// After a refused login, no letter tries another for so long.
+const LOGIN_PAUSE: Duration = Duration::from_secs(60);
 /// A goodbye is not waited for longer than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -56,6 +62,8 @@ const CHECK: Duration = Duration::from_secs(30);
 
 /// Authentication required, too weak, wrong, encryption needed for it.
 const LOGIN_CODES: [u16; 4] = [530, 534, 535, 538];
+/// Wrong, not implemented, not recognized: RFC 5321 §4.1.1.11, of parameters.
+const PARAMETER_CODES: [u16; 3] = [501, 504, 555];
 
 /// How to reach the submission server.
 #[derive(Clone)]
@@ -70,6 +78,8 @@ pub struct Settings {
     pub authorities: Vec<CertificateDer<'static>>,
     /// User and password.
     pub login: Option<(String, Zeroizing<String>)>,
+    /// How long a letter may take.
+    pub patience: Duration,
 }
 
 impl fmt::Debug for Settings {
@@ -92,6 +102,8 @@ pub(super) struct Submission {
     start: TlsParameters,
     /// Connections that wait for the next letter.
     kept: Mutex<Vec<Connection>>,
+    /// The last login was refused: with these words, and it is not tried before that.
+    refused: Mutex<Option<(String, Pin<Box<Sleep>>)>>,
 }
 
 impl Submission {
@@ -101,6 +113,7 @@ impl Submission {
             start: parameters(settings)?,
             settings: settings.clone(),
             kept: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -110,10 +123,11 @@ impl Submission {
             Ok(envelope) => envelope,
             Err(why) => return Attempt(Outcome::Permanent(why), Service::Untried),
         };
-        match tokio::time::timeout(PATIENCE, self.transact(&envelope, id, bytes)).await {
+        let patience = self.settings.patience;
+        match tokio::time::timeout(patience, self.transact(&envelope, id, bytes)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let why = format!("no answer for {} s", PATIENCE.as_secs());
+                let why = format!("not done after {} s", patience.as_secs());
                 Attempt(Outcome::Transient(why), Service::Fails)
             }
         }
@@ -132,14 +146,13 @@ impl Submission {
             let why = "the address is not ASCII, and the server takes no such address (no SMTPUTF8)";
             return Attempt(Outcome::Permanent(why.to_owned()), Service::Works);
         }
-        let mut step = Step::Sender;
         crash::point("before the letter is sent");
-        let sent = connection.send(&mut step, envelope, id, bytes).await;
+        let sent = connection.send(envelope, id, bytes).await;
         if sent.is_err() {
             // whatever was begun, it does not go on
             connection.smtp.abort().await;
         }
-        let service = sent.as_ref().map_or_else(|error| step.blames(error), |_| Service::Works);
+        let service = sent.as_ref().map_or_else(Refusal::blames, |_| Service::Works);
         let outcome = match sent {
             Ok(response) => {
                 crash::point("accepted, not recorded");
@@ -147,11 +160,14 @@ impl Submission {
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
             }
             // RFC 4954 §6: it is about the login, and so about every letter
-            Err(error) if error.status().is_some_and(|code| LOGIN_CODES.contains(&u16::from(code))) => {
+            Err(Refusal(_, error)) if is_one_of(&LOGIN_CODES, &error) => {
                 Outcome::Transient(format!("the server takes no letters: {}", words(&error)))
             }
-            Err(error) if error.is_permanent() => Outcome::Permanent(words(&error)),
-            Err(error) => Outcome::Transient(words(&error)),
+            Err(Refusal(Step::Sender, error)) if error.is_permanent() => {
+                Outcome::Transient(format!("the server does not take the desk's address: {}", words(&error)))
+            }
+            Err(Refusal(_, error)) if error.is_permanent() => Outcome::Permanent(words(&error)),
+            Err(Refusal(_, error)) => Outcome::Transient(words(&error)),
         };
         Attempt(outcome, service)
     }
@@ -186,6 +202,28 @@ impl Submission {
         }
     }
 
+    /// One login at a time, and none soon after one that was refused.
+    async fn log_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        credentials: &Credentials,
+    ) -> Result<(), String> {
+        let mut refused = self.refused.lock().await;
+        if let Some((why, pause)) = refused.as_mut()
+            && pause.as_mut().now_or_never().is_none()
+        {
+            return Err(format!("{why} (the login is not tried again within a minute)"));
+        }
+        *refused = None;
+        let logged_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await;
+        logged_in.map(|_| ()).map_err(|error| {
+            if error.is_permanent() {
+                *refused = Some((words(&error), Box::pin(tokio::time::sleep(LOGIN_PAUSE))));
+            }
+            words(&error)
+        })
+    }
+
     /// Connects, secures the connection, logs in.
     async fn connect(&self) -> Result<Connection, String> {
         let Settings { host, port, tls, login, .. } = &self.settings;
@@ -210,9 +248,9 @@ impl Submission {
         }
         if let Some((user, password)) = login {
             let credentials = Credentials::new(user.clone(), password.to_string());
-            if let Err(error) = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await {
+            if let Err(why) = self.log_in(&mut connection, &credentials).await {
                 connection.abort().await;
-                return Err(words(&error));
+                return Err(why);
             }
         }
         // lettre keeps only what it makes use of itself
@@ -222,15 +260,51 @@ impl Submission {
     }
 }
 
+/// What the server did not like, and what it said.
+struct Refusal(Step, Error);
+
+/// How far a transaction went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The desk itself, which is the same for every letter.
+    Sender,
+    Recipient,
+    Text,
+}
+
+impl Refusal {
+    /// Was this letter refused for its own sake, or does the server take none?
+    fn blames(&self) -> Service {
+        let Self(step, error) = self;
+        let Some(code) = error.status().map(u16::from) else { return Service::Fails };
+        let own = match step {
+            Step::Sender => false,
+            // RFC 5321 §3.8: 421 ends the session, whatever it answers
+            Step::Recipient => code != 421,
+            Step::Text => error.is_permanent(),
+        };
+        if own && !LOGIN_CODES.contains(&code) { Service::Works } else { Service::Fails }
+    }
+}
+
 impl Connection {
-    /// One transaction. What does not arrive comes back as its header alone, under the letter's id.
-    async fn send(
-        &mut self,
-        step: &mut Step,
-        envelope: &Envelope,
-        id: &str,
-        bytes: &[u8],
-    ) -> Result<Response, Error> {
+    /// One transaction.
+    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Refusal> {
+        let of_the_text = |error| Refusal(Step::Text, error);
+        match self.begin(envelope, id).await {
+            Err(Refusal(_, error)) if self.reports && is_one_of(&PARAMETER_CODES, &error) => {
+                self.reports = false;
+                self.smtp.command(Rset).await.map_err(of_the_text)?;
+                self.begin(envelope, id).await?;
+            }
+            begun => begun?,
+        }
+        self.smtp.command(Data).await.map_err(of_the_text)?;
+        self.smtp.message(bytes).await.map_err(of_the_text)
+    }
+
+    /// Its envelope. What does not arrive comes back as its header alone, under the letter's id.
+    async fn begin(&mut self, envelope: &Envelope, id: &str) -> Result<(), Refusal> {
         let other = |keyword: &str, value: &str| (keyword.to_owned(), Some(value.to_owned()));
         let mut of_mail = Vec::new();
         let mut of_recipient = Vec::new();
@@ -244,38 +318,18 @@ impl Connection {
             let (keyword, value) = other("NOTIFY", "FAILURE");
             of_recipient.push(RcptParameter::Other { keyword, value });
         }
-        self.smtp.command(Mail::new(envelope.from().cloned(), of_mail)).await?;
-        *step = Step::Recipient;
+        let from = Mail::new(envelope.from().cloned(), of_mail);
+        self.smtp.command(from).await.map_err(|error| Refusal(Step::Sender, error))?;
         for to in envelope.to() {
-            self.smtp.command(Rcpt::new(to.clone(), of_recipient.clone())).await?;
+            let to = Rcpt::new(to.clone(), of_recipient.clone());
+            self.smtp.command(to).await.map_err(|error| Refusal(Step::Recipient, error))?;
         }
-        *step = Step::Text;
-        self.smtp.command(Data).await?;
-        self.smtp.message(bytes).await
+        Ok(())
     }
 }
 
-/// How far a transaction went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// The desk itself, which is the same for every letter.
-    Sender,
-    Recipient,
-    Text,
-}
-
-impl Step {
-    /// Was this letter refused for its own sake, or does the server take none?
-    fn blames(self, error: &Error) -> Service {
-        let Some(code) = error.status().map(u16::from) else { return Service::Fails };
-        let own = match self {
-            Self::Sender => false,
-            // RFC 5321 §3.8: 421 ends the session, whatever it answers
-            Self::Recipient => code != 421,
-            Self::Text => error.is_permanent(),
-        };
-        if own && !LOGIN_CODES.contains(&code) { Service::Works } else { Service::Fails }
-    }
+fn is_one_of(codes: &[u16], error: &Error) -> bool {
+    error.status().is_some_and(|code| codes.contains(&u16::from(code)))
 }
 
 /// Connects, logs in and leaves again, for `psirtd check --online`.

@@ -115,7 +115,7 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Facts, IndexError> {
         let told_at = draft.told_at()?;
-        let just_told = told_at.is_some_and(|at| now.duration_since(at) < COLLECTED);
+        let just_told = told_at.is_some_and(|at| now.duration_since(at).abs() < COLLECTED);
         let mut concerns: Vec<Concern> = keyring::validities(&self.keyring, self.people(), now)
             .iter()
             .filter_map(|validity| concern::of_certificate(validity, now))
@@ -140,8 +140,16 @@ impl Pipeline {
             unanswered: self.unanswered(&before, now)?,
             reachable: reachable.map(Mailbox::canonical).collect(),
             desk_letters: draft.desk_letters()?,
+            under_way: self.under_way(draft)?,
             ..Facts::default()
         })
+    }
+
+    /// Letters whose turn is still to come, this batch included.
+    fn under_way(&self, draft: &Draft<'_>) -> Result<Vec<Posting>, IndexError> {
+        let (letters, _) = self.reader.index.due(Timestamp::MAX, usize::MAX)?;
+        let letters = letters.iter().filter_map(|letter| draft.posting(&letter.id).transpose());
+        letters.filter(|letter| letter.as_ref().map_or(true, Posting::is_under_way)).collect()
     }
 
     /// What the digest lists, if its time has come.

@@ -300,7 +300,20 @@ impl Desk {
     /// The same with these arguments.
     #[track_caller]
     pub fn start_saying(&self, arguments: &[&str]) {
-        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        self.start_by(&[], arguments);
+    }
+
+    /// The same, by another program, which must become the daemon.
+    #[track_caller]
+    pub fn start_by(&self, program: &[&str], arguments: &[&str]) {
+        let mut command = self.command(arguments);
+        if let Some((first, more)) = program.split_first() {
+            let psirtd = command;
+            command = Command::new(first);
+            command.args(more).arg(psirtd.get_program()).args(psirtd.get_args()).stdin(Stdio::null());
+            command.env_remove("RUST_LOG").env_remove("JOURNAL_STREAM").env_remove("PSIRTD_CONFIG");
+        }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, log) = (child.stderr.take().unwrap(), self.log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
@@ -317,6 +330,12 @@ impl Desk {
 
     pub fn pid(&self) -> u32 {
         self.process.lock().unwrap().as_ref().expect("a running daemon").id()
+    }
+
+    /// The exit code of a daemon that has ended by itself.
+    pub fn ended(&self) -> Option<i32> {
+        let mut process = self.process.lock().unwrap();
+        process.as_mut().expect("a daemon").try_wait().unwrap().map(|status| status.code().unwrap())
     }
 
     /// SIGTERM; the daemon must end well.

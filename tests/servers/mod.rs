@@ -8,7 +8,11 @@
 //! | `mailbox` | what mailboxes can do, cannot do, and lie about |
 //! | `junk` | what the provider's filter took for spam |
 //! | `returned` | letters that come back, and the addresses under which they do |
+//! | `inside` | the daemon in the test's own process, where its waits can be made short |
 //! | `faults` | what servers refuse, and how they break |
+//! | `faults_imap` | a mailbox server that breaks, hangs, refuses or lies at every step |
+//! | `faults_smtp` | a submission server that refuses, hangs or disappears at every step |
+//! | `faults_machine` | disk, clock, names, other processes |
 //! | `bad_input` | configurations and mails that are wrong |
 //! | `correspondents` | responders, and another desk: an exchange of letters ends |
 //! | `poison` | a mail that psirtd dies of |
@@ -19,6 +23,7 @@
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
 pub mod desk;
+mod inside;
 pub mod scripted;
 
 mod backup;
@@ -27,6 +32,9 @@ mod correspondents;
 mod directory;
 mod explained;
 mod faults;
+mod faults_imap;
+mod faults_machine;
+mod faults_smtp;
 mod junk;
 mod latency;
 mod mailbox;

@@ -25,8 +25,8 @@ pub fn folder(mails: &[Vec<u8>]) -> Shared {
 /// Wakes a client that idles.
 pub type Bell = Sender<()>;
 
-/// Starts the server. `hook` sees every command first, with the number of the connection; when it returns true, the command
-/// is answered. IDLE is announced; a client in IDLE hears of EXISTS when the bell rings (one bell, first come).
+/// Starts the server. `hook` sees every command first, with the number of the connection, and "" before the greeting; when it
+/// returns true, the command is answered. IDLE is announced; a client in IDLE hears of EXISTS when the bell rings (one bell, first come).
 pub fn imap(
     folder: Shared,
     hook: impl Fn(&mut Conversation, usize, &str) -> bool + Send + Sync + 'static,
@@ -34,7 +34,9 @@ pub fn imap(
     let (bell, rung) = channel();
     let rung = Mutex::new(rung);
     let server = FaultyImap::start(move |conversation, connection| {
-        conversation.line("* OK ready");
+        if !hook(conversation, connection, "") {
+            conversation.line("* OK ready");
+        }
         loop {
             let line = conversation.read_line();
             if !hook(conversation, connection, &line) {
@@ -119,7 +121,7 @@ fn in_set(set: &str, uid: u32) -> bool {
     })
 }
 
-/// Starts an SMTP server that takes everything. `hook` sees every command first, and `.` when a letter's text has ended; when
+/// Starts an SMTP server that takes everything. `hook` sees every command first, "" before the greeting, and `.` when a letter's text has ended; when
 /// it returns true, the command is answered. The letters taken, with their recipients, are in the list.
 pub fn smtp(
     hook: impl Fn(&mut Conversation, usize, &str) -> bool + Send + Sync + 'static,
@@ -127,7 +129,9 @@ pub fn smtp(
     let letters = Letters::default();
     let taken = letters.clone();
     let server = FaultySmtp::start(move |conversation, connection| {
-        conversation.line("220 ready");
+        if !hook(conversation, connection, "") {
+            conversation.line("220 ready");
+        }
         let mut recipient = String::new();
         loop {
             let line = conversation.read_line();

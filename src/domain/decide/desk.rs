@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::backoff::LETTERS;
 use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Body, Letter, LetterId, Protection};
+use crate::domain::letter::{Body, Letter, LetterId, Posting, Protection};
 use crate::domain::policy::{Person, Policy};
 use crate::domain::unanswered::Agenda;
 
@@ -20,7 +21,20 @@ pub(super) fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision
     let digest = digest(facts, policy, &mut number, now);
     decision.events.extend(digest.events);
     decision.letters.extend(digest.letters);
+    decision.events.extend(facts.under_way.iter().filter_map(|letter| stranded(letter, now)));
     decision
+}
+
+/// A letter whose turn is further away than any wait: the clock was ahead when it got it, and has been set back. It need not wait
+/// until that time comes again.
+fn stranded(letter: &Posting, now: Timestamp) -> Option<Event> {
+    let longest = SignedDuration::try_from(LETTERS.cap).unwrap_or(SignedDuration::MAX);
+    let wait = letter.next_attempt?.duration_since(now);
+    (wait > longest).then(|| {
+        let reply = "the clock has been set back; tried again now".to_owned();
+        let what = What::LetterDeferred { letter: letter.id.clone(), reply, next_attempt: now };
+        Event { at: now, case: letter.case.clone(), what }
+    })
 }
 
 /// What was not answered, to everybody who can be written to encrypted.

@@ -9,22 +9,58 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_imap::error::Error as ImapError;
+use async_imap::imap_proto::{Response, Status};
 use async_imap::types::Capabilities;
 use async_imap::{Client, Session};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::domain::backoff::{Backoff, CONNECTIONS, LOGINS};
 use crate::inbox::imap::Settings;
+use crate::inbox::imap::patience::Ear;
 use crate::pipeline::Refused;
 use crate::tls::{self, Tls};
 
-/// No answer of the server is waited for longer than this.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// A mail may take longer: at the size limit of 50 MB, 600 s are 0.7 Mbit/s.
-const MAIL: Duration = Duration::from_secs(600);
-/// A first sign of life has to come sooner.
-const CONNECT: Duration = Duration::from_secs(30);
+/// How long the server is waited for, and how long it is left alone when it was in vain.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// No answer of the server is waited for longer than this.
+    pub answer: Duration,
+    /// A mail may take longer: at the size limit of 50 MB, 600 s are 0.7 Mbit/s.
+    pub mail: Duration,
+    /// A first sign of life has to come sooner.
+    pub connect: Duration,
+    /// A server that asks to come back later, without saying when, is left alone so long.
+    pub later: Duration,
+    /// After a connection that broke.
+    pub connections: Backoff,
+    /// After a refused login.
+    pub logins: Backoff,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(120),
+            mail: Duration::from_secs(600),
+            connect: Duration::from_secs(30),
+            later: Duration::from_secs(60),
+            connections: CONNECTIONS,
+            logins: LOGINS,
+        }
+    }
+}
+
+tokio::task_local! {
+    /// Those of the folder whose task this is.
+    pub(super) static WAITS: Waits;
+}
+
+/// Outside a folder's task, the usual ones.
+pub(super) fn waits() -> Waits {
+    WAITS.try_with(|waits| *waits).unwrap_or_default()
+}
 
 /// What went wrong, in words that say whose fault it is.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +77,9 @@ pub enum Trouble {
     /// The server said NO or BAD to something it should have done.
     #[error("the server refused {0}: {1}")]
     Refused(&'static str, String),
+    /// The server ended it.
+    #[error("the server said goodbye: {0}")]
+    Goodbye(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -69,34 +108,45 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug> Wire for T {}
 /// The bytes of a connection, secured or not.
 pub(super) type Stream = Box<dyn Wire>;
 
-/// Connects, secures the connection, logs in.
-pub(super) async fn connect(settings: &Settings) -> Result<(Session<Stream>, Capabilities), Trouble> {
+/// Connects, secures the connection, logs in. What the server says in the clear before TLS, nobody's ear is lent to.
+pub(super) async fn connect(
+    settings: &Settings,
+    ear: &Ear,
+) -> Result<(Session<Stream>, Capabilities), Trouble> {
+    ear.forget();
     let server = format!("{}:{}", settings.host, settings.port);
     let unreachable = |why: String| Trouble::Unreachable(server.clone(), why);
-    let tcp = tokio::time::timeout(CONNECT, TcpStream::connect((settings.host.as_str(), settings.port)))
-        .await
-        .map_err(|_| unreachable("no answer".to_owned()))?
-        .map_err(|error| unreachable(error.to_string()))?;
+    let tcp =
+        tokio::time::timeout(waits().connect, TcpStream::connect((settings.host.as_str(), settings.port)))
+            .await
+            .map_err(|_| unreachable("no answer".to_owned()))?
+            .map_err(|error| unreachable(error.to_string()))?;
     tcp.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
     let client = match settings.tls {
-        Tls::Implicit => greeted(Client::new(secured(settings, tcp, &server).await?)).await?,
-        Tls::None => greeted(Client::new(Box::new(tcp) as Stream)).await?,
+        Tls::Implicit => {
+            let stream = ear.on(secured(settings, tcp, &server).await?);
+            greeted(Client::new(Box::new(stream) as Stream)).await?
+        }
+        Tls::None => greeted(Client::new(Box::new(ear.on(tcp)) as Stream)).await?,
         Tls::StartTls => {
             let mut plain = greeted(Client::new(tcp)).await?;
             patiently(plain.run_command_and_check_ok("STARTTLS", None)).await.map_err(named("STARTTLS"))?;
             // whatever was sent in the clear behind the answer is dropped with the old client
-            Client::new(secured(settings, plain.into_inner(), &server).await?)
+            Client::new(Box::new(ear.on(secured(settings, plain.into_inner(), &server).await?)) as Stream)
         }
     };
     let login = client.login(&settings.user, settings.password.as_str());
-    let mut session = match tokio::time::timeout(PATIENCE, login).await {
+    let mut session = match tokio::time::timeout(waits().answer, login).await {
         Ok(Ok(session)) => session,
         Ok(Err((ImapError::No(text) | ImapError::Bad(text), _))) => return Err(Trouble::Login(text)),
         Ok(Err((error, _))) => return Err(error.into()),
         Err(_) => return Err(unreachable("no answer to the login".to_owned())),
     };
     let capabilities = patiently(session.capabilities()).await?;
-    Ok((session, capabilities))
+    match ear.refusal() {
+        Some(words) => Err(Trouble::Refused("to say what it can do", words)),
+        None => Ok((session, capabilities)),
+    }
 }
 
 async fn secured(settings: &Settings, tcp: TcpStream, server: &str) -> Result<Stream, Trouble> {
@@ -104,7 +154,7 @@ async fn secured(settings: &Settings, tcp: TcpStream, server: &str) -> Result<St
     let client = tls::client(&settings.authorities).map_err(failed)?;
     let name = ServerName::try_from(settings.host.clone()).map_err(|error| failed(error.to_string()))?;
     let handshake = tokio_rustls::TlsConnector::from(client).connect(name, tcp);
-    let stream = tokio::time::timeout(CONNECT, handshake)
+    let stream = tokio::time::timeout(waits().connect, handshake)
         .await
         .map_err(|_| failed("no answer".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;
@@ -112,8 +162,13 @@ async fn secured(settings: &Settings, tcp: TcpStream, server: &str) -> Result<St
 }
 
 async fn greeted<T: Wire>(mut client: Client<T>) -> Result<Client<T>, Trouble> {
-    match tokio::time::timeout(CONNECT, client.read_response()).await {
-        Ok(Ok(Some(_))) => Ok(client),
+    match tokio::time::timeout(waits().connect, client.read_response()).await {
+        Ok(Ok(Some(greeting))) => match greeting.parsed() {
+            Response::Data { status: Status::Bye, outcome } => {
+                Err(Trouble::Goodbye(outcome.information.as_deref().unwrap_or("without a reason").to_owned()))
+            }
+            _ => Ok(client),
+        },
         Ok(Ok(None)) => Err(Trouble::Broken("the server closed it without a greeting".to_owned())),
         Ok(Err(error)) => Err(ImapError::Io(error).into()),
         Err(_) => Err(Trouble::Broken("no greeting".to_owned())),
@@ -124,14 +179,14 @@ async fn greeted<T: Wire>(mut client: Client<T>) -> Result<Client<T>, Trouble> {
 pub(super) async fn patiently<T, E: Into<Trouble>>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Trouble> {
-    within(PATIENCE, answer).await
+    within(waits().answer, answer).await
 }
 
 /// The same for an answer that holds a whole mail, which may be large and the line slow.
 pub(super) async fn for_a_mail<T, E: Into<Trouble>>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Trouble> {
-    within(MAIL, answer).await
+    within(waits().mail, answer).await
 }
 
 async fn within<T, E: Into<Trouble>>(
