@@ -22,6 +22,7 @@ mod laws;
 mod leak;
 mod lookup;
 mod page_of_letters;
+mod recovery;
 mod reports;
 mod rotate;
 mod servers;
