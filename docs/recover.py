@@ -9,10 +9,12 @@ STATE is a state directory, or a backup of one; it is only read. OUT is a new fo
     OUT/mail/DIGEST.eml       the mails as received, named by their SHA-256 digest
     OUT/letters/DIGEST.eml    the letters as sent
 
-It needs gpg, with the desk's secret key in its keyring, and openssl. Exit code 0: everything is there; 1: something is missing or
-damaged, and named; what is intact is recovered all the same.
+It needs gpg, with the desk's secret key in its keyring, and OpenSSL's library. Exit code 0: everything is there; 1: something is
+missing or damaged, and named; what is intact is recovered all the same.
 """
 
+import ctypes
+import ctypes.util
 import hashlib
 import hmac
 import json
@@ -38,21 +40,19 @@ def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+# by OpenSSL's library, not its program: that takes a key as an argument only, which the list of processes shows
+crypto = ctypes.CDLL(ctypes.util.find_library("crypto") or sys.exit("recover.py: there is no libcrypto; install openssl"))
+crypto.EVP_CIPHER_CTX_new.restype = crypto.EVP_aes_256_gcm.restype = ctypes.c_void_p
+SET_TAG = 0x11  # EVP_CTRL_AEAD_SET_TAG
+
+
 class DataKey:
     """What everything is sealed with: AES-256-GCM (NIST SP 800-38D); sealed bytes are ciphertext, tag, nonce."""
 
     def __init__(self, contents, names):
-        self.contents, self.names = contents, bytes.fromhex(names)
-        # products for each of the sixteen bytes of a block
-        self.rows, power = [], int.from_bytes(self.counter_mode(bytes(16), bytes(16)), "big")
-        for _ in range(16):
-            row = [0] * 256
-            for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-                row[bit] = power
-                power = (power >> 1) ^ (0xE1 << 120 if power & 1 else 0)
-            for byte in range(1, 256):
-                row[byte] = row[byte & -byte] ^ row[byte & (byte - 1)]
-            self.rows.append(row)
+        self.contents, self.names = bytes.fromhex(contents), bytes.fromhex(names)
+        if (len(self.contents), len(self.names)) != (32, 32):
+            raise ValueError
 
     def name(self, digest):
         """The name of the file of this digest."""
@@ -63,27 +63,18 @@ class DataKey:
         nonce, tag, ciphertext = sealed[-NONCE:], sealed[-NONCE - TAG : -NONCE], sealed[: -NONCE - TAG]
         if len(tag) != TAG:
             return None
-        # the key stream's block 1 hides the checksum, what follows hides the plaintext
-        opened = self.counter_mode(nonce + b"\0\0\0\1", tag + ciphertext)
-        return opened[TAG:] if hmac.compare_digest(opened[:TAG], self.checksum(what, ciphertext)) else None
-
-    def counter_mode(self, start, data):
-        # openssl takes a key as an argument only; it wipes it from the list of processes before it reads the data
-        command = ["openssl", "enc", "-d", "-aes-256-ctr", "-K", self.contents, "-iv", start.hex()]
-        done = subprocess.run(command, input=data, stdout=subprocess.PIPE)
-        if done.returncode != 0 or len(done.stdout) != len(data):
-            sys.exit("recover.py: openssl failed")  # without its command, which has the key in it
-        return done.stdout
-
-    def checksum(self, what, ciphertext):
-        total = 0
-        for part in (what, ciphertext, struct.pack(">QQ", 8 * len(what), 8 * len(ciphertext))):
-            for at in range(0, len(part), 16):
-                total ^= int.from_bytes(part[at : at + 16].ljust(16, b"\0"), "big")
-                block, total = total.to_bytes(16, "big"), 0
-                for row, byte in zip(self.rows, block):
-                    total ^= row[byte]
-        return total.to_bytes(16, "big")
+        plaintext, written = ctypes.create_string_buffer(len(ciphertext) + TAG), ctypes.byref(ctypes.c_int())
+        context = ctypes.c_void_p(crypto.EVP_CIPHER_CTX_new())
+        cipher = ctypes.c_void_p(crypto.EVP_aes_256_gcm())
+        opened = (
+            crypto.EVP_DecryptInit_ex(context, cipher, None, self.contents, nonce) == 1
+            and crypto.EVP_DecryptUpdate(context, None, written, what, len(what)) == 1
+            and crypto.EVP_DecryptUpdate(context, plaintext, written, ciphertext, len(ciphertext)) == 1
+            and crypto.EVP_CIPHER_CTX_ctrl(context, SET_TAG, TAG, tag) == 1
+            and crypto.EVP_DecryptFinal_ex(context, None, written) == 1
+        )
+        crypto.EVP_CIPHER_CTX_free(context)
+        return plaintext.raw[: len(ciphertext)] if opened else None
 
 
 def data_key(path):
@@ -97,14 +88,18 @@ def data_key(path):
     if ["DECRYPTION_OKAY"] not in status:
         sys.exit(f"recover.py: gpg cannot open {path}; is the desk's secret key in its keyring?")
     lines = text.decode("ascii", "replace").splitlines()
-    if lines[:1] != ["psirtd data key 1"]:
+    try:
+        if lines[:1] != ["psirtd data key 1"]:
+            raise ValueError
+        fields = dict(line.split() for line in lines[1:])
+        key = DataKey(fields["contents"], fields["names"])
+    except (KeyError, ValueError):
         sys.exit(f"recover.py: {path} is in a form that this program does not know")
-    fields = dict(line.split() for line in lines[1:])
     secret_of = ["gpg", "--batch", "--list-secret-keys"]
     signers = [words[-1] for words in status if words[0] == "VALIDSIG"]
     if not any(subprocess.run([*secret_of, signer], capture_output=True).returncode == 0 for signer in signers):
         complain(f"{path.name}: none of the desk's keys has signed it: somebody else may have made all of this")
-    return DataKey(fields["contents"], fields["names"])
+    return key
 
 
 def batch_at(journal, at):
