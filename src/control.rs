@@ -99,23 +99,53 @@ pub enum Question {
     Index,
 }
 
+/// Why there is no answer.
+enum NoAnswer {
+    /// In words for the person.
+    Said(String),
+    /// The index cannot be read.
+    Unread(IndexError),
+}
+
+impl From<String> for NoAnswer {
+    fn from(said: String) -> Self {
+        Self::Said(said)
+    }
+}
+
+impl From<IndexError> for NoAnswer {
+    fn from(error: IndexError) -> Self {
+        Self::Unread(error)
+    }
+}
+
 /// Answers a question.
 pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> Result<Value, String> {
+    match found(question, pipeline, now).await {
+        Ok(answer) => Ok(answer),
+        Err(NoAnswer::Said(why)) => Err(why),
+        Err(NoAnswer::Unread(error)) => {
+            pipeline.cannot_read().await;
+            Err(format!("{error}; it is made anew when psirtd starts again"))
+        }
+    }
+}
+
+async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result<Value, NoAnswer> {
     let index = &pipeline.reader().index;
-    let unread = |error: IndexError| error.to_string();
     match question {
         Question::Health => Ok(pipeline.health().told()),
         Question::Cases => {
-            let cases = index.cases().map_err(unread)?;
+            let cases = index.cases()?;
             Ok(cases.iter().map(|case| case_json(case, now)).collect())
         }
         Question::Case(id) => {
             let id = CaseId::typed(id);
-            let case = index.case(&id).map_err(unread)?.ok_or_else(|| format!("there is no case {id}"))?;
+            let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
             Ok(whole_case_json(&case, now))
         }
         Question::Outbox => {
-            let mut postings = index.postings().map_err(unread)?;
+            let mut postings = index.postings()?;
             // the tenth letter of a case comes after the ninth
             let place = |id: &LetterId| (id.series().to_owned(), id.number());
             postings.sort_by_key(|posting| place(&posting.id));
@@ -123,8 +153,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
         }
         Question::Letter(id) => {
             let id = LetterId::typed(id);
-            let posting =
-                index.posting(&id).map_err(unread)?.ok_or_else(|| format!("there is no letter {id}"))?;
+            let posting = index.posting(&id)?.ok_or_else(|| format!("there is no letter {id}"))?;
             let mut shown = posting_json(&posting);
             if let (Some(bytes), Some(fields)) = (&posting.bytes, shown.as_object_mut()) {
                 let bytes =
@@ -134,7 +163,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
             Ok(shown)
         }
         Question::Seen(address) => {
-            let seen = index.certificates(address).map_err(unread)?;
+            let seen = index.certificates(address)?;
             Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())
         }
         Question::Accept { address, fingerprint } => {
@@ -150,7 +179,7 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
         }
         Question::Records(from) => page(pages::records, pipeline, from.clone()).await,
         Question::Checked(from) => page(pages::checked, pipeline, from.clone()).await,
-        Question::Index => Ok(index.seen().map_err(unread)?.map_or(0, |place| place.last).into()),
+        Question::Index => Ok(index.seen()?.map_or(0, |place| place.last).into()),
         Question::Hold(id) => said(pipeline.command(OutboxCommand::Hold(LetterId::typed(id))).await),
         Question::Release(id) => said(pipeline.command(OutboxCommand::Release(LetterId::typed(id))).await),
     }
@@ -160,15 +189,16 @@ async fn page(
     read: impl FnOnce(&Archive, Option<Place>) -> Result<Value, StoreError> + Send + 'static,
     pipeline: &Handle,
     from: Option<Place>,
-) -> Result<Value, String> {
+) -> Result<Value, NoAnswer> {
     let archive = pipeline.reader().archive.clone();
     let page = tokio::task::spawn_blocking(move || read(&archive, from)).await;
-    page.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    let page = page.map_err(|error| error.to_string())?;
+    Ok(page.map_err(|error| error.to_string())?)
 }
 
 /// What was done, or why not, in the pipeline's words.
-fn said(done: Result<String, Refused>) -> Result<Value, String> {
-    done.map(Value::from).map_err(|error| error.to_string())
+fn said(done: Result<String, Refused>) -> Result<Value, NoAnswer> {
+    Ok(done.map(Value::from).map_err(|error| error.to_string())?)
 }
 
 /// The socket of a state directory.

@@ -155,6 +155,7 @@ enum Work {
     Found(Box<Found>, Answer<()>),
     Restored(Timestamp, Answer<String>),
     Look(Vec<Silence>, Option<Answer<()>>),
+    Unreadable,
     Ping(Answer<()>),
 }
 
@@ -221,6 +222,12 @@ impl Handle {
     /// Returns when everything handed over before has been worked off: the sign of life for the watchdog.
     pub async fn ping(&self) -> Result<(), Refused> {
         self.ask(Work::Ping).await
+    }
+
+    /// Whoever finds that the index cannot be read says so: psirtd ends, and makes it anew at the next start.
+    pub async fn cannot_read(&self) {
+        // a pipeline that is gone knows already
+        let _gone = self.work.send(Work::Unreadable).await;
     }
 
     /// Answers questions.
@@ -410,6 +417,7 @@ impl Pipeline {
                 (Work::Look(silent, answer), _) => {
                     (self.look(&draft, &silent, now)?, answer.map_or(Reply::None, Reply::Unit))
                 }
+                (Work::Unreadable, _) => return Err(IndexError::Incomplete),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
             };
@@ -496,6 +504,7 @@ fn size(work: &Work) -> u64 {
         | Work::Found(..)
         | Work::Restored(..)
         | Work::Look(..)
+        | Work::Unreadable
         | Work::Ping(_) => 0,
     }
 }

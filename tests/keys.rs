@@ -228,7 +228,8 @@ fn a_rotation_says_what_to_do_next() {
     let said = said.replace(&old, "[old]").replace(&new, "[new]");
     insta::assert_snapshot!(said, @"
     The desk's new key is [new].
-    The old one, [old], is kept in desk/old-keys/[old].asc and still opens; the new one carries its signature; the data key of the store is wrapped for the new one.
+    The old one, [old], is kept in desk/old-keys/[old].asc and still opens; the new one carries its signature.
+    The store's data key is wrapped for the new one.
     Now: restart psirtd, then publish the new key (psirtd key export) wherever the old one is found.
     ");
     let left: Vec<_> = house.files().into_keys().map(|path| path.file_name().unwrap().to_owned()).collect();

@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use crate::cli::{Failure, Global, print, runtime, show};
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
+use crate::custody::DeskKeys;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
+use crate::store::journal_file;
+use crate::store::vault::{Vault, VaultError};
 use crate::{inbox, keyring, outbox};
 
 const EXAMPLE: &str = include_str!("../../config/psirtd.toml");
@@ -85,6 +88,7 @@ pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(),
         desk_key(&config, now),
         calendar(&config, now),
         Checked { what: "state".to_owned(), outcome: writable(&config.state) },
+        data_key(&config, now),
     ];
     let mut doors = None;
     if online {
@@ -126,6 +130,19 @@ fn desk_key(config: &Config, now: Timestamp) -> Checked {
         .desk_expires(now)
         .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
     Checked { what: "desk key".to_owned(), outcome: Ok(format!("{fingerprint}, expires {expires}")) }
+}
+
+/// What seals the store: better known before the daemon is stopped.
+fn data_key(config: &Config, now: Timestamp) -> Checked {
+    let keys = DeskKeys { keyring: &config.keyring, now };
+    let outcome = match Vault::look(&config.state, &keys) {
+        Ok(_) => Ok("the desk's keys open it".to_owned()),
+        Err(VaultError::Missing(_)) if !journal_file(&config.state).exists() => {
+            Ok("there is none yet: it is made when psirtd starts".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    Checked { what: "data key".to_owned(), outcome }
 }
 
 /// What a report that comes in now would be promised: the quickest way to see a wrong time zone or holiday.

@@ -196,9 +196,11 @@ impl Folder {
                 return;
             }
             self.failures = self.failures.saturating_add(1);
+            let said = self.ear.refusal();
+            let trouble = said.iter().fold(trouble, |trouble, words| trouble.in_words(words));
             let error = without_addresses(&trouble.to_string());
-            let said = self.ear.refusal().map(|words| without_addresses(&words));
-            self.pulse.failed(said.as_deref().unwrap_or(&error));
+            let said = said.map(|words| without_addresses(&words));
+            self.pulse.failed(&error);
             let (wait, asked) = self.pause(&trouble);
             let what = if asked { "inbox: the server asks for patience" } else { "inbox: not connected" };
             warn!(folder = self.name, error, said, failures = self.failures, again_in = ?wait, "{what}");

@@ -103,14 +103,21 @@ fn open_unguarded(raw: &[u8], author: Option<&Mailbox>, keyring: &Keyring, now: 
 /// What the desk encrypted to itself, and signed. Bytes.
 pub fn open_own(message: &[u8], keyring: &Keyring, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, String> {
     const ROOM: u64 = 64 * 1024;
-    let opened = pgp::decrypt(message, keyring, now, &mut ROOM.clone())?;
+    let opened = pgp::decrypt(message, keyring, now, &mut ROOM.clone()).map_err(|why| {
+        format!("{why}; the desk's key opens it, or the one before that: is it in the folder of old keys?")
+    })?;
     let plaintext = Zeroizing::new(opened.plaintext);
     let is_ours = |by: &str| keyring.secret_keys().iter().any(|key| key.fingerprint().to_hex() == by);
     let signed = opened
         .verdicts
         .iter()
         .any(|verdict| matches!(verdict, pgp::Verdict::Checked { fingerprint, .. } if is_ours(fingerprint)));
-    if signed { Ok(plaintext) } else { Err("none of the desk's keys has signed it".to_owned()) }
+    if signed {
+        Ok(plaintext)
+    } else {
+        Err("none of the desk's keys has signed it: somebody else made it; restore it from a backup"
+            .to_owned())
+    }
 }
 
 /// What is known of a mail whose body was not fetched, from its header.

@@ -143,8 +143,7 @@ pub async fn run(
             Ok(found) => found,
             Err(error) => {
                 error!(%error, "outbox: the index cannot be read");
-                // who writes it meets the same, and ends psirtd so that it is rebuilt: now, not with the next mail
-                let _ended = pipeline.look(Vec::new()).await;
+                pipeline.cannot_read().await;
                 (Vec::new(), None)
             }
         };

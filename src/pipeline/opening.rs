@@ -43,6 +43,7 @@ impl Pipeline {
             | Work::Sort(..)
             | Work::Restored(..)
             | Work::Look(..)
+            | Work::Unreadable
             | Work::Ping(_) => None,
         });
         self.note(|suspects| suspects.survived(fresh.iter().copied()));

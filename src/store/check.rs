@@ -29,7 +29,7 @@ pub enum IndexState {
 /// Compares the index of a store in which nobody works with one that is made anew for that.
 pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, StoreError> {
     let _lock = lock(dir)?;
-    let (vault, _) = Vault::open(dir, custodian, false)?;
+    let vault = Vault::look(dir, custodian)?;
     let path = dir.join(INDEX);
     if !path.exists() {
         return Ok(IndexState::Absent);

@@ -33,6 +33,7 @@ use crate::store::index::keys::Keys;
 use crate::store::index::sum::Sum;
 use crate::store::journal::{Place, Receipt};
 use crate::store::vault::Vault;
+use crate::store::{BREATH, PATIENCE};
 
 // these three are read before anything is trusted, and lie in the clear
 const SEEN: &[u8] = b"meta/seen";
@@ -232,7 +233,7 @@ impl Index {
     pub fn open(path: &Path, vault: &Vault) -> Result<Self, IndexError> {
         let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(Some(1000));
         let open = AssertUnwindSafe(|| {
-            let tree = config.open()?;
+            let tree = patiently(|| config.open())?;
             let sum = Sum::of(&tree)?;
             Ok::<_, IndexError>((tree, sum))
         });
@@ -365,6 +366,19 @@ impl Index {
             })
             .collect()
     }
+}
+
+/// sled lets go of its files a moment after its last owner did.
+fn patiently(open: impl Fn() -> sled::Result<sled::Db>) -> sled::Result<sled::Db> {
+    let in_use =
+        |error: &sled::Error| matches!(error, sled::Error::Io(io) if io.to_string().contains("acquire lock"));
+    for _ in 0..PATIENCE {
+        match open() {
+            Err(error) if in_use(&error) => std::thread::sleep(BREATH),
+            other => return other,
+        }
+    }
+    open()
 }
 
 /// How far an index of an earlier form had come.
@@ -518,13 +532,13 @@ mod tests {
         index.tree.remove(&keys[0]).unwrap();
         let error = reopened(index).unwrap_err().to_string();
         assert!(error.contains("missing or damaged"), "{error}");
-        let tree = sled::open(dir.path()).unwrap();
+        let tree = patiently(|| sled::open(dir.path())).unwrap();
         tree.insert(&keys[0], &values[1]).unwrap();
         tree.insert(&keys[1], &values[0]).unwrap();
         tree.flush().unwrap();
         drop(tree);
         assert!(matches!(Index::open(dir.path(), &vault()), Err(IndexError::Incomplete)));
-        let tree = sled::open(dir.path()).unwrap();
+        let tree = patiently(|| sled::open(dir.path())).unwrap();
         tree.insert(&keys[0], &values[0]).unwrap();
         tree.insert(&keys[1], &values[1]).unwrap();
         tree.flush().unwrap();

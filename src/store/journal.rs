@@ -74,7 +74,7 @@ pub enum JournalError {
     },
     /// Not a journal, or one of another version.
     #[error(
-        "journal {0}: not a journal of format 1 or 2; a newer version of psirtd wrote it, or it is no journal; nothing was changed"
+        "journal {0}: not a journal of format 1 or 2; it was written by another version of psirtd, or is no journal; nothing was changed"
     )]
     Format(PathBuf),
     /// Damage in the middle.

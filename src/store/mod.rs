@@ -151,7 +151,7 @@ impl Archive {
         if !journal.exists() {
             return Err(StoreError::Nothing(dir.to_owned()));
         }
-        let (vault, _) = Vault::open(dir, custodian, false)?;
+        let vault = Vault::look(dir, custodian)?;
         Ok(Self {
             pages: Pages::of(&journal, &vault),
             mails: MailFiles::at(&dir.join(MAILS), &vault),

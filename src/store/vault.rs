@@ -66,9 +66,7 @@ pub enum VaultError {
     )]
     Missing(PathBuf),
     /// The desk's key does not open it.
-    #[error(
-        "data key {0}: {1}; it is opened with the desk's key, or with the one before it: is that in the folder of old keys?"
-    )]
+    #[error("data key {0}: {1}")]
     Closed(PathBuf, String),
     /// Another version wrote it.
     #[error("data key {0}: not in the form of this version; it was written by another version of psirtd")]
@@ -109,18 +107,12 @@ impl Vault {
     /// another desk key is wrapped for this one.
     pub fn open(dir: &Path, custodian: &dyn Custodian, new: bool) -> Result<(Self, Wrapping), VaultError> {
         let path = dir.join(FILE);
-        let message = match fs::read(&path) {
-            Ok(message) => message,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && new => {
-                let key = DataKey::drawn();
-                key.write(&path, custodian)?;
-                return Ok((Self::of(&path, &key)?, Wrapping::Kept));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(VaultError::Missing(path)),
-            Err(error) => return Err(VaultError::Io(path, error)),
-        };
-        let text = custodian.unwrap(&message).map_err(|why| VaultError::Closed(path.clone(), why))?;
-        let (wrapped_for, key) = DataKey::read(&text).ok_or_else(|| VaultError::Format(path.clone()))?;
+        if new && !path.exists() {
+            let key = DataKey::drawn();
+            key.write(&path, custodian)?;
+            return Ok((Self::of(&path, &key)?, Wrapping::Kept));
+        }
+        let (wrapped_for, key) = DataKey::unwrap(&path, custodian)?;
         let vault = Self::of(&path, &key)?;
         if custodian.desk().is_ok_and(|desk| desk == wrapped_for) {
             return Ok((vault, Wrapping::Kept));
@@ -130,6 +122,13 @@ impl Vault {
             Err(error) => Wrapping::StillFor(wrapped_for, error),
         };
         Ok((vault, wrapping))
+    }
+
+    /// Opens it, and leaves it as it is.
+    pub fn look(dir: &Path, custodian: &dyn Custodian) -> Result<Self, VaultError> {
+        let path = dir.join(FILE);
+        let (_, key) = DataKey::unwrap(&path, custodian)?;
+        Self::of(&path, &key)
     }
 
     fn of(path: &Path, key: &DataKey) -> Result<Self, VaultError> {
@@ -189,6 +188,15 @@ type Secret = Zeroizing<[u8; 32]>;
 impl DataKey {
     fn drawn() -> Self {
         Self { contents: Zeroizing::new(chance::bytes()), names: Zeroizing::new(chance::bytes()) }
+    }
+
+    fn unwrap(path: &Path, custodian: &dyn Custodian) -> Result<(String, Self), VaultError> {
+        let message = fs::read(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => VaultError::Missing(path.to_owned()),
+            _ => VaultError::Io(path.to_owned(), error),
+        })?;
+        let text = custodian.unwrap(&message).map_err(|why| VaultError::Closed(path.to_owned(), why))?;
+        Self::read(&text).ok_or_else(|| VaultError::Format(path.to_owned()))
     }
 
     /// Whom it is wrapped for, and itself.

@@ -88,6 +88,17 @@ pub enum Trouble {
     Unrecorded(#[from] Refused),
 }
 
+impl Trouble {
+    /// A refusal in the server's own words, which async-imap hands on as they are printed for debugging.
+    pub(super) fn in_words(self, said: &str) -> Self {
+        match self {
+            Self::Login(_) => Self::Login(said.to_owned()),
+            Self::Refused(what, _) => Self::Refused(what, said.to_owned()),
+            other => other,
+        }
+    }
+}
+
 impl From<ImapError> for Trouble {
     fn from(error: ImapError) -> Self {
         match error {
