@@ -10,6 +10,7 @@
 //! * A clock that was set back keeps nobody out: the signature is dated as the key that made it.
 
 use jiff::Timestamp;
+use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use zeroize::Zeroizing;
 
@@ -23,7 +24,10 @@ use crate::store::vault::Custodian;
 pub fn stay_in_memory() -> Result<(), String> {
     let refused = |error: rustix::io::Errno| format!("core dumps could not be turned off: {error}");
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(refused)?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused)
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused)?;
+    // what is written is nobody else's business
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    Ok(())
 }
 
 /// All keys of the desk, at a time.

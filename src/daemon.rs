@@ -52,6 +52,7 @@ pub enum DaemonError {
 #[derive(Debug)]
 pub struct Daemon {
     pipeline: Handle,
+    restored: Option<String>,
     ended: Ended,
     doors: JoinSet<()>,
     stop: watch::Sender<bool>,
@@ -77,11 +78,16 @@ impl Daemon {
             warn!(warnings = warnings.len(), "the configuration has warnings; see “psirtd check”");
         }
         let sender = outbox::Sender { desk: policy.desk.clone(), plus_address: policy.plus_address };
-        let pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
+        let mut pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
+        let restored = pipeline.take_note_of_backup()?;
+        if let Some(done) = &restored {
+            warn!("this desk was brought back from a backup: {done}");
+        }
         let (pipeline, ended) = pipeline.start()?;
         let (stop, _) = watch::channel(false);
         Ok(Self {
             pipeline,
+            restored,
             ended,
             doors: JoinSet::new(),
             stop,
@@ -92,6 +98,11 @@ impl Daemon {
             state,
             look_up,
         })
+    }
+
+    /// What was done because the desk was brought back from a backup, if it was, and nobody had taken note of that.
+    pub fn restored(&self) -> Option<&str> {
+        self.restored.as_deref()
     }
 
     /// How to reach the pipeline.

@@ -153,7 +153,6 @@ enum Work {
     Accept(Accept, Answer<String>),
     Sort(Sorting, Answer<String>),
     Found(Box<Found>, Answer<()>),
-    Restored(Timestamp, Answer<String>),
     Look(Vec<Silence>, Option<Answer<()>>),
     Unreadable,
     Ping(Answer<()>),
@@ -207,11 +206,6 @@ impl Handle {
     /// Takes in a certificate that was looked up.
     pub async fn found(&self, found: Found) -> Result<(), Refused> {
         self.ask(|answer| Work::Found(Box::new(found), answer)).await
-    }
-
-    /// Takes note that the store was brought back from a backup of this time; returns what was done.
-    pub async fn restored(&self, backup: Timestamp) -> Result<String, Refused> {
-        self.ask(|answer| Work::Restored(backup, answer)).await
     }
 
     /// Looks whether the coordinators must be told something of the desk itself, and tells them: of these doors, too.
@@ -410,10 +404,6 @@ impl Pipeline {
                 (Work::Found(found, answer), message) => {
                     (self.found(&draft, *found, message, now)?, Reply::Unit(answer))
                 }
-                (Work::Restored(backup, answer), _) => {
-                    let (step, done) = self.restored(&draft, backup, now)?;
-                    (step, Reply::Word(answer, done))
-                }
                 (Work::Look(silent, answer), _) => {
                     (self.look(&draft, &silent, now)?, answer.map_or(Reply::None, Reply::Unit))
                 }
@@ -502,7 +492,6 @@ fn size(work: &Work) -> u64 {
         | Work::Accept(..)
         | Work::Sort(..)
         | Work::Found(..)
-        | Work::Restored(..)
         | Work::Look(..)
         | Work::Unreadable
         | Work::Ping(_) => 0,

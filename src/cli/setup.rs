@@ -15,7 +15,7 @@ use crate::custody::DeskKeys;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::store::journal_file;
-use crate::store::vault::{Vault, VaultError};
+use crate::store::vault::{Vault, VaultError, try_out};
 use crate::{inbox, keyring, outbox};
 
 const EXAMPLE: &str = include_str!("../../config/psirtd.toml");
@@ -142,6 +142,9 @@ fn data_key(config: &Config, now: Timestamp) -> Checked {
         }
         Err(error) => Err(error.to_string()),
     };
+    let outcome = try_out(&keys)
+        .map_err(|why| format!("the desk's key cannot keep the store's data key: {why}"))
+        .and(outcome);
     Checked { what: "data key".to_owned(), outcome }
 }
 

@@ -17,6 +17,7 @@ use crate::custody::DeskKeys;
 use crate::daemon::Daemon;
 use crate::store::backup::{self, Copied};
 use crate::store::check::{self, IndexState};
+use tracing::warn;
 
 /// Standard input or output in the place of a folder.
 const STREAM: &str = "-";
@@ -37,6 +38,13 @@ pub(super) fn backup(global: &Global, to: &Path, clock: &Clock) -> Result<(), Fa
         return Ok(());
     }
     let copied = backup::into_folder(&state, to, now).map_err(Failure::because)?;
+    if let Some(first) = copied.differ.first() {
+        return Err(Failure::Failed(format!(
+            "backed up, but {} files are not as they are in the backup, which keeps its own, the first: {first}; see psirtd journal \
+             verify",
+            copied.differ.len()
+        )));
+    }
     if global.json {
         return print(&told(&copied));
     }
@@ -58,23 +66,29 @@ pub(super) fn restore(global: &Global, from: &Path, clock: &Clock) -> Result<(),
     if state.exists() {
         own_state(&state)?;
     }
+    let (keyring, now) = (config.keyring.clone(), clock.now());
+    let keys = DeskKeys { keyring: &keyring, now };
     let copied = match from == Path::new(STREAM) {
-        true => backup::from_archive(io::stdin().lock(), &state),
-        false => backup::from_folder(from, &state),
+        true => backup::from_archive(io::stdin().lock(), &state, &keys),
+        false => backup::from_folder(from, &state, &keys),
     };
     let copied = copied.map_err(Failure::because)?;
     let letters = runtime()?.block_on(async {
         let daemon = Daemon::open(config, clock.clone()).map_err(Failure::because)?;
-        let noted = daemon.pipeline().restored(copied.at).await;
+        let letters = daemon.restored().unwrap_or_default().to_owned();
         daemon.close().await.map_err(Failure::because)?;
-        noted.map_err(Failure::because)
+        Ok::<_, Failure>(letters)
     })?;
     let verified = pages::verify(global, clock)?;
     if global.json {
         return print(&told(&copied));
     }
+    let owner = match rustix::process::geteuid().is_root() {
+        true => " Everything there is root's: give it to the user psirtd runs as (chown -R).",
+        false => "",
+    };
     print(&format!(
-        "{}\n{}, {verified}. {letters}\nNow: psirtd check --online, then start psirtd. It looks once through the mail that was recorded since \
+        "{}\n{}, {verified}. {letters}{owner}\nNow: psirtd check --online, then start psirtd. It looks once through the mail that was recorded since \
          the backup; what it does not know becomes a case, and is not answered by itself: psirtd outbox",
         said(&copied),
         state.display(),
@@ -118,7 +132,10 @@ pub(super) fn rebuild(global: &Global, clock: &Clock) -> Result<(), Failure> {
     own_state(&config.state)?;
     let now = clock.now();
     let keys = DeskKeys { keyring: &config.keyring, now };
-    let records = check::rebuild(&config.state, &keys, now).map_err(Failure::because)?;
+    let (records, notices) = check::rebuild(&config.state, &keys, now).map_err(Failure::because)?;
+    for notice in notices.0 {
+        warn!("{notice}");
+    }
     if global.json {
         return print(&json!({ "records": records }).to_string());
     }
@@ -133,6 +150,6 @@ fn said(copied: &Copied) -> String {
 }
 
 fn told(copied: &Copied) -> String {
-    let Copied { at, last, files, known } = copied;
+    let Copied { at, last, files, known, .. } = copied;
     json!({ "at": at, "records": last, "files": files, "known": known }).to_string()
 }

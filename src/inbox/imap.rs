@@ -19,6 +19,7 @@
 //! RFC 3501/9051, 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE), 8314 (TLS), by async-imap.
 
 pub mod connection;
+mod listed;
 mod patience;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ use crate::inbox::cursor::{Cursor, Oddity};
 use crate::inbox::imap::connection::{
     Stream, Trouble, WAITS, Waits, connect, for_a_mail, named, patiently, waits,
 };
+use crate::inbox::imap::listed::{Listed, batches, is_junk, uid_set};
 use crate::inbox::imap::patience::{Ear, later};
 use crate::inbox::stopped;
 use crate::pipeline::{Arrival, Handle, Refused};
@@ -54,9 +56,6 @@ use crate::tls::Tls;
 
 /// Everything in the folder is looked at again this often.
 const FULL_SCAN: SignedDuration = SignedDuration::from_mins(15);
-/// One FETCH asks for no more mails and bytes than this.
-const MAX_BATCH: usize = 100;
-const MAX_BATCH_BYTES: u64 = 16 << 20;
 /// What is fetched of a mail that is too large: so much of its header as is read, for all of the mail may be header.
 const LARGE_MAIL: &str = "(UID BODY.PEEK[HEADER]<0.262144>)";
 
@@ -112,6 +111,7 @@ pub(super) async fn run(
             is_junk: settings.junk.as_ref() == Some(&name),
             looks_back: settings.processed.as_ref() == Some(&name),
             restored,
+            only_marks: true,
             pulse: pipeline.health().inbox(Some(&name), settings.poll),
             settings: settings.clone(),
             name,
@@ -152,6 +152,8 @@ struct Folder {
     /// What is in it was recorded, perhaps by a desk of which only a backup is left.
     looks_back: bool,
     restored: Option<Restored>,
+    /// Recorded mail stays where it is.
+    only_marks: bool,
     max_size: u64,
     pipeline: Handle,
     clock: Clock,
@@ -164,17 +166,6 @@ struct Folder {
     pulse: Pulse,
     /// What the server says besides its answers.
     ear: Ear,
-}
-
-/// A mail of the folder, before it is fetched.
-#[derive(Debug, Clone)]
-struct Listed {
-    uid: u32,
-    size: u64,
-    received_at: Option<Timestamp>,
-    seen: bool,
-    /// The server's filter, or a person, has marked it as junk.
-    junk: bool,
 }
 
 impl Folder {
@@ -250,6 +241,7 @@ impl Folder {
         let how = if capabilities.has_str("IDLE") { "IDLE" } else { "poll" };
         info!(folder = self.name, how, "inbox: connected");
         let can_move = capabilities.has_str("MOVE") || capabilities.has_str("UIDPLUS");
+        self.only_marks = self.settings.processed.is_none() || !can_move || self.is_junk;
         if self.settings.processed.is_some() && !can_move {
             warn!(
                 folder = self.name,
@@ -390,22 +382,27 @@ impl Folder {
             let received_at =
                 fetch.internal_date().and_then(|date| Timestamp::from_second(date.timestamp()).ok());
             let seen = fetch.flags().any(|flag| matches!(flag, Flag::Seen));
+            let flagged = fetch.flags().any(|flag| matches!(flag, Flag::Flagged));
             let junk = fetch.flags().any(|flag| is_junk(&flag));
             if self.looks_back && !self.is_lost(received_at) {
                 continue;
             }
-            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, junk });
+            listed.insert(uid, Listed { uid, size: u64::from(size), received_at, seen, flagged, junk });
         }
         drop(stream);
         self.heed("to list its mails", true)?;
         Ok(listed.into_values().collect())
     }
 
-    /// It came while a desk worked of which nothing is left; or a day before, for clocks differ.
+    /// It came while a desk worked of which nothing is left. Clocks differ: what lies among recorded mail may have come a day later,
+    /// or earlier; elsewhere it may be new.
     fn is_lost(&self, received_at: Option<Timestamp>) -> bool {
         const DAY: SignedDuration = SignedDuration::from_hours(24);
+        const MINUTES: SignedDuration = SignedDuration::from_mins(10);
+        let later = if self.looks_back { DAY } else { MINUTES };
         self.restored.zip(received_at).is_some_and(|(restored, received_at)| {
-            received_at <= restored.at && restored.backup.duration_since(received_at) < DAY
+            received_at.duration_since(restored.at) < later
+                && restored.backup.duration_since(received_at) < DAY
         })
     }
 
@@ -441,7 +438,9 @@ impl Folder {
             let received_at = mail.received_at.unwrap_or_else(|| self.clock.now());
             let junk = self.is_junk || mail.junk;
             // where recorded mail is only marked, whoever reads the mailbox marks it, too
-            let marked = self.looks_back || (self.settings.processed.is_none() && mail.seen);
+            let seen = self.only_marks && mail.seen;
+            let left_there = mail.flagged && mail.size > self.max_size;
+            let marked = self.looks_back || seen || left_there;
             let recorded_before = marked && self.is_lost(mail.received_at);
             let position = self.position(mail.uid);
             let arrival = Arrival { raw, position, received_at, too_large, junk, recorded_before };
@@ -566,81 +565,8 @@ async fn mark_seen(session: &mut Session<Stream>, mails: Vec<Listed>) -> Result<
     if unseen.is_empty() { Ok(()) } else { store_flag(session, &uid_set(&unseen), "\\Seen").await }
 }
 
-/// RFC 9051 §2.3.2: `$Junk`, `$Phishing`; and what Thunderbird writes.
-fn is_junk(flag: &Flag<'_>) -> bool {
-    let Flag::Custom(keyword) = flag else { return false };
-    ["$junk", "$phishing", "junk"].iter().any(|known| keyword.eq_ignore_ascii_case(known))
-}
-
 async fn store_flag(session: &mut Session<Stream>, set: &str, flag: &str) -> Result<(), Trouble> {
     let stream = patiently(session.uid_store(set, format!("+FLAGS.SILENT ({flag})"))).await?;
     patiently(stream.try_collect::<Vec<_>>()).await.map_err(named("to mark recorded mail"))?;
     Ok(())
-}
-
-/// Cuts a list into what one FETCH asks for. A mail that is too large comes alone.
-fn batches(mails: &[Listed], max_size: u64) -> Vec<&[Listed]> {
-    let mut batches = Vec::new();
-    let mut rest = mails;
-    while let Some(first) = rest.first() {
-        let mut bytes = 0_u64;
-        let alone = first.size > max_size;
-        let fits = rest.iter().take(if alone { 1 } else { MAX_BATCH }).take_while(|mail| {
-            bytes = bytes.saturating_add(mail.size);
-            alone || (mail.size <= max_size && (bytes <= MAX_BATCH_BYTES || bytes == mail.size))
-        });
-        let (batch, remaining) = rest.split_at(fits.count().max(1));
-        batches.push(batch);
-        rest = remaining;
-    }
-    batches
-}
-
-/// `1:3,7`
-fn uid_set(mails: &[Listed]) -> String {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for mail in mails {
-        match ranges.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(mail.uid) => *last = mail.uid,
-            _ => ranges.push((mail.uid, mail.uid)),
-        }
-    }
-    let text = |(first, last): &(u32, u32)| {
-        if first == last { first.to_string() } else { format!("{first}:{last}") }
-    };
-    ranges.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mails(sizes: &[u64]) -> Vec<Listed> {
-        let listed = |(size, uid): (&u64, u32)| Listed {
-            uid,
-            size: *size,
-            received_at: None,
-            seen: false,
-            junk: false,
-        };
-        sizes.iter().zip(1..).map(listed).collect()
-    }
-
-    #[test]
-    fn uid_sets_are_ranges() {
-        let some: Vec<Listed> =
-            mails(&[1; 9]).into_iter().filter(|mail| ![4, 6].contains(&mail.uid)).collect();
-        assert_eq!(uid_set(&some), "1:3,5,7:9");
-    }
-
-    #[test]
-    fn batches_are_bounded_and_large_mails_come_alone() {
-        let sizes =
-            |mails: &[Listed]| batches(mails, 50 << 20).iter().map(|batch| batch.len()).collect::<Vec<_>>();
-        assert_eq!(sizes(&mails(&[1000; 250])), [100, 100, 50]);
-        assert_eq!(sizes(&mails(&[10 << 20, 10 << 20, 1])), [1, 2]);
-        assert_eq!(sizes(&mails(&[40 << 20, 1])), [1, 1]);
-        assert_eq!(sizes(&mails(&[1, 60 << 20, 60 << 20, 1])), [1, 1, 1, 1]);
-        assert_eq!(sizes(&[]), Vec::<usize>::new());
-    }
 }

@@ -120,7 +120,7 @@ fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
 fn recorded(path: &Path, Restored { backup, at }: Restored) -> io::Result<Vec<PathBuf>> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let from = SystemTime::from(backup).checked_sub(DAY).unwrap_or(SystemTime::UNIX_EPOCH);
-    let came = from..=SystemTime::from(at);
+    let came = from..=SystemTime::from(at).checked_add(DAY).unwrap_or(SystemTime::from(at));
     let mails = mails(&path.join("cur"))?.into_iter();
     Ok(mails.filter(|(when, _)| came.contains(when)).map(|(_, path)| path).collect())
 }

@@ -41,7 +41,6 @@ impl Pipeline {
             | Work::Command(..)
             | Work::Accept(..)
             | Work::Sort(..)
-            | Work::Restored(..)
             | Work::Look(..)
             | Work::Unreadable
             | Work::Ping(_) => None,

@@ -10,8 +10,12 @@
 //!   the journal names it; so the journal's end is looked for first, and the files are copied after.
 //! * A folder that holds an older backup of the same desk is brought up to date; what is there already is not copied again. Cut
 //!   off on the way, it is still the older backup.
-//! * Bringing it back overwrites nothing: where there is a journal, nobody needs one. The journal is written last.
-//! * What has another name than a backup's files have is refused: an archive may come from anywhere.
+//! * A good copy is never overwritten by what may be damaged: a mail or letter that is not as long as its copy is named, and a data
+//!   key that is not as it was is laid beside the one before it.
+//! * Bringing it back overwrites nothing: where there is anything of a desk, nobody needs one. Everything is read and opened before
+//!   it is put in place; the journal comes last, after a note that the desk was restored. Cut off on the way, there is no desk, and
+//!   none is made until it was done again.
+//! * What has another name than a backup's files have, or is no plain file, is refused: a backup may come from anywhere.
 //!
 //! # Fatal
 //! A journal that is damaged: the older backup stays as it is.
@@ -24,13 +28,22 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::store::journal::{self, JournalError, Place};
-use crate::store::{LETTERS, MAILS, StoreError, journal_file, lock, mail, private_folder, vault};
+use crate::store::journal::{self, JournalError, Pages, Place};
+use crate::store::vault::{Custodian, Vault, VaultError};
+use crate::store::{INDEX, LETTERS, MAILS, StoreError, journal_file, lock, mail, private_folder, vault};
 
+/// In the state directory while a backup is brought back.
+pub(super) const RESTORING: &str = "restoring";
+/// In the state directory until the desk has taken note that it was brought back: when the backup was made.
+const RESTORED: &str = "restored";
+/// The data key as it was in the backup before.
+const KEY_BEFORE: &str = "data-key.before.asc";
 /// Says what it is, of when, and how far it goes.
 const NOTE: &str = "backup";
 const FIRST_LINE: &str = "psirtd backup 1";
 const JOURNAL: &str = "journal";
+/// Of a file that is being written.
+const UNFINISHED: &str = ".part";
 
 /// What was copied, or brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +56,8 @@ pub struct Copied {
     pub files: u64,
     /// How many of them were there already.
     pub known: u64,
+    /// Files that are not as they are in the backup, which keeps its own.
+    pub differ: Vec<String>,
 }
 
 /// Why there is no backup, or nothing came of it.
@@ -53,7 +68,7 @@ pub enum BackupError {
     Io(PathBuf, io::Error),
     /// The archive cannot be written or read.
     #[error("archive: {0}")]
-    Archive(#[from] io::Error),
+    Archive(String),
     /// There is something else in the folder.
     #[error("{0}: it is not empty, and holds no backup of this desk; name an empty folder")]
     Other(PathBuf),
@@ -61,8 +76,13 @@ pub enum BackupError {
     #[error("{0}: it holds no backup of this version: {1}")]
     NoBackup(PathBuf, String),
     /// There is a desk already.
-    #[error("state directory {0}: there is a journal already; nothing was changed; move it away first")]
+    #[error(
+        "state directory {0}: there is a desk in it already; nothing was changed; move the whole directory away first"
+    )]
     Occupied(PathBuf),
+    /// Nobody here can open it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The journal cannot be copied.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -71,28 +91,38 @@ pub enum BackupError {
     Store(#[from] StoreError),
 }
 
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    New,
+    Known,
+    /// It is there, and not the same.
+    Differs,
+}
+
 /// What a backup is written to.
 trait Shelf {
-    /// Takes so many bytes under a name; false when it has them already.
-    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<bool, BackupError>;
+    /// Takes so many bytes under a name.
+    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<Put, BackupError>;
+
+    /// Waits until everything is on the disk.
+    fn is_there(&self) -> Result<(), BackupError> {
+        Ok(())
+    }
 }
 
 /// Copies a state directory into a folder, which is made where there is none.
 pub fn into_folder(state: &Path, folder: &Path, now: Timestamp) -> Result<Copied, BackupError> {
     let io = |error| BackupError::Io(folder.to_owned(), error);
     let end = journal_end(state)?;
-    let empty = !folder.exists() || fs::read_dir(folder).map_err(io)?.next().is_none();
-    if !empty && !is_of_the_same_desk(state, folder) {
+    if folder.exists() && !is_of_the_same_desk(state, folder).map_err(io)? {
         return Err(BackupError::Other(folder.to_owned()));
     }
     for folder in [folder.to_owned(), folder.join(MAILS), folder.join(LETTERS)] {
-        private_folder(&folder).map_err(|error| BackupError::Io(folder, error))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|error| BackupError::Io(folder, error))?;
     }
-    let copied = copy(state, &end, now, &mut Folder { path: folder.to_owned() })?;
-    for folder in [folder.join(MAILS), folder.join(LETTERS), folder.to_owned()] {
-        File::open(&folder).and_then(|it| it.sync_all()).map_err(|error| BackupError::Io(folder, error))?;
-    }
-    Ok(copied)
+    copy(state, &end, now, &mut Folder { path: folder.to_owned() })
 }
 
 /// Copies a state directory into a tar archive.
@@ -100,15 +130,17 @@ pub fn into_archive(state: &Path, archive: impl Write, now: Timestamp) -> Result
     let end = journal_end(state)?;
     let mut shelf = Archive { tar: tar::Builder::new(archive), now };
     let copied = copy(state, &end, now, &mut shelf)?;
-    shelf.tar.into_inner()?.flush()?;
+    let wrong = |error: io::Error| BackupError::Archive(printable(&error.to_string()));
+    shelf.tar.into_inner().and_then(|mut archive| archive.flush()).map_err(wrong)?;
     Ok(copied)
 }
 
-/// Brings a backup in a folder back into an empty state directory.
-pub fn from_folder(folder: &Path, state: &Path) -> Result<Copied, BackupError> {
-    let mut restored = Restored::begin(state, folder)?;
+/// Brings a backup in a folder back into an empty state directory. The custodian can open it.
+pub fn from_folder(folder: &Path, state: &Path, custodian: &dyn Custodian) -> Result<Copied, BackupError> {
+    let mut restored = Restoring::begin(state, folder)?;
     let io = |path: &Path, error| BackupError::Io(path.to_owned(), error);
     let mut names = vec![NOTE.to_owned(), vault::FILE.to_owned(), JOURNAL.to_owned()];
+    names.extend(folder.join(KEY_BEFORE).exists().then(|| KEY_BEFORE.to_owned()));
     for room in [MAILS, LETTERS] {
         let path = folder.join(room);
         names.extend(
@@ -120,24 +152,45 @@ pub fn from_folder(folder: &Path, state: &Path) -> Result<Copied, BackupError> {
     }
     for name in names {
         let path = folder.join(&name);
-        let mut file = File::open(&path).map_err(|error| io(&path, error))?;
+        let mut file = plain_file(&path).map_err(|error| io(&path, error))?;
         restored.take(&name, &mut file)?;
     }
-    restored.finish()
+    restored.finish(custodian)
 }
 
-/// Brings a backup in a tar archive back into an empty state directory.
-pub fn from_archive(archive: impl Read, state: &Path) -> Result<Copied, BackupError> {
-    let mut restored = Restored::begin(state, Path::new("archive"))?;
-    for entry in tar::Archive::new(archive).entries()? {
-        let mut entry = entry?;
+/// Brings a backup in a tar archive back into an empty state directory. The custodian can open it.
+pub fn from_archive(
+    archive: impl Read,
+    state: &Path,
+    custodian: &dyn Custodian,
+) -> Result<Copied, BackupError> {
+    let mut restored = Restoring::begin(state, Path::new("archive"))?;
+    let wrong = |error: io::Error| BackupError::Archive(printable(&error.to_string()));
+    for entry in tar::Archive::new(archive).entries().map_err(wrong)? {
+        let mut entry = entry.map_err(wrong)?;
         if entry.header().entry_type().is_dir() {
             continue;
         }
-        let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        let name = entry.path().map_err(wrong)?.to_string_lossy().trim_start_matches("./").to_owned();
         restored.take(&name, &mut entry)?;
     }
-    restored.finish()
+    restored.finish(custodian)
+}
+
+/// When the backup was made from which a state directory was brought back, as long as the desk has taken no note of that.
+pub(super) fn note_of(state: &Path) -> io::Result<Option<Timestamp>> {
+    match fs::read_to_string(state.join(RESTORED)) {
+        Ok(note) => match note.trim().parse() {
+            Ok(at) => Ok(Some(at)),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{RESTORED}: {error}"))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn forget_note(state: &Path) -> io::Result<()> {
+    fs::remove_file(state.join(RESTORED))
 }
 
 fn journal_end(state: &Path) -> Result<Place, BackupError> {
@@ -148,40 +201,72 @@ fn journal_end(state: &Path) -> Result<Place, BackupError> {
     Ok(journal::end(&journal)?)
 }
 
-/// The journal in the folder is the beginning of this one.
-fn is_of_the_same_desk(state: &Path, folder: &Path) -> bool {
-    let theirs = journal::end(&journal_file(folder));
-    folder.join(NOTE).is_file()
-        && theirs.is_ok_and(|theirs| journal::contains(&journal_file(state), &theirs).unwrap_or(false))
+/// What is in the folder is a backup of this desk, or the beginning of one.
+fn is_of_the_same_desk(state: &Path, folder: &Path) -> io::Result<bool> {
+    let mut begun = true;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let known = [MAILS, LETTERS, NOTE, JOURNAL, vault::FILE, KEY_BEFORE].contains(&name.as_str());
+        begun &= known || name.ends_with(UNFINISHED);
+    }
+    let theirs = journal_file(folder);
+    if !theirs.exists() {
+        return Ok(begun);
+    }
+    let same = plain_file(&theirs).is_ok() && plain_file(&folder.join(NOTE)).is_ok();
+    let end = journal::end(&theirs);
+    Ok(same && end.is_ok_and(|end| journal::contains(&journal_file(state), &end).unwrap_or(false)))
+}
+
+/// Opens a file that is one: nothing that leads elsewhere, or never ends.
+fn plain_file(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
+    }
+}
+
+/// What is told of something that may come from anywhere.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 fn copy(state: &Path, end: &Place, now: Timestamp, shelf: &mut dyn Shelf) -> Result<Copied, BackupError> {
-    let mut copied = Copied { at: now, last: end.last, files: 0, known: 0 };
-    let mut put = |name: &str, most: u64| {
+    let mut copied = Copied { at: now, last: end.last, files: 0, known: 0, differ: Vec::new() };
+    let put = |shelf: &mut dyn Shelf, name: &str, most: u64| {
         let path = state.join(name);
         let io = |error| BackupError::Io(path.clone(), error);
-        let file = File::open(&path).map_err(io)?;
+        let file = plain_file(&path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len().min(most);
         shelf.put(name, size, &mut file.take(size))
     };
     for room in [MAILS, LETTERS] {
         let path = state.join(room);
         for file in sealed_files(&path).map_err(|error| BackupError::Io(path, error))? {
-            let new = put(&format!("{room}/{file}"), u64::MAX)?;
+            let name = format!("{room}/{file}");
+            let put = put(shelf, &name, u64::MAX)?;
             copied.files = copied.files.saturating_add(1);
-            copied.known = copied.known.saturating_add(u64::from(!new));
+            copied.known = copied.known.saturating_add(u64::from(put != Put::New));
+            copied.differ.extend((put == Put::Differs).then_some(name));
         }
     }
-    put(vault::FILE, u64::MAX)?;
-    put(JOURNAL, end.byte)?;
+    shelf.is_there()?;
+    put(shelf, vault::FILE, u64::MAX)?;
+    put(shelf, JOURNAL, end.byte)?;
     let note = format!("{FIRST_LINE}\nat {now}\nlast record {}\n", end.last);
     shelf.put(NOTE, u64::try_from(note.len()).unwrap_or(u64::MAX), &mut note.as_bytes())?;
+    shelf.is_there()?;
     Ok(copied)
 }
 
 /// Complete mails or letters, by the names of their files.
 fn sealed_files(folder: &Path) -> io::Result<BTreeSet<String>> {
-    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let folder = match fs::read_dir(folder) {
+        // whoever copies a backup may leave out what is empty
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        folder => folder?,
+    };
+    let names = folder.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     names.filter(|name| name.as_ref().map_or(true, |name| is_sealed_file(name))).collect()
 }
 
@@ -195,15 +280,34 @@ struct Folder {
 }
 
 impl Shelf for Folder {
-    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<bool, BackupError> {
+    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<Put, BackupError> {
         let path = self.path.join(name);
-        // mails and letters never change; cut off, they have another name
+        let io = |error| BackupError::Io(path.clone(), error);
+        // mails and letters never change, and are whole when they have this name
         if is_sealed_file(name.rsplit('/').next().unwrap_or(name))
-            && fs::metadata(&path).is_ok_and(|known| known.len() == size)
+            && let Ok(known) = fs::symlink_metadata(&path)
         {
-            return Ok(false);
+            return Ok(if known.len() == size { Put::Known } else { Put::Differs });
         }
-        written(&path, bytes).map(|()| true).map_err(|error| BackupError::Io(path, error))
+        if name == vault::FILE && path.exists() {
+            const MOST: u64 = 1 << 20;
+            let mut key = Vec::new();
+            bytes.take(MOST).read_to_end(&mut key).map_err(io)?;
+            if fs::read(&path).map_err(io)? == key {
+                return Ok(Put::Known);
+            }
+            fs::rename(&path, self.path.join(KEY_BEFORE)).map_err(io)?;
+            return written(&path, &mut key.as_slice()).map(|()| Put::New).map_err(io);
+        }
+        written(&path, bytes).map(|()| Put::New).map_err(io)
+    }
+
+    fn is_there(&self) -> Result<(), BackupError> {
+        for folder in [self.path.join(MAILS), self.path.join(LETTERS), self.path.clone()] {
+            let synced = File::open(&folder).and_then(|it| it.sync_all());
+            synced.map_err(|error| BackupError::Io(folder, error))?;
+        }
+        Ok(())
     }
 }
 
@@ -213,48 +317,53 @@ struct Archive<W: Write> {
 }
 
 impl<W: Write> Shelf for Archive<W> {
-    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<bool, BackupError> {
+    fn put(&mut self, name: &str, size: u64, bytes: &mut dyn Read) -> Result<Put, BackupError> {
         let mut header = tar::Header::new_gnu();
         header.set_size(size);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(self.now.as_second()).unwrap_or_default());
-        self.tar.append_data(&mut header, name, bytes)?;
-        Ok(true)
+        let wrong = |error: io::Error| BackupError::Archive(printable(&error.to_string()));
+        self.tar.append_data(&mut header, name, bytes).map_err(wrong)?;
+        Ok(Put::New)
     }
 }
 
 /// A state directory that is being brought back.
-struct Restored {
+struct Restoring {
     state: PathBuf,
     from: PathBuf,
     _lock: File,
     note: Option<(Timestamp, u64)>,
-    data_key: bool,
-    journal: Option<PathBuf>,
     files: u64,
 }
 
-impl Restored {
+impl Restoring {
     fn begin(state: &Path, from: &Path) -> Result<Self, BackupError> {
         let io = |error| BackupError::Io(state.to_owned(), error);
         private_folder(state).map_err(io)?;
         let lock = lock(state)?;
-        if journal_file(state).exists() {
+        let is_there = |name: &str| state.join(name).exists();
+        let cut_off = is_there(RESTORING);
+        if is_there(JOURNAL) || (!cut_off && [vault::FILE, MAILS, LETTERS, INDEX].into_iter().any(is_there)) {
             return Err(BackupError::Occupied(state.to_owned()));
         }
-        for room in [MAILS, LETTERS] {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(state.join(room)).map_err(io)?;
+        // what was put in place before it was cut off
+        for left in [RESTORING, MAILS, LETTERS] {
+            match fs::remove_dir_all(state.join(left)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+                _ => {}
+            }
         }
-        let (note, data_key, journal, files) = (None, false, None, 0);
-        Ok(Self {
-            state: state.to_owned(),
-            from: from.to_owned(),
-            _lock: lock,
-            note,
-            data_key,
-            journal,
-            files,
-        })
+        for room in [MAILS, LETTERS] {
+            let room = state.join(RESTORING).join(room);
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(room).map_err(io)?;
+        }
+        let (state, from) = (state.to_owned(), from.to_owned());
+        Ok(Self { state, from, _lock: lock, note: None, files: 0 })
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.state.join(RESTORING)
     }
 
     fn take(&mut self, name: &str, bytes: &mut dyn Read) -> Result<(), BackupError> {
@@ -262,24 +371,18 @@ impl Restored {
         let room = name.split_once('/').filter(|(room, _)| [MAILS, LETTERS].contains(room));
         let path = match (name, room) {
             (NOTE, _) => {
-                let mut note = String::new();
-                bytes.take(NOTE_SIZE).read_to_string(&mut note)?;
-                self.note = read_note(&note);
+                let mut note = Vec::new();
+                let read = bytes.take(NOTE_SIZE).read_to_end(&mut note);
+                read.map_err(|error| BackupError::Io(self.from.clone(), error))?;
+                self.note = read_note(&String::from_utf8_lossy(&note));
                 return Ok(());
             }
-            (vault::FILE, _) => {
-                self.data_key = true;
-                self.state.join(name)
-            }
-            (JOURNAL, _) => {
-                let path = journal_file(&self.state).with_extension("restored");
-                self.journal.insert(path).clone()
-            }
+            (vault::FILE | KEY_BEFORE | JOURNAL, _) => self.beside().join(name),
             (_, Some((_, file))) if is_sealed_file(file) => {
                 self.files = self.files.saturating_add(1);
-                self.state.join(name)
+                self.beside().join(name)
             }
-            _ => return Err(self.refused(&format!("it has a file {name:?}"))),
+            _ => return Err(self.refused(&format!("it has a file {:?}", printable(name)))),
         };
         written(&path, bytes).map_err(|error| BackupError::Io(path, error))
     }
@@ -288,22 +391,61 @@ impl Restored {
         BackupError::NoBackup(self.from.clone(), why.to_owned())
     }
 
-    /// Only now there is a desk.
-    fn finish(self) -> Result<Copied, BackupError> {
+    /// Everything is looked at; only then it becomes a desk, step by step, the journal last.
+    fn finish(self, custodian: &dyn Custodian) -> Result<Copied, BackupError> {
         let (at, last) = self.note.ok_or_else(|| self.refused("it does not say what it is"))?;
-        let journal = self.journal.as_ref().filter(|_| self.data_key);
-        let journal = journal.ok_or_else(|| self.refused("the journal or the data key is missing"))?;
-        let end = journal::end(journal)?;
-        if end.last != last {
+        let new = self.beside();
+        let io = |error| BackupError::Io(self.state.clone(), error);
+        let journal = journal_file(&new);
+        if !journal.exists() || !new.join(vault::FILE).exists() {
+            return Err(self.refused("the journal or the data key is missing"));
+        }
+        let vault = self.data_key(custodian)?;
+        let end = self.read_through(&vault)?;
+        if end.last < last {
             return Err(self.refused(&format!("its journal ends at record {}, not at {last}", end.last)));
         }
-        let io = |error| BackupError::Io(self.state.clone(), error);
-        for folder in [self.state.join(MAILS), self.state.join(LETTERS)] {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+        for room in [MAILS, LETTERS] {
+            File::open(new.join(room)).and_then(|room| room.sync_all()).map_err(io)?;
+            fs::rename(new.join(room), self.state.join(room)).map_err(io)?;
         }
+        fs::rename(new.join(vault::FILE), self.state.join(vault::FILE)).map_err(io)?;
+        written(&self.state.join(RESTORED), &mut format!("{at}\n").as_bytes()).map_err(io)?;
+        let synced = || File::open(&self.state).and_then(|folder| folder.sync_all());
+        synced().map_err(io)?;
         fs::rename(journal, journal_file(&self.state)).map_err(io)?;
-        File::open(&self.state).and_then(|folder| folder.sync_all()).map_err(io)?;
-        Ok(Copied { at, last, files: self.files, known: 0 })
+        synced().map_err(io)?;
+        fs::remove_dir_all(new).map_err(io)?;
+        Ok(Copied { at, last, files: self.files, known: 0, differ: Vec::new() })
+    }
+
+    /// The data key, or, where it cannot be opened, the one before it.
+    fn data_key(&self, custodian: &dyn Custodian) -> Result<Vault, BackupError> {
+        let new = self.beside();
+        let error = match Vault::look(&new, custodian) {
+            Ok(vault) => return Ok(vault),
+            Err(error) => error,
+        };
+        if !new.join(KEY_BEFORE).exists() {
+            return Err(error.into());
+        }
+        let put = fs::rename(new.join(KEY_BEFORE), new.join(vault::FILE));
+        put.map_err(|error| BackupError::Io(self.state.clone(), error))?;
+        Vault::look(&new, custodian).map_err(|_| error.into())
+    }
+
+    /// Opens every batch. Returns where the journal ends.
+    fn read_through(&self, vault: &Vault) -> Result<Place, BackupError> {
+        const AT_A_TIME: usize = 1000;
+        let pages = Pages::of(&journal_file(&self.beside()), vault);
+        let mut page = pages.read(None, AT_A_TIME)?;
+        while !page.records.is_empty() {
+            page = pages.read(Some(page.behind), AT_A_TIME)?;
+        }
+        if page.unfinished > 0 {
+            return Err(self.refused("its journal is not whole"));
+        }
+        Ok(page.behind)
     }
 }
 
@@ -316,11 +458,16 @@ fn read_note(note: &str) -> Option<(Timestamp, u64)> {
     Some((at, lines.next()?.strip_prefix("last record ")?.parse().ok()?))
 }
 
-/// Whole and on the disk, or not there.
+/// Whole and on the disk, or as it was.
 fn written(path: &Path, bytes: &mut dyn Read) -> io::Result<()> {
-    let unfinished = path.with_extension("part");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut unfinished = path.to_owned();
+    unfinished.as_mut_os_string().push(UNFINISHED);
+    // what lies there may lead elsewhere
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     io::copy(bytes, &mut file)?;
     file.sync_data()?;
     fs::rename(unfinished, path)
@@ -355,8 +502,8 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let (folder, state) = (other.path().join("backup"), other.path().join("state"));
         let copied = into_folder(desk.path(), &folder, now()).unwrap();
-        assert_eq!(copied, Copied { at: now(), last: 3, files: 6, known: 0 });
-        assert_eq!(from_folder(&folder, &state).unwrap(), copied);
+        assert_eq!(copied, Copied { at: now(), last: 3, files: 6, known: 0, differ: Vec::new() });
+        assert_eq!(from_folder(&folder, &state, &Open("A")).unwrap(), copied);
         let built = "index: there was none, built from 3 records of the journal".to_owned();
         assert_eq!(knows(&state), (knew, Notices(vec![built])));
     }
@@ -367,10 +514,13 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let mut archive = Vec::new();
         let copied = into_archive(desk.path(), &mut archive, now()).unwrap();
-        assert_eq!(from_archive(archive.as_slice(), &other.path().join("state")).unwrap(), copied);
+        assert_eq!(
+            from_archive(archive.as_slice(), &other.path().join("state"), &Open("A")).unwrap(),
+            copied
+        );
         assert_eq!(knows(&other.path().join("state")).0, knew);
         tar::Archive::new(archive.as_slice()).unpack(other.path().join("unpacked")).unwrap();
-        from_folder(&other.path().join("unpacked"), &other.path().join("again")).unwrap();
+        from_folder(&other.path().join("unpacked"), &other.path().join("again"), &Open("A")).unwrap();
         assert_eq!(knows(&other.path().join("again")).0, knew);
     }
 
@@ -385,7 +535,7 @@ mod tests {
         OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"PJ02 half a batch").unwrap();
         let copied = into_folder(desk.path(), other.path(), now()).unwrap();
         assert_eq!((copied.last, copied.files, copied.known), (4, 8, 6));
-        from_folder(other.path(), &desk.path().join("elsewhere")).unwrap();
+        from_folder(other.path(), &desk.path().join("elsewhere"), &Open("A")).unwrap();
         assert!(knows(&desk.path().join("elsewhere")).0.contains("EX-2026-0004"));
     }
 
@@ -399,7 +549,7 @@ mod tests {
         fs::write(journal_file(desk.path()), journal).unwrap();
         let said = error(into_folder(desk.path(), other.path(), now()));
         assert!(said.contains("the batch after record 0"), "{said}");
-        from_folder(other.path(), &desk.path().join("elsewhere")).unwrap();
+        from_folder(other.path(), &desk.path().join("elsewhere"), &Open("A")).unwrap();
         assert_eq!(knows(&desk.path().join("elsewhere")).0, knew);
     }
 
@@ -424,11 +574,11 @@ mod tests {
         let ((desk, _), (another, knew)) = (closed(), closed());
         let folder = desk.path().join("backup");
         into_folder(desk.path(), &folder, now()).unwrap();
-        let said = error(from_folder(&folder, another.path()));
-        assert!(said.contains("there is a journal already; nothing was changed"), "{said}");
+        let said = error(from_folder(&folder, another.path(), &Open("A")));
+        assert!(said.contains("there is a desk in it already; nothing was changed"), "{said}");
         assert_eq!(knows(another.path()).0, knew);
         let _at_work = open(another.path(), &Open("A"), now()).unwrap();
-        let said = error(from_folder(&folder, another.path()));
+        let said = error(from_folder(&folder, another.path(), &Open("A")));
         assert!(said.contains("in use by another psirtd"), "{said}");
     }
 
@@ -444,6 +594,7 @@ mod tests {
             ("backup", None, "No such file"),
             ("data-key.asc", None, "No such file"),
             ("journal", Some("psirtd journal 2\n"), "its journal ends at record 0, not at 3"),
+            ("data-key.asc", Some("psirtd data key 9\n"), "another version of psirtd"),
             ("journal", Some(""), "not a journal"),
         ] {
             let path = folder.join(file);
@@ -452,13 +603,13 @@ mod tests {
                 Some(text) => fs::write(&path, text).unwrap(),
                 None => fs::remove_file(&path).unwrap(),
             }
-            let said = error(from_folder(&folder, &state));
+            let said = error(from_folder(&folder, &state, &Open("A")));
             assert!(said.contains(why), "{file}: {said}");
             assert!(!journal_file(&state).exists());
             fs::write(&path, before).unwrap();
         }
         // what was left of those is no obstacle
-        from_folder(&folder, &state).unwrap();
+        from_folder(&folder, &state, &Open("A")).unwrap();
     }
 
     #[test]
@@ -473,11 +624,112 @@ mod tests {
             tar.append(&header, b"x".as_slice()).unwrap();
             let archive = tar.into_inner().unwrap();
             let dir = tempfile::tempdir().unwrap();
-            let said = error(from_archive(archive.as_slice(), &dir.path().join("state")));
+            let said = error(from_archive(archive.as_slice(), &dir.path().join("state"), &Open("A")));
             assert!(said.contains("it has a file"), "{name}: {said}");
         }
         let dir = tempfile::tempdir().unwrap();
-        let said = error(from_archive(b"no archive at all".as_slice(), dir.path()));
+        let said = error(from_archive(b"no archive at all".as_slice(), dir.path(), &Open("A")));
         assert!(said.starts_with("archive: ") || said.contains("does not say what it is"), "{said}");
+    }
+
+    #[test]
+    fn a_good_copy_is_not_overwritten() {
+        let (desk, knew) = closed();
+        let other = tempfile::tempdir().unwrap();
+        into_folder(desk.path(), other.path(), now()).unwrap();
+        let key = desk.path().join(vault::FILE);
+        let mail = fs::read_dir(desk.path().join(MAILS)).unwrap().next().unwrap().unwrap();
+        let whole = fs::read(&key).unwrap();
+        fs::write(&key, &whole[..9]).unwrap();
+        fs::write(mail.path(), "short").unwrap();
+        let copied = into_folder(desk.path(), other.path(), now()).unwrap();
+        assert_eq!(copied.differ, [format!("mail/{}", mail.file_name().to_string_lossy())]);
+        assert_eq!(fs::read(other.path().join(KEY_BEFORE)).unwrap(), whole);
+        into_folder(desk.path(), other.path(), now()).unwrap();
+        assert_eq!(fs::read(other.path().join(KEY_BEFORE)).unwrap(), whole, "again");
+        let elsewhere = tempfile::tempdir().unwrap();
+        let state = elsewhere.path().join("state");
+        from_folder(other.path(), &state, &Open("A")).unwrap();
+        assert_eq!(knows(&state).0, knew);
+    }
+
+    #[test]
+    fn cut_off_a_backup_is_made_again_and_the_older_one_is_one() {
+        let (desk, knew) = closed();
+        let other = tempfile::tempdir().unwrap();
+        // the first one was cut off
+        fs::create_dir(other.path().join(MAILS)).unwrap();
+        fs::write(other.path().join("journal.part"), "psirtd").unwrap();
+        into_folder(desk.path(), other.path(), now()).unwrap();
+        // the second one, between the journal and the note
+        let note = fs::read(other.path().join(NOTE)).unwrap();
+        commits_one_more(desk.path());
+        into_folder(desk.path(), other.path(), now()).unwrap();
+        fs::write(other.path().join(NOTE), note).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let copied = from_folder(other.path(), &elsewhere.path().join("state"), &Open("A")).unwrap();
+        assert_eq!((copied.at, copied.last), (now(), 3));
+        assert!(knows(&elsewhere.path().join("state")).0.len() > knew.len());
+    }
+
+    #[test]
+    fn cut_off_a_restoration_makes_no_desk_and_is_done_again() {
+        let (desk, knew) = closed();
+        let other = tempfile::tempdir().unwrap();
+        let (folder, state) = (other.path().join("backup"), other.path().join("state"));
+        into_folder(desk.path(), &folder, now()).unwrap();
+        for step in 0..3 {
+            fs::create_dir_all(state.join(RESTORING).join(MAILS)).unwrap();
+            if step > 0 {
+                fs::create_dir_all(state.join(MAILS)).unwrap();
+                fs::write(state.join(vault::FILE), "of a half").unwrap();
+            }
+            if step > 1 {
+                fs::write(state.join(RESTORED), "2026-11-20T23:00:00Z\n").unwrap();
+            }
+            let refused = open(&state, &Open("A"), now()).unwrap_err().to_string();
+            assert!(refused.contains("do it again: psirtd store restore"), "{refused}");
+            from_folder(&folder, &state, &Open("A")).unwrap();
+            assert_eq!(note_of(&state).unwrap(), Some(now()));
+            assert_eq!(knows(&state).0, knew);
+            fs::remove_dir_all(&state).unwrap();
+        }
+        let wrong = from_folder(&folder, &state, &Nobody).unwrap_err().to_string();
+        assert!(wrong.contains("nobody"), "{wrong}");
+        assert!(!journal_file(&state).exists());
+        from_folder(&folder, &state, &Open("A")).unwrap();
+    }
+
+    struct Nobody;
+
+    impl Custodian for Nobody {
+        fn desk(&self) -> Result<String, String> {
+            Err("nobody".to_owned())
+        }
+
+        fn wrap(&self, _: &[u8]) -> Result<Vec<u8>, String> {
+            Err("nobody".to_owned())
+        }
+
+        fn unwrap(&self, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+            Err("nobody".to_owned())
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_not_followed() {
+        let (desk, _) = closed();
+        let other = tempfile::tempdir().unwrap();
+        let victim = other.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        let folder = other.path().join("backup");
+        into_folder(desk.path(), &folder, now()).unwrap();
+        std::os::unix::fs::symlink(&victim, folder.join("backup.part")).unwrap();
+        into_folder(desk.path(), &folder, now()).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+        fs::remove_file(folder.join(NOTE)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.join(NOTE)).unwrap();
+        let said = error(from_folder(&folder, &other.path().join("state"), &Open("A")));
+        assert!(said.contains("no plain file"), "{said}");
     }
 }

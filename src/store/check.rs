@@ -9,9 +9,9 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::store::index::{Draft, Index};
-use crate::store::journal::Pages;
+use crate::store::journal::{self, Pages};
 use crate::store::vault::{Custodian, Vault};
-use crate::store::{COMPARED, INDEX, StoreError, journal_file, lock, open, set_aside};
+use crate::store::{COMPARED, INDEX, Notices, StoreError, journal_file, lock, open, set_aside};
 
 /// How an index stands to its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, Stor
         }
         place = Some(page.behind);
     }
+    // what the index has seen was committed
+    journal::holds(&journal_file(dir), seen)?;
     Ok(match index.knows_the_same_as(&anew)? {
         true if behind > 0 => IndexState::Behind(behind),
         true => IndexState::Same,
@@ -68,16 +70,20 @@ pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, Stor
     })
 }
 
-/// Sets the index aside and makes it anew. Returns the number of the last record.
-pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<u64, StoreError> {
+/// Sets the index aside and makes it anew. Returns the number of the last record, and what was noticed.
+pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<(u64, Notices), StoreError> {
     {
         let _lock = lock(dir)?;
         if !journal_file(dir).exists() {
             return Err(StoreError::Nothing(dir.to_owned()));
         }
+        // what it has seen was committed: without it, a damaged last batch would pass for an unfinished one
+        let vault = Vault::look(dir, custodian)?;
+        let seen = Index::open(&dir.join(INDEX), &vault).and_then(|index| index.seen()).ok().flatten();
+        journal::holds(&journal_file(dir), seen.map_or(0, |seen| seen.last))?;
         set_aside(dir, now).map_err(|error| StoreError::Io(dir.to_owned(), error))?;
     }
-    let (writer, ..) = open(dir, custodian, now)?;
+    let (writer, _, notices) = open(dir, custodian, now)?;
     writer.flush()?;
-    Ok(writer.journal.end().last)
+    Ok((writer.journal.end().last, notices))
 }

@@ -73,6 +73,17 @@ pub enum IndexError {
     Incomplete,
 }
 
+impl IndexError {
+    /// It is the database that is wrong, not the disk it lies on, nor who else has it open.
+    pub(super) fn is_damage(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        let Self::Sled(sled::Error::Io(error)) = self else { return true };
+        let of_the_disk =
+            [Kind::StorageFull, Kind::QuotaExceeded, Kind::ReadOnlyFilesystem, Kind::PermissionDenied];
+        !of_the_disk.contains(&error.kind()) && !is_in_use(error)
+    }
+}
+
 /// Between these two a desk worked of which nothing is left but what it did to its mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Restored {
@@ -370,8 +381,7 @@ impl Index {
 
 /// sled lets go of its files a moment after its last owner did.
 fn patiently(open: impl Fn() -> sled::Result<sled::Db>) -> sled::Result<sled::Db> {
-    let in_use =
-        |error: &sled::Error| matches!(error, sled::Error::Io(io) if io.to_string().contains("acquire lock"));
+    let in_use = |error: &sled::Error| matches!(error, sled::Error::Io(error) if is_in_use(error));
     for _ in 0..PATIENCE {
         match open() {
             Err(error) if in_use(&error) => std::thread::sleep(BREATH),
@@ -379,6 +389,11 @@ fn patiently(open: impl Fn() -> sled::Result<sled::Db>) -> sled::Result<sled::Db
         }
     }
     open()
+}
+
+/// sled says so in words only.
+fn is_in_use(error: &std::io::Error) -> bool {
+    error.to_string().contains("acquire lock")
 }
 
 /// How far an index of an earlier form had come.

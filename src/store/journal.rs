@@ -19,7 +19,7 @@
 
 mod frame;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -114,6 +114,21 @@ pub enum JournalError {
         /// The last record that is known to have been committed.
         seen: u64,
     },
+    /// Another process has it open, whatever became of the lock.
+    #[error("journal {0}: another psirtd is writing to it")]
+    InUse(PathBuf),
+    /// It is of format 1, and not whole.
+    #[error(
+        "journal {path}: of format 1, and what stands behind byte {byte} is no batch; it is not brought over: if that was never \
+         finished (the last start of the version before would have said so), cut it off with “truncate -s {byte}”, else restore a \
+         backup"
+    )]
+    NotWhole {
+        /// The file.
+        path: PathBuf,
+        /// The end of its last batch.
+        byte: u64,
+    },
     /// An earlier write failed in a way that leaves the file's state unknown.
     #[error("journal: closed after an earlier error, restart psirtd: {0}")]
     Closed(String),
@@ -182,6 +197,9 @@ impl Journal {
         let io = |error| JournalError::Io { path: path.to_owned(), error };
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(path).map_err(io)?;
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(JournalError::InUse(path.to_owned()));
+        }
         let seen = seen.max(marked(path));
         if file.metadata().map_err(io)?.len() < length(SEALED.first_line) {
             if seen > 0 {
@@ -278,17 +296,30 @@ impl Pages {
         let mut records = Vec::new();
         let mut unfinished = 0;
         while records.len() < most {
-            match batches.next()? {
-                Some(more) => records.extend(more),
-                // what was acknowledged is no unfinished end
-                None if batches.rest() > 0 && self.end.is_some() => return Err(batches.damaged()),
-                None => {
-                    unfinished = batches.rest();
+            match batches.next() {
+                Ok(Some(more)) => records.extend(more),
+                // what is intact is read; the next page begins with the damage
+                Err(_) if !records.is_empty() => break,
+                Err(error) => return Err(error),
+                Ok(None) if !records.is_empty() && batches.rest() > 0 => break,
+                Ok(None) => {
+                    unfinished = self.unfinished(&batches)?;
                     break;
                 }
             }
         }
         Ok(Page { records, behind: batches.place, unfinished })
+    }
+}
+
+impl Pages {
+    /// Bytes behind the last batch that may be an unfinished one: what is known to have been committed is none.
+    fn unfinished(&self, batches: &Batches) -> Result<u64, JournalError> {
+        match batches.rest() {
+            0 if self.end.is_some() => Ok(0),
+            _ if self.end.is_some() => Err(batches.damaged()),
+            rest => batches.holds_what_is_marked().map(|()| rest),
+        }
     }
 }
 
@@ -330,6 +361,17 @@ impl Batches {
         self.reader.seek(SeekFrom::Start(place.byte)).map_err(|error| self.io(error))?;
         self.place = place;
         Ok(())
+    }
+
+    /// At the end: nothing that was committed is missing.
+    fn holds_what_is_marked(&self) -> Result<(), JournalError> {
+        let (last, seen) = (self.place.last, marked(&self.path));
+        if last < seen { Err(JournalError::Lost { path: self.path.clone(), last, seen }) } else { Ok(()) }
+    }
+
+    /// Where the last batch that was read ends.
+    pub(super) fn byte(&self) -> u64 {
+        self.place.byte
     }
 
     /// Bytes behind the last batch that was read.
@@ -381,6 +423,12 @@ fn belongs(before: &Place) -> Vec<u8> {
     [b"journal ".as_slice(), &before.last.to_be_bytes(), &before.digest].concat()
 }
 
+/// Refuses a journal that ends before a record that was committed. Needs no key.
+pub(super) fn holds(path: &Path, seen: u64) -> Result<(), JournalError> {
+    let last = end(path)?.last;
+    if last < seen { Err(JournalError::Lost { path: path.to_owned(), last, seen }) } else { Ok(()) }
+}
+
 /// Is this a journal in the clear, of format 1?
 pub(super) fn is_of_format_1(path: &Path) -> bool {
     let mut line = vec![0; CLEAR.first_line.len()];
@@ -396,6 +444,7 @@ pub(super) fn is_new(path: &Path) -> bool {
 pub(super) fn end(path: &Path) -> Result<Place, JournalError> {
     let mut batches = Batches::open(path, SEALED, None)?;
     while batches.skip()? {}
+    batches.holds_what_is_marked()?;
     Ok(batches.place)
 }
 
@@ -418,8 +467,10 @@ fn begin(path: &Path, file: &mut File) -> io::Result<()> {
 
 /// Beside the journal: the number of the last record that was committed. Not synced: it tells an unfinished batch from a damaged one
 /// after the process has died, and the machine has not.
-fn mark_of(path: &Path) -> PathBuf {
-    path.with_extension("mark")
+pub(super) fn mark_of(path: &Path) -> PathBuf {
+    let mut mark = path.to_owned();
+    mark.as_mut_os_string().push(".mark");
+    mark
 }
 
 fn marked(path: &Path) -> u64 {
@@ -429,7 +480,11 @@ fn marked(path: &Path) -> u64 {
 fn keep_aside(path: &Path, end: u64, now: Timestamp) -> io::Result<()> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(end))?;
-    let mut aside = File::create(path.with_extension(format!("torn-{}", now.as_second())))?;
+    let mut name = path.with_extension(format!("torn-{}", now.as_second()));
+    while name.exists() {
+        name.as_mut_os_string().push("x");
+    }
+    let mut aside = OpenOptions::new().write(true).create_new(true).mode(0o600).open(name)?;
     io::copy(&mut file, &mut aside)?;
     Ok(())
 }
@@ -535,6 +590,8 @@ pub(super) mod tests {
         assert!(dir.path().join("journal.torn-0").exists());
         let (mut journal, _) = Journal::open(&path, &vault(), Timestamp::UNIX_EPOCH, 0, |_, _| {}).unwrap();
         journal.append(&mut [record()]).unwrap();
+        assert!(matches!(reopened(&path), Err(JournalError::InUse(_))), "nobody else writes");
+        drop(journal);
         assert_eq!(reopened(&path).unwrap().0, [1, 2]);
     }
 

@@ -105,7 +105,8 @@ impl MailFiles {
     /// The bytes behind a digest.
     pub fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
         let path = self.path(digest);
-        let sealed = fs::read(&path)?;
+        let sealed = fs::read(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let opened = self.vault.open_sealed(&self.belongs(digest), sealed);
         opened.filter(|bytes| Digest::from_bytes(&Sha256::digest(bytes)) == *digest).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))

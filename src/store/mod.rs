@@ -51,8 +51,10 @@ use crate::store::vault::{Custodian, Vault, VaultError, Wrapping};
 const MAILS: &str = "mail";
 const LETTERS: &str = "letters";
 const INDEX: &str = "index";
+const OPENING: &str = "opening";
 const DAMAGED: &str = "index.damaged-";
 const COMPARED: &str = "index.compared-";
+const CONDEMNED: &str = "index.condemned";
 /// Damaged indexes are kept for whoever wants to know why, but not for ever.
 const MOST_DAMAGED: usize = 2;
 /// A store in use is tried again this often, with a breath in between: a second in all.
@@ -71,6 +73,14 @@ pub enum StoreError {
     /// psirtd has not run there yet.
     #[error("state directory {0}: there is no journal yet; psirtd has not run here")]
     Nothing(PathBuf),
+    /// A backup was being brought back.
+    #[error(
+        "state directory {0}: a backup was being brought back into it, and that was cut off; do it again: psirtd store restore"
+    )]
+    HalfRestored(PathBuf),
+    /// An earlier version wrote it.
+    #[error("state directory {0}: an earlier version of psirtd wrote it; psirtd run brings it over")]
+    Older(PathBuf),
     /// What seals everything cannot be had.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -120,7 +130,7 @@ pub struct Writer {
     reader: Reader,
     /// Mails during whose opening the process died.
     pub suspects: Suspects,
-    condemned: PathBuf,
+    dir: PathBuf,
     _lock: File,
 }
 
@@ -148,8 +158,11 @@ impl Archive {
     /// Looks at a state directory in which nobody works, without changing anything.
     pub fn open(dir: &Path, custodian: &dyn Custodian) -> Result<Self, StoreError> {
         let journal = journal_file(dir);
-        if !journal.exists() {
+        if !journal.exists() || journal::is_new(&journal) {
             return Err(StoreError::Nothing(dir.to_owned()));
+        }
+        if journal::is_of_format_1(&journal) {
+            return Err(StoreError::Older(dir.to_owned()));
         }
         let vault = Vault::look(dir, custodian)?;
         Ok(Self {
@@ -169,6 +182,9 @@ pub fn open(
     let io = |error| StoreError::Io(dir.to_owned(), error);
     private_folder(dir).map_err(io)?;
     let lock = lock(dir)?;
+    if dir.join(backup::RESTORING).exists() {
+        return Err(StoreError::HalfRestored(dir.to_owned()));
+    }
     let mut notices = Vec::new();
     let journal = journal_file(dir);
     let nothing_sealed = journal::is_new(&journal) || journal::is_of_format_1(&journal);
@@ -180,10 +196,14 @@ pub fn open(
             notices.push(format!("{why}; the key before it, {old}, is still needed"))
         }
     }
+    // left by a comparison that was killed
+    for compared in starting_with(dir, COMPARED).map_err(io)? {
+        fs::remove_dir_all(compared).map_err(io)?;
+    }
     let mails = MailFiles::open(&dir.join(MAILS), &vault).map_err(io)?;
     let letters = MailFiles::open(&dir.join(LETTERS), &vault).map_err(io)?;
     notices.extend(older::bring_over(dir, &vault, [&mails, &letters], now)?);
-    let condemned = dir.join("index.condemned");
+    let condemned = dir.join(CONDEMNED);
     if condemned.exists() {
         notices.push("index: it was unusable when psirtd stopped; it is rebuilt from the journal".to_owned());
         set_aside(dir, now).and_then(|()| fs::remove_file(&condemned)).map_err(io)?;
@@ -195,6 +215,7 @@ pub fn open(
             fs::remove_dir_all(dir.join(INDEX)).map_err(io)?;
             open_index(dir, &vault, now, seen, &mut notices)?
         }
+        Err(StoreError::Index(error)) if !error.is_damage() => return Err(error.into()),
         Err(StoreError::Index(error)) => {
             notices.push(format!("{error}; it is rebuilt from the journal"));
             set_aside(dir, now).map_err(io)?;
@@ -203,9 +224,9 @@ pub fn open(
         Err(error) => return Err(error),
     };
     let reader = Reader { index, archive: Archive { pages: journal.pages(), mails, letters } };
-    let suspects = Suspects::open(&dir.join("opening"), &vault).map_err(io)?;
+    let suspects = Suspects::open(&dir.join(OPENING), &vault).map_err(io)?;
     Ok((
-        Writer { journal, reader: reader.clone(), suspects, condemned, _lock: lock },
+        Writer { journal, reader: reader.clone(), suspects, dir: dir.to_owned(), _lock: lock },
         reader,
         Notices(notices),
     ))
@@ -247,9 +268,19 @@ impl Writer {
         Ok(())
     }
 
+    /// When the backup was made from which the store was brought back, as long as nobody has taken note of that.
+    pub fn restored(&self) -> io::Result<Option<Timestamp>> {
+        backup::note_of(&self.dir)
+    }
+
+    /// Somebody has.
+    pub fn restored_is_noted(&self) -> io::Result<()> {
+        backup::forget_note(&self.dir)
+    }
+
     /// Marks the index as unusable: the next start rebuilds it.
     pub fn condemn_index(&self) -> io::Result<()> {
-        fs::write(&self.condemned, "the index is rebuilt at the next start\n")
+        fs::write(self.dir.join(CONDEMNED), "the index is rebuilt at the next start\n")
     }
 
     /// Waits until the index, too, is on the disk. (The journal always is.)
@@ -304,21 +335,20 @@ fn open_index(
     Ok((index, journal))
 }
 
+/// What lies in a folder under a name that begins so.
+fn starting_with(dir: &Path, beginning: &str) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let begins =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
+    paths.filter(|path| path.as_ref().map_or(true, begins)).collect()
+}
+
 fn set_aside(dir: &Path, now: Timestamp) -> io::Result<()> {
     let index = dir.join(INDEX);
     if !index.exists() {
         return Ok(());
     }
-    let mut before: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(COMPARED) {
-            fs::remove_dir_all(&path)?;
-        } else if name.starts_with(DAMAGED) {
-            before.push(path);
-        }
-    }
+    let mut before = starting_with(dir, DAMAGED)?;
     before.sort();
     for path in before.iter().rev().skip(MOST_DAMAGED) {
         fs::remove_dir_all(path)?;

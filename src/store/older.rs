@@ -8,7 +8,7 @@
 //! # Invariants
 //! * Files are sealed first, then the new journal takes the place of the old one in one step, then what lies in the clear is
 //!   removed. Killed anywhere on the way, it begins again at the next start and loses nothing.
-//! * A journal that is damaged is not brought over: it is named, as at every start.
+//! * A journal that is damaged, or not whole, is not brought over: it is named, and stays as it is.
 //!
 //! What was removed may still be found on the disk by whoever looks for it: a file system does not wipe. Whoever needs to be sure
 //! moves the state directory to a new disk and destroys the old one.
@@ -20,10 +20,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::domain::message::Digest;
-use crate::store::journal::{self, Batches, Journal};
+use crate::store::journal::{self, Batches, Journal, JournalError};
 use crate::store::mail::MailFiles;
 use crate::store::vault::Vault;
-use crate::store::{StoreError, journal_file};
+use crate::store::{OPENING, StoreError, journal_file};
 
 /// Of a mail in the clear.
 const CLEAR: &str = "eml";
@@ -38,34 +38,30 @@ pub(super) fn bring_over(
     let journal = journal_file(dir);
     let io = |error| StoreError::Io(dir.to_owned(), error);
     let is_older = journal::is_of_format_1(&journal);
-    let mut unfinished = 0;
     if is_older {
         for files in folders {
             seal_all(files).map_err(io)?;
         }
-        unfinished = rewrite(&journal, vault, now)?;
+        rewrite(&journal, vault, now)?;
     }
     let mut removed = 0_usize;
     for files in folders {
         removed = removed.saturating_add(remove_clear(files).map_err(io)?);
     }
     if is_older || removed > 0 {
-        // indexes of that form, in use or set aside, show everything
+        // what of that form was in use or set aside shows everything
         for entry in fs::read_dir(dir).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            if entry.file_name().to_string_lossy().starts_with("index") && entry.path().is_dir() {
-                fs::remove_dir_all(entry.path()).map_err(io)?;
+            let path = entry.map_err(io)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("index") && path.is_dir() {
+                fs::remove_dir_all(path).map_err(io)?;
+            } else if name.starts_with("journal.torn-") || name == OPENING {
+                fs::remove_file(path).map_err(io)?;
             }
         }
     }
     Ok(is_older.then(|| {
-        let sealed = "the journal and its mails and letters are sealed now";
-        let torn =
-            format!("; an unfinished batch of {unfinished} bytes was left out, it was never acknowledged");
-        format!(
-            "state: it was in the clear; {sealed} ({removed} files){}",
-            if unfinished > 0 { &torn } else { "" }
-        )
+        format!("state: it was in the clear; the journal and its mails and letters are sealed now ({removed} files)")
     }))
 }
 
@@ -103,23 +99,29 @@ fn remove_clear(files: &MailFiles) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// The same batches, sealed. Returns the bytes of an unfinished one at the end.
-fn rewrite(journal: &Path, vault: &Vault, now: Timestamp) -> Result<u64, StoreError> {
+/// The same batches, sealed.
+fn rewrite(journal: &Path, vault: &Vault, now: Timestamp) -> Result<(), StoreError> {
     let io = |error| StoreError::Io(journal.to_owned(), error);
     let sealed = journal.with_extension("sealing");
-    match fs::remove_file(&sealed) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
+    let mark = journal::mark_of(&sealed);
+    let remove = |file: &Path| match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+        _ => Ok(()),
+    };
+    remove(&sealed)?;
+    remove(&mark)?;
     let (mut new, _) = Journal::open(&sealed, vault, now, 0, |_, _| {})?;
     let mut old = Batches::of_format_1(journal)?;
     while let Some(mut records) = old.next()? {
         new.append(&mut records)?;
     }
+    if old.rest() > 0 {
+        return Err(JournalError::NotWhole { path: journal.to_owned(), byte: old.byte() }.into());
+    }
     drop(new);
+    remove(&mark)?;
     fs::rename(&sealed, journal).map_err(io)?;
-    journal.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)?;
-    Ok(old.rest())
+    journal.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)
 }
 
 #[cfg(test)]
@@ -128,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::store::journal::tests::in_the_clear;
-    use crate::store::tests::{all, committed, now};
+    use crate::store::tests::{all, closed, committed, now};
     use crate::store::vault::tests::Open;
     use crate::store::{Commit, Notices, open};
 
@@ -142,6 +144,8 @@ mod tests {
         }
         fs::write(dir.path().join("index.damaged-7/conf"), SECRET).unwrap();
         fs::write(dir.path().join("index/conf"), SECRET).unwrap();
+        fs::write(dir.path().join("journal.torn-7"), SECRET).unwrap();
+        fs::write(dir.path().join("opening"), format!("1 {}\n", crate::open::digest(b"report 3"))).unwrap();
         let (commits, knew) = committed();
         for Commit { receipt, mail, letters, .. } in &commits {
             let mail = receipt.iter().map(|receipt| &receipt.digest).zip(mail);
@@ -173,7 +177,8 @@ mod tests {
             } else {
                 let bytes = fs::read(&path).unwrap();
                 let shows = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
-                if shows(SECRET) || shows("report 3") || shows("letter 3") {
+                let digest = crate::open::digest(b"report 3").to_string();
+                if shows(SECRET) || shows("report 3") || shows("letter 3") || shows(&digest) {
                     found.push(path);
                 }
             }
@@ -184,7 +189,11 @@ mod tests {
     #[test]
     fn a_state_directory_in_the_clear_is_sealed_and_knows_the_same() {
         let (dir, knew) = of_format_1();
-        assert_eq!(lies_in_the_clear(dir.path()).len(), 5, "journal, two indexes, a mail, a letter");
+        assert_eq!(
+            lies_in_the_clear(dir.path()).len(),
+            7,
+            "journal, a torn end, two indexes, a mail, a letter, what was being opened"
+        );
         let (knows, notices) = opened(dir.path());
         assert_eq!(knows, knew);
         assert!(
@@ -212,8 +221,9 @@ mod tests {
             }
             if killed_after < 2 {
                 back("journal");
-                fs::remove_file(dir.path().join("journal.mark")).unwrap();
+                let mark = fs::read(dir.path().join("journal.mark")).unwrap_or_else(|_| b"2\n".to_vec());
                 fs::write(dir.path().join("journal.sealing"), "psirtd journal 2\nhalf of it").unwrap();
+                fs::write(dir.path().join("journal.sealing.mark"), mark).unwrap();
             }
             if killed_after < 1 {
                 for entry in fs::read_dir(dir.path().join("mail")).unwrap().map(|entry| entry.unwrap().path())
@@ -229,19 +239,34 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_batch_is_left_out_and_damage_is_named() {
+    fn what_is_not_whole_is_not_brought_over() {
         let (dir, knew) = of_format_1();
         let journal = journal_file(dir.path());
-        let mut whole = fs::read(&journal).unwrap();
+        let whole = fs::read(&journal).unwrap();
         fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"PJ01 torn").unwrap();
-        let (knows, notices) = opened(dir.path());
-        assert_eq!(knows, knew);
-        assert!(notices.0[0].contains("an unfinished batch of 9 bytes was left out"), "{notices:?}");
-        let (dir, _) = of_format_1();
-        whole[200] ^= 1;
-        fs::write(journal_file(dir.path()), &whole).unwrap();
-        let error = open(dir.path(), &Open("A"), now()).unwrap_err().to_string();
-        assert!(error.contains("the batch after record 0"), "{error}");
-        assert_eq!(fs::read(journal_file(dir.path())).unwrap(), whole);
+        let refused = |dir: &Path, why: &str| {
+            let before = fs::read(journal_file(dir)).unwrap();
+            let error = open(dir, &Open("A"), now()).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(fs::read(journal_file(dir)).unwrap(), before);
+        };
+        refused(dir.path(), &format!("truncate -s {}", whole.len()));
+        fs::write(&journal, &whole).unwrap();
+        assert_eq!(opened(dir.path()).0, knew);
+        // a bit in the middle, in the last batch, and a journal that only says that it is of format 1
+        for (at, why) in [(200, "the batch after record 0"), (whole.len() - 9, "what stands behind byte")] {
+            let (dir, _) = of_format_1();
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(journal_file(dir.path()), &damaged).unwrap();
+            refused(dir.path(), why);
+        }
+        let (dir, _) = closed();
+        let sealed = fs::read(journal_file(dir.path())).unwrap();
+        fs::write(journal_file(dir.path()), [CLEAR_LINE, &sealed[CLEAR_LINE.len()..]].concat()).unwrap();
+        fs::remove_file(dir.path().join("journal.mark")).unwrap();
+        refused(dir.path(), "what stands behind byte 17 is no batch");
     }
+
+    const CLEAR_LINE: &[u8] = b"psirtd journal 1\n";
 }

@@ -27,9 +27,9 @@
 //! A data key that the desk's keys do not open, or that none of them has signed; one that is missing where there is a journal.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -223,8 +223,18 @@ impl DataKey {
         push_digits(&mut text, &self.names);
         text.push('\n');
         let message = custodian.wrap(text.as_bytes()).map_err(unwrappable)?;
+        // an encryption key that is kept elsewhere can be written to, but opens nothing here
+        let opened = custodian.unwrap(&message).map_err(unwrappable)?;
+        if *opened != *text.as_bytes() {
+            return Err(unwrappable("what it opens is not what was wrapped".to_owned()));
+        }
         replace(path, &message).map_err(|error| VaultError::Io(path.to_owned(), error))
     }
+}
+
+/// Can this custodian open what it wraps? Asked before there is anything to lose.
+pub fn try_out(custodian: &dyn Custodian) -> Result<(), String> {
+    custodian.unwrap(&custodian.wrap(FIRST_LINE.as_bytes())?).map(drop)
 }
 
 fn push_digits(text: &mut String, secret: &Secret) {
@@ -246,22 +256,17 @@ fn of_digits(digits: &str) -> Option<Secret> {
 
 /// Whole, or as it was.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix("data-key.").tempfile_in(folder)?;
     // rotated by root, it stays the daemon's
-    let whose = fs::metadata(path.parent().unwrap_or(path))?;
-    let mine = file.metadata()?;
+    let (mine, whose) = (file.as_file().metadata()?, fs::metadata(folder)?);
     if (mine.uid(), mine.gid()) != (whose.uid(), whose.gid()) {
-        chown(&unfinished, Some(whose.uid()), Some(whose.gid()))?;
+        chown(file.path(), Some(whose.uid()), Some(whose.gid()))?;
     }
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)?;
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ fn a_backup_goes_through_a_pipe_and_is_a_tar_archive() {
     // and once more: there is a desk
     let (code, _, complaint) = desk.says(&["store", "restore", desk.dir().to_str().unwrap()]);
     assert_eq!(code, 1);
-    assert!(complaint.contains("there is a journal already; nothing was changed"), "{complaint}");
+    assert!(complaint.contains("there is a desk in it already; nothing was changed"), "{complaint}");
 }
 
 fn piped(command: &mut Command, input: &[u8]) -> Vec<u8> {
@@ -297,4 +297,132 @@ fn a_damaged_mail_is_named_and_comes_back_from_a_backup() {
     assert!(complaint.contains("record ") && complaint.contains(name), "{complaint}");
     fs::copy(folder.join("mail").join(name), &mail).unwrap();
     says_ok(&desk, &["journal", "verify"]);
+}
+
+/// What a desk did with a mail that came after the backup, and what is done to its mailbox once the desk is restored. Returns how many
+/// acknowledgements she has.
+fn answered(imap: &Dovecot, plan: Plan, text: &str, then: impl Fn(&Desk)) -> usize {
+    let lost = Desk::new(&plan);
+    lost.start();
+    let folder = lost.dir().join("backup");
+    imap.deliver(DESK, "INBOX", &report(RITA, "First", "It crashes."));
+    wait_until("it is answered", SOON, || answers(imap).len() == 1);
+    lost.await_letters();
+    says_ok(&lost, &["store", "backup", folder.to_str().unwrap()]);
+    imap.deliver(DESK, "INBOX", &report(RITA, "Second", text));
+    wait_until("it is answered", SOON, || answers(imap).len() == 2);
+    lost.await_letters();
+    let is_marked = || {
+        let marked = |(path, _): &(std::path::PathBuf, Vec<u8>)| {
+            path.to_string_lossy().rsplit(',').next().is_some_and(|flags| flags.contains(['S', 'F']))
+        };
+        imap.mails(DESK, "INBOX").iter().all(marked)
+    };
+    wait_until("it is moved or marked", SOON, is_marked);
+    lost.stop();
+    fs::remove_dir_all(lost.state()).unwrap();
+    says_ok(&lost, &["store", "restore", folder.to_str().unwrap()]);
+    lost.start();
+    lost.await_cases(2);
+    then(&lost);
+    // what is answered is answered in the order in which it came
+    imap.deliver(DESK, "INBOX", &report(RITA, "Third", "It crashes."));
+    let third =
+        || cases(&lost).iter().any(|case| case["subject"] == "Third" && case["acknowledged_at"].is_string());
+    wait_until("a new one is answered", SOON, third);
+    wait_until("she has it", SOON, || answers(imap).len() >= 3);
+    answers(imap).len() - 1
+}
+
+/// It stays in the inbox, flagged, whatever becomes of other mail.
+#[test]
+fn a_mail_that_is_too_large_is_not_answered_again() {
+    let text = format!("{}\n", "y".repeat(70)).repeat(20_000);
+    for processed in [Some("Processed"), None] {
+        let imap = Dovecot::start();
+        let smtp = Postfix::start(&imap, &USERS);
+        let plan = Plan { processed, poll: "1s", max_size: Some("1 MB"), ..Plan::of(&imap, &smtp) };
+        assert_eq!(answered(&imap, plan, &text, |_| {}), 2, "{processed:?}");
+    }
+}
+
+#[test]
+fn where_the_server_cannot_move_a_mark_counts() {
+    let imap = Dovecot::builder().without_move().without_uidplus().start();
+    let smtp = Postfix::start(&imap, &USERS);
+    let plan = Plan { poll: "1s", ..Plan::of(&imap, &smtp) };
+    assert_eq!(answered(&imap, plan, "It crashes.", |_| {}), 2);
+}
+
+#[test]
+fn a_mail_that_is_put_back_into_the_inbox_is_not_answered_either() {
+    let imap = Dovecot::start();
+    let smtp = Postfix::start(&imap, &USERS);
+    let plan = Plan { poll: "1s", ..Plan::of(&imap, &smtp) };
+    let put_back = |desk: &Desk| {
+        let mails = imap.mails(DESK, "Processed");
+        let second = mails.iter().find(|(_, mail)| String::from_utf8_lossy(mail).contains("Second")).unwrap();
+        imap.deliver(DESK, "INBOX", &second.1);
+        wait_until("it is put away", SOON, || imap.mails(DESK, "INBOX").is_empty());
+        assert_eq!(cases(desk).len(), 2);
+    };
+    assert_eq!(answered(&imap, plan, "It crashes.", put_back), 2);
+}
+
+/// Numbers of cases that nobody knows any more are nobody's.
+#[test]
+fn a_case_gets_no_number_that_a_lost_one_may_have_had() {
+    let desk = Desk::on_maildirs(&[], "");
+    desk.start();
+    desk.deliver("0", &report(RITA, "Kept", "It crashes."));
+    desk.await_cases(1);
+    let folder = desk.dir().join("backup");
+    says_ok(&desk, &["store", "backup", folder.to_str().unwrap()]);
+    let mail =
+        |number: u32| report(&format!("r{number}@example.net"), &format!("Lost {number}"), "It crashes.");
+    (1..=120).for_each(|number| desk.deliver(&number.to_string(), &mail(number)));
+    desk.await_cases(121);
+    let named = |desk: &Desk| {
+        let name = |case: &Value| (case["id"].as_str().unwrap().to_owned(), case["subject"].to_string());
+        cases(desk).iter().map(name).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = named(&desk);
+    desk.stop();
+    fs::remove_dir_all(desk.state()).unwrap();
+    says_ok(&desk, &["store", "restore", folder.to_str().unwrap()]);
+    desk.start();
+    desk.await_cases(121);
+    for (id, subject) in named(&desk) {
+        assert!(before.get(&id).is_none_or(|known| *known == subject), "{id}: {subject}");
+    }
+}
+
+/// Killed between the journal and the note, it is a restored desk all the same.
+#[test]
+fn a_desk_takes_note_that_it_was_restored_however_it_is_started() {
+    let desk = Desk::on_maildirs(&[], "");
+    desk.start();
+    desk.deliver("0", &report(RITA, "Kept", "It crashes."));
+    desk.await_cases(1);
+    desk.await_letters();
+    let folder = desk.dir().join("backup");
+    says_ok(&desk, &["store", "backup", folder.to_str().unwrap()]);
+    desk.stop();
+    fs::remove_dir_all(desk.state()).unwrap();
+    says_ok(&desk, &["store", "restore", folder.to_str().unwrap()]);
+    // as if it had been killed before it could take note
+    let note = fs::read_to_string(folder.join("backup")).unwrap();
+    let at = note.lines().find_map(|line| line.strip_prefix("at ")).unwrap();
+    fs::write(desk.state().join("restored"), at).unwrap();
+    desk.start();
+    desk.await_log("this desk was brought back from a backup: No letter was waiting.");
+    assert!(!desk.state().join("restored").exists());
+    desk.stop();
+    let (_, journal, _) = desk.says(&["journal", "export"]);
+    assert_eq!(journal.lines().filter(|line| line.contains("\"restored\"")).count(), 2);
+    // and one that was cut off earlier is no desk
+    fs::create_dir(desk.state().join("restoring")).unwrap();
+    let (code, _, complaint) = desk.says(&["cases"]);
+    assert_eq!(code, 1);
+    assert!(complaint.contains("that was cut off; do it again: psirtd store restore"), "{complaint}");
 }

@@ -30,13 +30,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-/// What this Dovecot announces after login, but for IDLE and MOVE.
+/// What this Dovecot announces after login, but for IDLE, MOVE and UIDPLUS.
 const CAPABILITIES: &str = "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE SORT SORT=DISPLAY MULTIAPPEND UNSELECT CHILDREN \
-    NAMESPACE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES WITHIN LIST-STATUS BINARY LITERAL+ SPECIAL-USE";
+    NAMESPACE LIST-EXTENDED CONDSTORE QRESYNC ESEARCH ESORT SEARCHRES WITHIN LIST-STATUS BINARY LITERAL+ SPECIAL-USE";
 
 #[derive(Default)]
 pub struct Builder {
     without_move: bool,
+    without_uidplus: bool,
     without_idle: bool,
     certificate_for: Option<String>,
     scripts: Vec<(String, String)>,
@@ -47,6 +48,12 @@ impl Builder {
     /// MOVE is not announced; UIDPLUS is.
     pub fn without_move(mut self) -> Self {
         self.without_move = true;
+        self
+    }
+
+    /// UIDPLUS is not announced, by which mail can be moved where there is no MOVE.
+    pub fn without_uidplus(mut self) -> Self {
+        self.without_uidplus = true;
         self
     }
 
@@ -317,10 +324,11 @@ fn configuration(server: &Dovecot, options: &Builder) -> String {
     let (imap, imaps, sasl) = (server.imap_port, server.imaps_port, server.sasl_port);
     let (uid, gid) = server.owner;
     let mut capability = String::new();
-    if options.without_move || options.without_idle {
+    if options.without_move || options.without_uidplus || options.without_idle {
         let movable = if options.without_move { "" } else { " MOVE" };
         let idle = if options.without_idle { "" } else { " IDLE" };
-        capability = format!("imap_capability = {CAPABILITIES}{movable}{idle}");
+        let plus = if options.without_uidplus { "" } else { " UIDPLUS" };
+        capability = format!("imap_capability = {CAPABILITIES}{plus}{movable}{idle}");
     }
     let filtered = server.scripted().map_or_else(String::new, Sieve::configuration);
     let mut folders = String::new();

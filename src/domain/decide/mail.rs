@@ -174,7 +174,10 @@ fn deserved_by_a_copy(facts: &Facts, message: &Message, now: Timestamp) -> bool 
     let to_the_author = |letter: &CaseLetter| {
         message.author().is_some_and(|author| author.canonical() == letter.to.canonical())
     };
-    let of_a_person_or_the_day = |why: &String| why.starts_with(TAKEN_OUT) || why.starts_with("limit:");
+    let of_a_person_or_the_day = |why: &String| {
+        // nor does another way tell whether it was answered
+        why.starts_with(TAKEN_OUT) || why.starts_with("limit:") || why == RECORDED_BEFORE
+    };
     let by_a_rule = case.not_acknowledged.as_ref().is_some_and(|why| !of_a_person_or_the_day(why));
     opened_it
         && in_time

@@ -168,7 +168,9 @@ impl Draft<'_> {
                 self.put(self.keys().post(message_id), letter)?
             }
             What::Restored { backup, left_out, years } => {
-                self.put(RESTORED.to_vec(), &Restored { backup: *backup, at: event.at })?;
+                // what an earlier restoration has not found yet is still looked for
+                let earlier = self.restored()?.map_or(*backup, |earlier| earlier.backup.min(*backup));
+                self.put(RESTORED.to_vec(), &Restored { backup: earlier, at: event.at })?;
                 for year in years {
                     let lost = self.next_number(*year)?.saturating_sub(1).saturating_add(*left_out);
                     self.put(self.keys().number(*year), &lost)?;

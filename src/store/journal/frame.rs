@@ -24,6 +24,8 @@ use crate::store::journal::Place;
 pub(super) const MAX_PAYLOAD: u32 = 256 * 1024 * 1024;
 const MAGIC: usize = 4;
 const HEAD: usize = MAGIC + 4 + 8 + 4 + 32 + 32;
+/// No more bytes are hashed in search of a frame.
+const MOST_HASHED: u64 = 4 * MAX_PAYLOAD as u64;
 /// How much of a file is searched at a time.
 const PAGE: usize = 1 << 20;
 
@@ -106,19 +108,21 @@ impl Format {
         Ok((digest == head.digest).then_some((payload, behind)))
     }
 
-    /// Is there a frame behind this byte that is right in itself? Nothing beyond byte `size` counts: somebody may be writing there.
+    /// Is there a frame behind this byte that is right in itself? Where there are too many heads to look at, somebody put them
+    /// there, and nothing is cut off. Nothing beyond byte `size` counts: somebody may be writing there.
     pub(super) fn is_intact_after(&self, path: &Path, byte: u64, size: u64) -> io::Result<bool> {
         let mut file = File::open(path)?;
         let mut at = byte.saturating_add(1);
         let mut page = vec![0; PAGE];
+        let mut hashed = 0_u64;
         while at < size {
             file.seek(SeekFrom::Start(at))?;
             let read = filled(&mut file, &mut page)?;
             let searched = page.get(..read).unwrap_or_default();
-            for (place, _) in searched.windows(MAGIC).enumerate().filter(|(_, window)| *window == self.magic)
-            {
+            for place in memchr::memmem::find_iter(searched, self.magic) {
                 let candidate = at.saturating_add(u64::try_from(place).unwrap_or(u64::MAX));
-                if self.is_intact(&mut file, candidate, size)? {
+                let Some(intact) = self.is_intact(&mut file, candidate, size, &mut hashed)? else { continue };
+                if intact || hashed > MOST_HASHED {
                     return Ok(true);
                 }
             }
@@ -132,21 +136,23 @@ impl Format {
         Ok(false)
     }
 
-    fn is_intact(&self, file: &mut File, at: u64, size: u64) -> io::Result<bool> {
+    /// None: there is no head of a frame.
+    fn is_intact(&self, file: &mut File, at: u64, size: u64, hashed: &mut u64) -> io::Result<Option<bool>> {
         file.seek(SeekFrom::Start(at))?;
         let mut head = [0; HEAD];
         if size.saturating_sub(at) < length(&head) {
-            return Ok(false);
+            return Ok(None);
         }
         file.read_exact(&mut head)?;
-        let Some(head) = Head::parse(&head, self.magic) else { return Ok(false) };
+        let Some(head) = Head::parse(&head, self.magic) else { return Ok(None) };
         if head.length > MAX_PAYLOAD || head.whole() > size.saturating_sub(at) {
-            return Ok(false);
+            return Ok(None);
         }
+        *hashed = hashed.saturating_add(u64::from(head.length));
         let mut hash = head.chained();
         io::copy(&mut file.take(u64::from(head.length)), &mut hash)?;
         let digest: [u8; 32] = hash.finalize().into();
-        Ok(digest == head.digest)
+        Ok(Some(digest == head.digest))
     }
 }
 
