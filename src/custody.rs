@@ -22,11 +22,11 @@ use crate::store::vault::Custodian;
 /// Lets the kernel write no image of this process, neither into a file nor for a collector of crashes, and nobody but root look into
 /// it. Says what the system refused.
 pub fn stay_in_memory() -> Result<(), String> {
+    // what is written is nobody else's business either
+    rustix::process::umask(Mode::from_raw_mode(0o077));
     let refused = |error: rustix::io::Errno| format!("core dumps could not be turned off: {error}");
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(refused)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused)?;
-    // what is written is nobody else's business
-    rustix::process::umask(Mode::from_raw_mode(0o077));
     Ok(())
 }
 

@@ -164,7 +164,11 @@ impl Doors {
         }
         warn!(seconds = jump.as_secs(), "the clock has jumped, or the machine slept");
         for state in self.states.values_mut() {
-            let moved = |at: Timestamp| at.saturating_add(jump).unwrap_or(now).min(now);
+            // what was set back after the clock was is right already
+            let moved = |at: Timestamp| match at <= now && jump.is_negative() {
+                true => at,
+                false => at.saturating_add(jump).unwrap_or(now).min(now),
+            };
             state.owes_since = state.owes_since.map(moved);
         }
     }
@@ -285,6 +289,17 @@ mod tests {
             patient.health.status(),
             "inbox INBOX: nothing was heard of it since 2026-11-20 12:00 UTC"
         );
+    }
+
+    #[test]
+    fn a_door_that_worked_after_the_clock_was_set_back_is_not_silent() {
+        let patient = Patient::new();
+        let inbox = patient.health.inbox(Some("INBOX"), MINUTE);
+        patient.after(3);
+        patient.clock.set(patient.clock.now() - SignedDuration::from_hours(5));
+        inbox.worked();
+        assert!(patient.after(1).is_empty());
+        assert!(patient.after(13).is_empty());
     }
 
     #[test]

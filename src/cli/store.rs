@@ -7,7 +7,7 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Failure, Global, own_state, pages, print, runtime};
 use crate::clock::Clock;
@@ -46,11 +46,11 @@ pub(super) fn backup(global: &Global, to: &Path, clock: &Clock) -> Result<(), Fa
         )));
     }
     if global.json {
-        return print(&told(&copied));
+        return print(&told(&copied).to_string());
     }
     print(&format!(
-        "{}\n{}: {} files were there already. It is ciphertext: without the desk's key ({}) nobody can read it, you neither. \
-         Keep a copy of the key elsewhere.",
+        "{}\n{}: {} files were there already.\nIt is ciphertext: without the desk's key ({}) nobody can read it, you neither. Keep a copy of the \
+         key elsewhere.",
         said(&copied),
         to.display(),
         copied.known,
@@ -81,10 +81,14 @@ pub(super) fn restore(global: &Global, from: &Path, clock: &Clock) -> Result<(),
     })?;
     let verified = pages::verify(global, clock)?;
     if global.json {
-        return print(&told(&copied));
+        let mut told = told(&copied);
+        if let Some(told) = told.as_object_mut() {
+            told.insert("letters".to_owned(), letters.into());
+        }
+        return print(&told.to_string());
     }
     let owner = match rustix::process::geteuid().is_root() {
-        true => " Everything there is root's: give it to the user psirtd runs as (chown -R).",
+        true => " Everything there is root's: give it to the user psirtd runs as (chown -R USER:GROUP).",
         false => "",
     };
     print(&format!(
@@ -149,7 +153,7 @@ fn said(copied: &Copied) -> String {
     format!("A backup of {at}: {last} records, {files} mails and letters.")
 }
 
-fn told(copied: &Copied) -> String {
+fn told(copied: &Copied) -> Value {
     let Copied { at, last, files, known, .. } = copied;
-    json!({ "at": at, "records": last, "files": files, "known": known }).to_string()
+    json!({ "at": at, "records": last, "files": files, "known": known })
 }

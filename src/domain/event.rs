@@ -122,6 +122,8 @@ pub enum What {
     Restored {
         /// When the backup was made.
         backup: Timestamp,
+        /// When it was brought back, or later: clocks may be wrong.
+        until: Timestamp,
         /// Numbers of cases that are left out in each of these years: whoever heard of one of them must not meet another case.
         left_out: u32,
         /// The years.

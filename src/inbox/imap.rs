@@ -232,7 +232,9 @@ impl Folder {
         let (mut session, capabilities) = connect(&self.settings, &self.ear).await?;
         self.select(&mut session).await?;
         if self.looks_back {
-            self.take_in(&mut session, &capabilities).await?;
+            if !self.take_in(&mut session, &capabilities).await? {
+                return Err(Trouble::Refused("to hand out its mails", "some are missing".to_owned()));
+            }
             info!(folder = self.name, "inbox: looked through the mail that was recorded since the backup");
             self.pulse.is_done();
             return Ok(());
@@ -300,12 +302,12 @@ impl Folder {
         self.ear.forget();
     }
 
-    /// Records and marks everything that is not recorded and marked.
+    /// Records and marks everything that is not recorded and marked; says whether nothing is left.
     async fn take_in(
         &mut self,
         session: &mut Session<Stream>,
         capabilities: &Capabilities,
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let listed = self.list(session).await?;
         let mut unmarked = Vec::new();
         let mut unknown = Vec::new();
@@ -339,7 +341,7 @@ impl Folder {
         if !complete {
             self.cursor.rescan();
         }
-        Ok(())
+        Ok(complete)
     }
 
     /// Marks or moves recorded mails; says whether the server did it. A refusal must not keep other mail from being taken in.

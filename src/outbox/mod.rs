@@ -165,7 +165,7 @@ pub async fn run(
                 }
                 // nothing can be recorded any more: the letter would be due, and sent, again and again
                 let Some(service) = service else { return stopped(&mut stop).await };
-                closed = service == Service::Closed;
+                closed = service == Service::Closed || (closed && service == Service::Untried);
                 probes = if closed { probes } else { 0 };
             }
             () = pipeline.stirred() => {}

@@ -42,7 +42,8 @@ impl Pipeline {
         let left_out = LEFT_OUT.saturating_add(LEFT_OUT_A_DAY.saturating_mul(days));
         let years = [at, now, backup].map(|time| self.policy.year(time));
         let years = BTreeSet::from(years).into_iter().collect();
-        let what = What::Restored { backup, left_out, years };
+        let until = [Some(at), Some(now), last].into_iter().flatten().max().unwrap_or(now);
+        let what = What::Restored { backup, until, left_out, years };
         let mut events = vec![Event { at: now, case: None, what }];
         let waited = |posting: &Posting| matches!(posting.state, LetterState::Active | LetterState::Deferred);
         let mut held = 0_u32;

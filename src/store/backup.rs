@@ -30,14 +30,16 @@ use jiff::Timestamp;
 
 use crate::store::journal::{self, JournalError, Pages, Place};
 use crate::store::vault::{Custodian, Vault, VaultError};
-use crate::store::{INDEX, LETTERS, MAILS, StoreError, journal_file, lock, mail, private_folder, vault};
+use crate::store::{
+    CONDEMNED, INDEX, LETTERS, MAILS, OPENING, StoreError, journal_file, lock, mail, private_folder, vault,
+};
 
 /// In the state directory while a backup is brought back.
 pub(super) const RESTORING: &str = "restoring";
 /// In the state directory until the desk has taken note that it was brought back: when the backup was made.
 const RESTORED: &str = "restored";
-/// The data key as it was in the backup before.
-const KEY_BEFORE: &str = "data-key.before.asc";
+/// The data key as it was in backups before: so many of them are kept.
+const KEYS_BEFORE: u32 = 99;
 /// Says what it is, of when, and how far it goes.
 const NOTE: &str = "backup";
 const FIRST_LINE: &str = "psirtd backup 1";
@@ -72,6 +74,9 @@ pub enum BackupError {
     /// There is something else in the folder.
     #[error("{0}: it is not empty, and holds no backup of this desk; name an empty folder")]
     Other(PathBuf),
+    /// It would be lost with what it is a copy of.
+    #[error("{0}: it is inside the state directory; a backup belongs elsewhere")]
+    Inside(PathBuf),
     /// It is no backup, or one of another version.
     #[error("{0}: it holds no backup of this version: {1}")]
     NoBackup(PathBuf, String),
@@ -115,6 +120,10 @@ trait Shelf {
 pub fn into_folder(state: &Path, folder: &Path, now: Timestamp) -> Result<Copied, BackupError> {
     let io = |error| BackupError::Io(folder.to_owned(), error);
     let end = journal_end(state)?;
+    let inside = fs::canonicalize(folder).ok().zip(fs::canonicalize(state).ok());
+    if folder.starts_with(state) || inside.is_some_and(|(folder, state)| folder.starts_with(state)) {
+        return Err(BackupError::Inside(folder.to_owned()));
+    }
     if folder.exists() && !is_of_the_same_desk(state, folder).map_err(io)? {
         return Err(BackupError::Other(folder.to_owned()));
     }
@@ -137,10 +146,21 @@ pub fn into_archive(state: &Path, archive: impl Write, now: Timestamp) -> Result
 
 /// Brings a backup in a folder back into an empty state directory. The custodian can open it.
 pub fn from_folder(folder: &Path, state: &Path, custodian: &dyn Custodian) -> Result<Copied, BackupError> {
+    if !folder.is_dir() {
+        let why = "it is no folder; an archive comes through standard input: psirtd store restore - < FILE"
+            .to_owned();
+        return Err(BackupError::NoBackup(folder.to_owned(), why));
+    }
     let mut restored = Restoring::begin(state, folder)?;
+    let taken = take_folder(&mut restored, folder);
+    restored.finish(taken, custodian)
+}
+
+fn take_folder(restored: &mut Restoring, folder: &Path) -> Result<(), BackupError> {
     let io = |path: &Path, error| BackupError::Io(path.to_owned(), error);
     let mut names = vec![NOTE.to_owned(), vault::FILE.to_owned(), JOURNAL.to_owned()];
-    names.extend(folder.join(KEY_BEFORE).exists().then(|| KEY_BEFORE.to_owned()));
+    names.retain(|name| name != vault::FILE || folder.join(name).exists());
+    names.extend(keys_before().take_while(|name| folder.join(name).exists()));
     for room in [MAILS, LETTERS] {
         let path = folder.join(room);
         names.extend(
@@ -155,7 +175,7 @@ pub fn from_folder(folder: &Path, state: &Path, custodian: &dyn Custodian) -> Re
         let mut file = plain_file(&path).map_err(|error| io(&path, error))?;
         restored.take(&name, &mut file)?;
     }
-    restored.finish(custodian)
+    Ok(())
 }
 
 /// Brings a backup in a tar archive back into an empty state directory. The custodian can open it.
@@ -165,6 +185,11 @@ pub fn from_archive(
     custodian: &dyn Custodian,
 ) -> Result<Copied, BackupError> {
     let mut restored = Restoring::begin(state, Path::new("archive"))?;
+    let taken = take_archive(&mut restored, archive);
+    restored.finish(taken, custodian)
+}
+
+fn take_archive(restored: &mut Restoring, archive: impl Read) -> Result<(), BackupError> {
     let wrong = |error: io::Error| BackupError::Archive(printable(&error.to_string()));
     for entry in tar::Archive::new(archive).entries().map_err(wrong)? {
         let mut entry = entry.map_err(wrong)?;
@@ -174,7 +199,12 @@ pub fn from_archive(
         let name = entry.path().map_err(wrong)?.to_string_lossy().trim_start_matches("./").to_owned();
         restored.take(&name, &mut entry)?;
     }
-    restored.finish(custodian)
+    Ok(())
+}
+
+/// The names of the data keys of backups before.
+fn keys_before() -> impl Iterator<Item = String> {
+    (1..=KEYS_BEFORE).map(|number| format!("data-key.{number}.asc"))
 }
 
 /// When the backup was made from which a state directory was brought back, as long as the desk has taken no note of that.
@@ -190,7 +220,8 @@ pub(super) fn note_of(state: &Path) -> io::Result<Option<Timestamp>> {
 }
 
 pub(super) fn forget_note(state: &Path) -> io::Result<()> {
-    fs::remove_file(state.join(RESTORED))
+    fs::remove_file(state.join(RESTORED))?;
+    File::open(state)?.sync_all()
 }
 
 fn journal_end(state: &Path) -> Result<Place, BackupError> {
@@ -206,7 +237,8 @@ fn is_of_the_same_desk(state: &Path, folder: &Path) -> io::Result<bool> {
     let mut begun = true;
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let known = [MAILS, LETTERS, NOTE, JOURNAL, vault::FILE, KEY_BEFORE].contains(&name.as_str());
+        let known = [MAILS, LETTERS, NOTE, JOURNAL, vault::FILE].contains(&name.as_str());
+        let known = known || keys_before().any(|key| key == name);
         begun &= known || name.ends_with(UNFINISHED);
     }
     let theirs = journal_file(folder);
@@ -216,6 +248,12 @@ fn is_of_the_same_desk(state: &Path, folder: &Path) -> io::Result<bool> {
     let same = plain_file(&theirs).is_ok() && plain_file(&folder.join(NOTE)).is_ok();
     let end = journal::end(&theirs);
     Ok(same && end.is_ok_and(|end| journal::contains(&journal_file(state), &end).unwrap_or(false)))
+}
+
+/// A message that does not end where it should is cut off.
+fn is_armored(message: &[u8]) -> bool {
+    let text = message.trim_ascii();
+    text.starts_with(b"-----BEGIN PGP MESSAGE-----") && text.ends_with(b"-----END PGP MESSAGE-----")
 }
 
 /// Opens a file that is one: nothing that leads elsewhere, or never ends.
@@ -251,7 +289,9 @@ fn copy(state: &Path, end: &Place, now: Timestamp, shelf: &mut dyn Shelf) -> Res
         }
     }
     shelf.is_there()?;
-    put(shelf, vault::FILE, u64::MAX)?;
+    if put(shelf, vault::FILE, u64::MAX)? == Put::Differs {
+        copied.differ.push(vault::FILE.to_owned());
+    }
     put(shelf, JOURNAL, end.byte)?;
     let note = format!("{FIRST_LINE}\nat {now}\nlast record {}\n", end.last);
     shelf.put(NOTE, u64::try_from(note.len()).unwrap_or(u64::MAX), &mut note.as_bytes())?;
@@ -293,10 +333,18 @@ impl Shelf for Folder {
             const MOST: u64 = 1 << 20;
             let mut key = Vec::new();
             bytes.take(MOST).read_to_end(&mut key).map_err(io)?;
-            if fs::read(&path).map_err(io)? == key {
+            let before = fs::read(&path).map_err(io)?;
+            if before == key {
                 return Ok(Put::Known);
             }
-            fs::rename(&path, self.path.join(KEY_BEFORE)).map_err(io)?;
+            if !is_armored(&key) {
+                return Ok(Put::Differs);
+            }
+            let copies: Vec<PathBuf> = keys_before().map(|name| self.path.join(name)).collect();
+            let known = copies.iter().any(|copy| fs::read(copy).is_ok_and(|copy| copy == before));
+            if let Some(free) = copies.iter().find(|copy| !copy.exists()).filter(|_| !known) {
+                written(free, &mut before.as_slice()).map_err(io)?;
+            }
             return written(&path, &mut key.as_slice()).map(|()| Put::New).map_err(io);
         }
         written(&path, bytes).map(|()| Put::New).map_err(io)
@@ -347,13 +395,18 @@ impl Restoring {
         if is_there(JOURNAL) || (!cut_off && [vault::FILE, MAILS, LETTERS, INDEX].into_iter().any(is_there)) {
             return Err(BackupError::Occupied(state.to_owned()));
         }
-        // what was put in place before it was cut off
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+            _ => Ok(()),
+        };
+        // what was put in place before it was cut off, and what belonged to a journal that is not there any more
         for left in [RESTORING, MAILS, LETTERS] {
-            match fs::remove_dir_all(state.join(left)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-                _ => {}
-            }
+            gone(fs::remove_dir_all(state.join(left)))?;
         }
+        for left in [RESTORED, OPENING, CONDEMNED] {
+            gone(fs::remove_file(state.join(left)))?;
+        }
+        gone(fs::remove_file(journal::mark_of(&journal_file(state))))?;
         for room in [MAILS, LETTERS] {
             let room = state.join(RESTORING).join(room);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(room).map_err(io)?;
@@ -377,7 +430,8 @@ impl Restoring {
                 self.note = read_note(&String::from_utf8_lossy(&note));
                 return Ok(());
             }
-            (vault::FILE | KEY_BEFORE | JOURNAL, _) => self.beside().join(name),
+            (vault::FILE | JOURNAL, _) => self.beside().join(name),
+            _ if keys_before().any(|key| key == name) => self.beside().join(name),
             (_, Some((_, file))) if is_sealed_file(file) => {
                 self.files = self.files.saturating_add(1);
                 self.beside().join(name)
@@ -391,20 +445,39 @@ impl Restoring {
         BackupError::NoBackup(self.from.clone(), why.to_owned())
     }
 
-    /// Everything is looked at; only then it becomes a desk, step by step, the journal last.
-    fn finish(self, custodian: &dyn Custodian) -> Result<Copied, BackupError> {
+    /// Everything is looked at; only then it becomes a desk. What is no backup leaves nothing.
+    fn finish(
+        self,
+        taken: Result<(), BackupError>,
+        custodian: &dyn Custodian,
+    ) -> Result<Copied, BackupError> {
+        match taken.and_then(|()| self.looked_at(custodian)) {
+            Ok(at_and_last) => self.put_in_place(at_and_last),
+            Err(error) => {
+                // if that is not possible either, the next attempt does it
+                let _left = fs::remove_dir_all(self.beside());
+                Err(error)
+            }
+        }
+    }
+
+    fn looked_at(&self, custodian: &dyn Custodian) -> Result<(Timestamp, u64), BackupError> {
         let (at, last) = self.note.ok_or_else(|| self.refused("it does not say what it is"))?;
-        let new = self.beside();
-        let io = |error| BackupError::Io(self.state.clone(), error);
-        let journal = journal_file(&new);
-        if !journal.exists() || !new.join(vault::FILE).exists() {
-            return Err(self.refused("the journal or the data key is missing"));
+        if !journal_file(&self.beside()).exists() {
+            return Err(self.refused("the journal is missing"));
         }
         let vault = self.data_key(custodian)?;
         let end = self.read_through(&vault)?;
         if end.last < last {
             return Err(self.refused(&format!("its journal ends at record {}, not at {last}", end.last)));
         }
+        Ok((at, last))
+    }
+
+    /// Step by step, the journal last.
+    fn put_in_place(self, (at, last): (Timestamp, u64)) -> Result<Copied, BackupError> {
+        let new = self.beside();
+        let io = |error| BackupError::Io(self.state.clone(), error);
         for room in [MAILS, LETTERS] {
             File::open(new.join(room)).and_then(|room| room.sync_all()).map_err(io)?;
             fs::rename(new.join(room), self.state.join(room)).map_err(io)?;
@@ -413,25 +486,27 @@ impl Restoring {
         written(&self.state.join(RESTORED), &mut format!("{at}\n").as_bytes()).map_err(io)?;
         let synced = || File::open(&self.state).and_then(|folder| folder.sync_all());
         synced().map_err(io)?;
-        fs::rename(journal, journal_file(&self.state)).map_err(io)?;
+        fs::rename(journal_file(&new), journal_file(&self.state)).map_err(io)?;
         synced().map_err(io)?;
         fs::remove_dir_all(new).map_err(io)?;
         Ok(Copied { at, last, files: self.files, known: 0, differ: Vec::new() })
     }
 
-    /// The data key, or, where it cannot be opened, the one before it.
+    /// The data key; where it cannot be opened, one of those before it.
     fn data_key(&self, custodian: &dyn Custodian) -> Result<Vault, BackupError> {
         let new = self.beside();
         let error = match Vault::look(&new, custodian) {
             Ok(vault) => return Ok(vault),
             Err(error) => error,
         };
-        if !new.join(KEY_BEFORE).exists() {
-            return Err(error.into());
+        for name in keys_before().filter(|name| new.join(name).exists()) {
+            let put = fs::rename(new.join(name), new.join(vault::FILE));
+            put.map_err(|error| BackupError::Io(self.state.clone(), error))?;
+            if let Ok(vault) = Vault::look(&new, custodian) {
+                return Ok(vault);
+            }
         }
-        let put = fs::rename(new.join(KEY_BEFORE), new.join(vault::FILE));
-        put.map_err(|error| BackupError::Io(self.state.clone(), error))?;
-        Vault::look(&new, custodian).map_err(|_| error.into())
+        Err(error.into())
     }
 
     /// Opens every batch. Returns where the journal ends.
@@ -572,8 +647,11 @@ mod tests {
     #[test]
     fn a_desk_is_not_overwritten() {
         let ((desk, _), (another, knew)) = (closed(), closed());
-        let folder = desk.path().join("backup");
+        let other = tempfile::tempdir().unwrap();
+        let folder = other.path().join("backup");
         into_folder(desk.path(), &folder, now()).unwrap();
+        let inside = error(into_folder(desk.path(), &desk.path().join("backup"), now()));
+        assert!(inside.contains("inside the state directory"), "{inside}");
         let said = error(from_folder(&folder, another.path(), &Open("A")));
         assert!(said.contains("there is a desk in it already; nothing was changed"), "{said}");
         assert_eq!(knows(another.path()).0, knew);
@@ -592,7 +670,7 @@ mod tests {
         for (file, text, why) in [
             ("backup", Some("psirtd backup 2\n"), "does not say what it is"),
             ("backup", None, "No such file"),
-            ("data-key.asc", None, "No such file"),
+            ("data-key.asc", None, "it is missing"),
             ("journal", Some("psirtd journal 2\n"), "its journal ends at record 0, not at 3"),
             ("data-key.asc", Some("psirtd data key 9\n"), "another version of psirtd"),
             ("journal", Some(""), "not a journal"),
@@ -605,10 +683,13 @@ mod tests {
             }
             let said = error(from_folder(&folder, &state, &Open("A")));
             assert!(said.contains(why), "{file}: {said}");
-            assert!(!journal_file(&state).exists());
+            assert!(!journal_file(&state).exists() && !state.join(RESTORING).exists());
             fs::write(&path, before).unwrap();
         }
-        // what was left of those is no obstacle
+        let said = error(from_folder(&folder.join("journal"), &state, &Open("A")));
+        assert!(said.contains("psirtd store restore - < FILE"), "{said}");
+        // nor is what belonged to another journal
+        fs::write(state.join("journal.mark"), "999\n").unwrap();
         from_folder(&folder, &state, &Open("A")).unwrap();
     }
 
@@ -640,13 +721,23 @@ mod tests {
         let key = desk.path().join(vault::FILE);
         let mail = fs::read_dir(desk.path().join(MAILS)).unwrap().next().unwrap().unwrap();
         let whole = fs::read(&key).unwrap();
-        fs::write(&key, &whole[..9]).unwrap();
         fs::write(mail.path(), "short").unwrap();
-        let copied = into_folder(desk.path(), other.path(), now()).unwrap();
-        assert_eq!(copied.differ, [format!("mail/{}", mail.file_name().to_string_lossy())]);
-        assert_eq!(fs::read(other.path().join(KEY_BEFORE)).unwrap(), whole);
-        into_folder(desk.path(), other.path(), now()).unwrap();
-        assert_eq!(fs::read(other.path().join(KEY_BEFORE)).unwrap(), whole, "again");
+        let named = format!("mail/{}", mail.file_name().to_string_lossy());
+        for damaged in [&whole[..9], b""] {
+            fs::write(&key, damaged).unwrap();
+            let copied = into_folder(desk.path(), other.path(), now()).unwrap();
+            assert_eq!(copied.differ, [named.clone(), vault::FILE.to_owned()]);
+            assert_eq!(fs::read(other.path().join(vault::FILE)).unwrap(), whole);
+        }
+        // what looks like a data key takes its place, and those before it are kept
+        for other_key in ["1", "2", "1"] {
+            let armored = format!("-----BEGIN PGP MESSAGE-----\n{other_key}\n-----END PGP MESSAGE-----\n");
+            fs::write(&key, &armored).unwrap();
+            into_folder(desk.path(), other.path(), now()).unwrap();
+            assert_eq!(fs::read_to_string(other.path().join(vault::FILE)).unwrap(), armored);
+        }
+        assert_eq!(fs::read(other.path().join("data-key.1.asc")).unwrap(), whole);
+        fs::remove_file(other.path().join(vault::FILE)).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let state = elsewhere.path().join("state");
         from_folder(other.path(), &state, &Open("A")).unwrap();
@@ -694,6 +785,12 @@ mod tests {
             assert_eq!(knows(&state).0, knew);
             fs::remove_dir_all(&state).unwrap();
         }
+        // complete, but for what it was put together from
+        from_folder(&folder, &state, &Open("A")).unwrap();
+        fs::create_dir(state.join(RESTORING)).unwrap();
+        assert_eq!(knows(&state).0, knew);
+        assert!(!state.join(RESTORING).exists());
+        fs::remove_dir_all(&state).unwrap();
         let wrong = from_folder(&folder, &state, &Nobody).unwrap_err().to_string();
         assert!(wrong.contains("nobody"), "{wrong}");
         assert!(!journal_file(&state).exists());

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::store::index::{Draft, Index};
+use crate::store::index::{Draft, Index, IndexError};
 use crate::store::journal::{self, Pages};
 use crate::store::vault::{Custodian, Vault};
-use crate::store::{COMPARED, INDEX, Notices, StoreError, journal_file, lock, open, set_aside};
+use crate::store::{COMPARED, INDEX, Notices, StoreError, is_older, journal_file, lock, open, set_aside};
 
 /// How an index stands to its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +78,19 @@ pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<
             return Err(StoreError::Nothing(dir.to_owned()));
         }
         // what it has seen was committed: without it, a damaged last batch would pass for an unfinished one
+        if is_older(dir) {
+            return Err(StoreError::Older(dir.to_owned()));
+        }
         let vault = Vault::look(dir, custodian)?;
-        let seen = Index::open(&dir.join(INDEX), &vault).and_then(|index| index.seen()).ok().flatten();
-        journal::holds(&journal_file(dir), seen.map_or(0, |seen| seen.last))?;
+        let index = dir.join(INDEX);
+        let seen = match index.exists().then(|| Index::open(&index, &vault).and_then(|index| index.seen())) {
+            None | Some(Ok(None)) => 0,
+            Some(Ok(Some(seen))) => seen.last,
+            Some(Err(IndexError::OtherVersion(seen))) => seen,
+            Some(Err(error)) if error.is_damage() => 0,
+            Some(Err(error)) => return Err(error.into()),
+        };
+        journal::holds(&journal_file(dir), seen)?;
         set_aside(dir, now).map_err(|error| StoreError::Io(dir.to_owned(), error))?;
     }
     let (writer, _, notices) = open(dir, custodian, now)?;

@@ -301,7 +301,7 @@ impl Pages {
                 // what is intact is read; the next page begins with the damage
                 Err(_) if !records.is_empty() => break,
                 Err(error) => return Err(error),
-                Ok(None) if !records.is_empty() && batches.rest() > 0 => break,
+                Ok(None) if !records.is_empty() => break,
                 Ok(None) => {
                     unfinished = self.unfinished(&batches)?;
                     break;
@@ -333,11 +333,15 @@ pub(super) struct Batches {
     reader: BufReader<File>,
     place: Place,
     end: u64,
+    /// This record is known to have been committed.
+    seen: u64,
 }
 
 impl Batches {
     fn open(path: &Path, format: Format, vault: Option<Vault>) -> Result<Self, JournalError> {
         let io = |error| JournalError::Io { path: path.to_owned(), error };
+        // before the length: a writer may be at work, and the mark comes last
+        let seen = marked(path);
         let file = File::open(path).map_err(io)?;
         let end = file.metadata().map_err(io)?.len();
         let mut reader = BufReader::with_capacity(1 << 18, file);
@@ -345,7 +349,7 @@ impl Batches {
         if reader.read_exact(&mut line).is_err() || line != format.first_line {
             return Err(JournalError::Format(path.to_owned()));
         }
-        Ok(Self { path: path.to_owned(), format, vault, reader, place: format.beginning(), end })
+        Ok(Self { path: path.to_owned(), format, vault, reader, place: format.beginning(), end, seen })
     }
 
     /// A journal of format 1.
@@ -365,7 +369,7 @@ impl Batches {
 
     /// At the end: nothing that was committed is missing.
     fn holds_what_is_marked(&self) -> Result<(), JournalError> {
-        let (last, seen) = (self.place.last, marked(&self.path));
+        let (last, seen) = (self.place.last, self.seen);
         if last < seen { Err(JournalError::Lost { path: self.path.clone(), last, seen }) } else { Ok(()) }
     }
 
@@ -607,6 +611,24 @@ pub(super) mod tests {
             std::fs::write(mark_of(&path), nonsense).unwrap();
             std::fs::write(&path, &whole).unwrap();
             assert_eq!(reopened(&path).unwrap().0, [1, 2, 3], "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_is_intact_is_read_before_what_is_lost_is_named() {
+        let (_dir, path, ends) = written(&[1, 2, 1]);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [usize::try_from(ends[1]).unwrap(), whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let pages = Pages::of(&path, &vault());
+            let page = pages.read(None, 100).unwrap();
+            assert_eq!(page.records.len(), 3);
+            let error = pages.read(Some(page.behind), 100).unwrap_err().to_string();
+            assert!(
+                error.contains("after record 3 is damaged or cut off, but record 4 was committed"),
+                "{error}"
+            );
+            assert!(end(&path).is_err(), "nor is it backed up");
         }
     }
 

@@ -182,8 +182,12 @@ pub fn open(
     let io = |error| StoreError::Io(dir.to_owned(), error);
     private_folder(dir).map_err(io)?;
     let lock = lock(dir)?;
-    if dir.join(backup::RESTORING).exists() {
-        return Err(StoreError::HalfRestored(dir.to_owned()));
+    let restoring = dir.join(backup::RESTORING);
+    match (restoring.exists(), journal_file(dir).exists()) {
+        (false, _) => {}
+        // the journal comes last: it is complete
+        (true, true) => fs::remove_dir_all(restoring).map_err(io)?,
+        (true, false) => return Err(StoreError::HalfRestored(dir.to_owned())),
     }
     let mut notices = Vec::new();
     let journal = journal_file(dir);
@@ -230,6 +234,11 @@ pub fn open(
         reader,
         Notices(notices),
     ))
+}
+
+/// An earlier version wrote it, and it was not brought over yet.
+pub fn is_older(dir: &Path) -> bool {
+    journal::is_of_format_1(&journal_file(dir))
 }
 
 /// The journal's file in a state directory.

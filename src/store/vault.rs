@@ -260,7 +260,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix("data-key.").tempfile_in(folder)?;
     // rotated by root, it stays the daemon's
     let (mine, whose) = (file.as_file().metadata()?, fs::metadata(folder)?);
-    if (mine.uid(), mine.gid()) != (whose.uid(), whose.gid()) {
+    if mine.uid() != whose.uid() {
         chown(file.path(), Some(whose.uid()), Some(whose.gid()))?;
     }
     file.write_all(bytes)?;

@@ -422,6 +422,7 @@ fn a_desk_takes_note_that_it_was_restored_however_it_is_started() {
     assert_eq!(journal.lines().filter(|line| line.contains("\"restored\"")).count(), 2);
     // and one that was cut off earlier is no desk
     fs::create_dir(desk.state().join("restoring")).unwrap();
+    fs::rename(desk.state().join("journal"), desk.state().join("restoring/journal")).unwrap();
     let (code, _, complaint) = desk.says(&["cases"]);
     assert_eq!(code, 1);
     assert!(complaint.contains("that was cut off; do it again: psirtd store restore"), "{complaint}");

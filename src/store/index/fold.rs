@@ -167,10 +167,10 @@ impl Draft<'_> {
             What::LetterQueued { letter, message_id, .. } => {
                 self.put(self.keys().post(message_id), letter)?
             }
-            What::Restored { backup, left_out, years } => {
+            What::Restored { backup, until, left_out, years } => {
                 // what an earlier restoration has not found yet is still looked for
                 let earlier = self.restored()?.map_or(*backup, |earlier| earlier.backup.min(*backup));
-                self.put(RESTORED.to_vec(), &Restored { backup: earlier, at: event.at })?;
+                self.put(RESTORED.to_vec(), &Restored { backup: earlier, at: *until })?;
                 for year in years {
                     let lost = self.next_number(*year)?.saturating_sub(1).saturating_add(*left_out);
                     self.put(self.keys().number(*year), &lost)?;
