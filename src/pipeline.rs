@@ -18,6 +18,7 @@ mod deciding;
 mod facts;
 mod opening;
 mod person;
+mod restored;
 mod step;
 mod workers;
 

@@ -14,8 +14,8 @@ use crate::control::{self, Question};
 use crate::custody::DeskKeys;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
+use crate::store::holds_nothing_sealed;
 use crate::store::vault::{Vault, VaultError, try_out};
-use crate::store::{is_older, journal_file};
 use crate::{inbox, keyring, outbox};
 
 const EXAMPLE: &str = include_str!("../../config/psirtd.toml");
@@ -137,7 +137,7 @@ fn data_key(config: &Config, now: Timestamp) -> Checked {
     let keys = DeskKeys { keyring: &config.keyring, now };
     let outcome = match Vault::look(&config.state, &keys) {
         Ok(_) => Ok("the desk's keys open it".to_owned()),
-        Err(VaultError::Missing(_)) if !journal_file(&config.state).exists() || is_older(&config.state) => {
+        Err(VaultError::Missing(_)) if holds_nothing_sealed(&config.state) => {
             Ok("there is none yet: it is made when psirtd starts".to_owned())
         }
         Err(error) => Err(error.to_string()),

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::control::{self, Question};
 use crate::custody::DeskKeys;
 use crate::daemon::Daemon;
-use crate::store::backup::{self, Copied};
+use crate::store::backup::{self, Copied, restoring};
 use crate::store::check::{self, IndexState};
 use tracing::warn;
 
@@ -69,8 +69,8 @@ pub(super) fn restore(global: &Global, from: &Path, clock: &Clock) -> Result<(),
     let (keyring, now) = (config.keyring.clone(), clock.now());
     let keys = DeskKeys { keyring: &keyring, now };
     let copied = match from == Path::new(STREAM) {
-        true => backup::from_archive(io::stdin().lock(), &state, &keys),
-        false => backup::from_folder(from, &state, &keys),
+        true => restoring::from_archive(io::stdin().lock(), &state, &keys),
+        false => restoring::from_folder(from, &state, &keys),
     };
     let copied = copied.map_err(Failure::because)?;
     let letters = runtime()?.block_on(async {

@@ -396,15 +396,12 @@ impl Folder {
         Ok(listed.into_values().collect())
     }
 
-    /// It came while a desk worked of which nothing is left. Clocks differ: what lies among recorded mail may have come a day later,
-    /// or earlier; elsewhere it may be new.
+    /// It came while a desk worked of which nothing is left. What does not lie among recorded mail may be new.
     fn is_lost(&self, received_at: Option<Timestamp>) -> bool {
-        const DAY: SignedDuration = SignedDuration::from_hours(24);
-        const MINUTES: SignedDuration = SignedDuration::from_mins(10);
-        let later = if self.looks_back { DAY } else { MINUTES };
-        self.restored.zip(received_at).is_some_and(|(restored, received_at)| {
-            received_at.duration_since(restored.at) < later
-                && restored.backup.duration_since(received_at) < DAY
+        const CLOCKS: SignedDuration = SignedDuration::from_mins(10);
+        self.restored.zip(received_at).is_some_and(|(restored, received_at)| match self.looks_back {
+            true => restored.has_recorded(received_at),
+            false => restored.may_have_recorded(received_at, CLOCKS),
         })
     }
 

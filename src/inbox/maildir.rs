@@ -116,13 +116,11 @@ fn waiting(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(mails(&path.join("new"))?.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The mails in `cur/` that came while a desk worked of which nothing is left; or a day before, for clocks differ.
-fn recorded(path: &Path, Restored { backup, at }: Restored) -> io::Result<Vec<PathBuf>> {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let from = SystemTime::from(backup).checked_sub(DAY).unwrap_or(SystemTime::UNIX_EPOCH);
-    let came = from..=SystemTime::from(at).checked_add(DAY).unwrap_or(SystemTime::from(at));
+/// The mails in `cur/` that came while a desk worked of which nothing is left.
+fn recorded(path: &Path, restored: Restored) -> io::Result<Vec<PathBuf>> {
+    let lost = |when: &SystemTime| Timestamp::try_from(*when).is_ok_and(|when| restored.has_recorded(when));
     let mails = mails(&path.join("cur"))?.into_iter();
-    Ok(mails.filter(|(when, _)| came.contains(when)).map(|(_, path)| path).collect())
+    Ok(mails.filter(|(when, _)| lost(when)).map(|(_, path)| path).collect())
 }
 
 fn mails(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::backoff::LETTERS;
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::concern::{self, COLLECTED, Concern, Silence};
 use crate::domain::decide::{Facts, Sighting};
@@ -140,14 +141,15 @@ impl Pipeline {
             unanswered: self.unanswered(&before, now)?,
             reachable: reachable.map(Mailbox::canonical).collect(),
             desk_letters: draft.desk_letters()?,
-            under_way: self.under_way(draft)?,
+            far_off: self.far_off(draft, now)?,
             ..Facts::default()
         })
     }
 
-    /// Letters whose turn is still to come, this batch included.
-    fn under_way(&self, draft: &Draft<'_>) -> Result<Vec<Posting>, IndexError> {
-        let (letters, _) = self.reader.index.due(Timestamp::MAX, usize::MAX)?;
+    /// Letters whose turn is further away than any wait, this batch included. The others, which may be many, are not looked at.
+    fn far_off(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<Posting>, IndexError> {
+        let longest = now.saturating_add(LETTERS.cap).unwrap_or(Timestamp::MAX);
+        let letters = self.reader.index.due_from(longest)?;
         let letters = letters.iter().filter_map(|letter| draft.posting(&letter.id).transpose());
         letters.filter(|letter| letter.as_ref().map_or(true, Posting::is_under_way)).collect()
     }

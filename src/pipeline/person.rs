@@ -3,80 +3,21 @@
 //! # Invariants
 //! * Whether it can be done is the core's to say; what the person hears names what is wrong, and what to do.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::{Decision, Facts, Input, decide};
-use crate::domain::event::{Event, What};
-use crate::domain::letter::{LetterState, Posting};
 use crate::domain::message::Message;
 use crate::pipeline::step::Step;
 use crate::pipeline::{Accept, OutboxCommand, Pipeline, Refused, Sorting};
 use crate::store::index::{Draft, IndexError, Lookup};
-use crate::store::{Commit, StoreError};
 
 /// What follows, and what the person hears.
 type Wanted = Result<(Option<Step>, Result<String, Refused>), IndexError>;
 
-/// Cases that the lost desk may have opened after its last backup, and each day since: their numbers stay theirs.
-const LEFT_OUT: u32 = 1000;
-const LEFT_OUT_A_DAY: u32 = 100;
-
 impl Pipeline {
-    /// Before anything else: if the store was brought back from a backup, its desk takes note of that. Letters that waited then
-    /// may have been sent since: a person decides. Says what was done.
-    pub fn take_note_of_backup(&mut self) -> Result<Option<String>, StoreError> {
-        let io = |error| StoreError::Io(PathBuf::from("restored"), error);
-        let Some(at) = self.writer.restored().map_err(io)? else { return Ok(None) };
-        let now = self.clock.now();
-        let last = self.last_commit()?;
-        // whatever the clocks said then
-        let backup = [Some(at), Some(now), last].into_iter().flatten().min().unwrap_or(at);
-        let days = now.duration_since(backup).as_hours() / 24;
-        let days = u32::try_from(days).unwrap_or(u32::MAX);
-        let left_out = LEFT_OUT.saturating_add(LEFT_OUT_A_DAY.saturating_mul(days));
-        let years = [at, now, backup].map(|time| self.policy.year(time));
-        let years = BTreeSet::from(years).into_iter().collect();
-        let until = [Some(at), Some(now), last].into_iter().flatten().max().unwrap_or(now);
-        let what = What::Restored { backup, until, left_out, years };
-        let mut events = vec![Event { at: now, case: None, what }];
-        let waited = |posting: &Posting| matches!(posting.state, LetterState::Active | LetterState::Deferred);
-        let mut held = 0_u32;
-        for posting in self.reader.index.postings()?.into_iter().filter(waited) {
-            let reason = format!("it waited when the backup of {at} was made, and may have been sent since");
-            let facts = self.facts_of_letter(&self.writer.draft(), &posting, None)?;
-            let input = Input::Hold { posting: Box::new(posting), reason };
-            events.extend(decide(&facts, &input, &self.policy, now).events);
-            held = held.saturating_add(1);
-        }
-        let commit = Commit { events, ..Commit::default() };
-        self.writer.commit(vec![commit], now).map_err(|error| io(io::Error::other(error.to_string())))?;
-        self.writer.restored_is_noted().map_err(io)?;
-        Ok(Some(match held {
-            0 => "No letter was waiting.".to_owned(),
-            _ => format!(
-                "Letters that were waiting: {held}; they are held, because they may have been sent since."
-            ),
-        }))
-    }
-
-    /// When the last record was committed.
-    fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
-        const AT_A_TIME: usize = 1000;
-        let mut page = self.reader.archive.pages.read(None, AT_A_TIME)?;
-        let mut last = None;
-        while let Some(record) = page.records.last() {
-            last = Some(record.at);
-            page = self.reader.archive.pages.read(Some(page.behind), AT_A_TIME)?;
-        }
-        Ok(last)
-    }
-
     pub(super) fn command(
         &self,
         draft: &Draft<'_>,

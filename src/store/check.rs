@@ -2,16 +2,18 @@
 //!
 //! # Invariants
 //! * Comparing changes nothing in the store. The index that it compares with lies in a temporary folder of the state directory,
-//!   sealed like the other one; left there by a process that was killed, it goes when an index is next set aside.
+//!   sealed like the other one; left there by a process that was killed, it goes at the next start.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::store::index::{Draft, Index, IndexError};
-use crate::store::journal::{self, Pages};
+use crate::store::journal::Batches;
 use crate::store::vault::{Custodian, Vault};
-use crate::store::{COMPARED, INDEX, Notices, StoreError, is_older, journal_file, lock, open, set_aside};
+use crate::store::{
+    COMPARED, INDEX, Notices, StoreError, journal_file, lock, open, sealed_journal, set_aside,
+};
 
 /// How an index stands to its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,27 +44,21 @@ pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, Stor
     let io = |error| StoreError::Io(dir.to_owned(), error);
     let fresh = tempfile::Builder::new().prefix(COMPARED).tempdir_in(dir).map_err(io)?;
     let anew = Index::open(&fresh.path().join(INDEX), &vault)?;
-    let pages = Pages::of(&journal_file(dir), &vault);
     let seen = seen.map_or(0, |seen| seen.last);
-    let (mut place, mut behind) = (None, 0_u64);
-    loop {
-        // batch by batch, as it was made
-        let page = pages.read(place, 1)?;
-        let (first, last) = (page.records.first(), page.behind.last);
-        if first.is_none() {
-            break;
-        }
-        if last <= seen {
+    let mut behind = 0_u64;
+    let mut batches = Batches::sealed(&journal_file(dir), &vault)?;
+    while let Some(records) = batches.next()? {
+        let place = batches.place();
+        if place.last <= seen {
             let mut draft = Draft::new(&anew);
-            page.records.iter().try_for_each(|record| draft.fold(record))?;
-            anew.take_over(draft, &page.behind)?;
+            records.iter().try_for_each(|record| draft.fold(record))?;
+            anew.take_over(draft, place)?;
         } else {
-            behind = last.saturating_sub(seen);
+            behind = place.last.saturating_sub(seen);
         }
-        place = Some(page.behind);
     }
     // what the index has seen was committed
-    journal::holds(&journal_file(dir), seen)?;
+    batches.hold(seen)?;
     Ok(match index.knows_the_same_as(&anew)? {
         true if behind > 0 => IndexState::Behind(behind),
         true => IndexState::Same,
@@ -74,13 +70,8 @@ pub fn compare(dir: &Path, custodian: &dyn Custodian) -> Result<IndexState, Stor
 pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<(u64, Notices), StoreError> {
     {
         let _lock = lock(dir)?;
-        if !journal_file(dir).exists() {
-            return Err(StoreError::Nothing(dir.to_owned()));
-        }
+        let journal = sealed_journal(dir)?;
         // what it has seen was committed: without it, a damaged last batch would pass for an unfinished one
-        if is_older(dir) {
-            return Err(StoreError::Older(dir.to_owned()));
-        }
         let vault = Vault::look(dir, custodian)?;
         let index = dir.join(INDEX);
         let seen = match index.exists().then(|| Index::open(&index, &vault).and_then(|index| index.seen())) {
@@ -90,7 +81,9 @@ pub fn rebuild(dir: &Path, custodian: &dyn Custodian, now: Timestamp) -> Result<
             Some(Err(error)) if error.is_damage() => 0,
             Some(Err(error)) => return Err(error.into()),
         };
-        journal::holds(&journal_file(dir), seen)?;
+        let mut batches = Batches::sealed(&journal, &vault)?;
+        while batches.skip()? {}
+        batches.hold(seen)?;
         set_aside(dir, now).map_err(|error| StoreError::Io(dir.to_owned(), error))?;
     }
     let (writer, _, notices) = open(dir, custodian, now)?;

@@ -19,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::domain::case::{Case, CaseId};
@@ -91,6 +91,20 @@ pub struct Restored {
     pub backup: Timestamp,
     /// It was brought back.
     pub at: Timestamp,
+}
+
+impl Restored {
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    /// A mail came while that desk worked. Clocks differ: a day earlier counts, and so much later.
+    pub fn may_have_recorded(&self, received_at: Timestamp, later: SignedDuration) -> bool {
+        received_at.duration_since(self.at) < later && self.backup.duration_since(received_at) < Self::DAY
+    }
+
+    /// The same of a mail that lies among recorded ones: a day later counts, too.
+    pub fn has_recorded(&self, received_at: Timestamp) -> bool {
+        self.may_have_recorded(received_at, Self::DAY)
+    }
 }
 
 /// Something that looks keys up: the index itself, or the index with changes on top that are not committed yet.
@@ -344,6 +358,22 @@ impl Index {
             }
         }
         Ok((due, None))
+    }
+
+    /// Letters whose turn comes at a time or later.
+    pub fn due_from(&self, at: Timestamp) -> Result<Vec<Posting>, IndexError> {
+        let from = keys::Keys::due_from(at);
+        let entries = self
+            .tree
+            .range(from..)
+            .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(b"due/")));
+        let mut due = Vec::new();
+        for entry in entries {
+            let (key, value) = entry?;
+            let (_, id): (Timestamp, LetterId) = serde_json::from_slice(&self.opened(&key, &value)?)?;
+            due.extend(self.posting(&id)?);
+        }
+        Ok(due)
     }
 
     /// Says whether another index, of the same data key, knows the same.

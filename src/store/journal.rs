@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::{Digest, Position};
+use crate::store::folder_synced;
 use crate::store::journal::frame::{CLEAR, Format, SEALED, length};
 use crate::store::vault::Vault;
 
@@ -201,20 +202,17 @@ impl Journal {
             return Err(JournalError::InUse(path.to_owned()));
         }
         let seen = seen.max(marked(path));
+        let holds = |last| holds(path, last, seen);
         if file.metadata().map_err(io)?.len() < length(SEALED.first_line) {
-            if seen > 0 {
-                return Err(JournalError::Lost { path: path.to_owned(), last: 0, seen });
-            }
+            holds(0)?;
             begin(path, &mut file).map_err(io)?;
         }
-        let mut batches = Batches::open(path, SEALED, Some(vault.clone()))?;
+        let mut batches = Batches::sealed(path, vault)?;
         while let Some(records) = batches.next()? {
             replay(&records, &batches.place);
         }
         let (end, torn) = (batches.place.clone(), batches.rest());
-        if end.last < seen {
-            return Err(JournalError::Lost { path: path.to_owned(), last: end.last, seen });
-        }
+        holds(end.last)?;
         if torn > 0 {
             keep_aside(path, end.byte, now).map_err(io)?;
             file.set_len(end.byte).map_err(io)?;
@@ -286,7 +284,7 @@ impl Pages {
 
     /// Whole batches behind a place, or from the beginning, until there are so many records or the end is reached.
     pub fn read(&self, from: Option<Place>, most: usize) -> Result<Page, JournalError> {
-        let mut batches = Batches::open(&self.path, SEALED, Some(self.vault.clone()))?;
+        let mut batches = Batches::sealed(&self.path, &self.vault)?;
         if let Some(place) = from {
             batches.go_to(place)?;
         }
@@ -310,16 +308,27 @@ impl Pages {
         }
         Ok(Page { records, behind: batches.place, unfinished })
     }
-}
 
-impl Pages {
+    /// Shows every record, page by page. Returns the last page, which has none.
+    pub fn turn(&self, mut look: impl FnMut(&Record)) -> Result<Page, JournalError> {
+        const AT_A_TIME: usize = 1000;
+        let mut page = self.read(None, AT_A_TIME)?;
+        while !page.records.is_empty() {
+            page.records.iter().for_each(&mut look);
+            page = self.read(Some(page.behind), AT_A_TIME)?;
+        }
+        Ok(page)
+    }
+
     /// Bytes behind the last batch that may be an unfinished one: what is known to have been committed is none.
     fn unfinished(&self, batches: &Batches) -> Result<u64, JournalError> {
-        match batches.rest() {
-            0 if self.end.is_some() => Ok(0),
-            _ if self.end.is_some() => Err(batches.damaged()),
-            rest => batches.holds_what_is_marked().map(|()| rest),
+        let rest = batches.rest();
+        if self.end.is_none() {
+            batches.hold(0)?;
+        } else if rest > 0 {
+            return Err(batches.damaged());
         }
+        Ok(rest)
     }
 }
 
@@ -352,6 +361,11 @@ impl Batches {
         Ok(Self { path: path.to_owned(), format, vault, reader, place: format.beginning(), end, seen })
     }
 
+    /// A journal of this version.
+    pub(super) fn sealed(path: &Path, vault: &Vault) -> Result<Self, JournalError> {
+        Self::open(path, SEALED, Some(vault.clone()))
+    }
+
     /// A journal of format 1.
     pub(super) fn of_format_1(path: &Path) -> Result<Self, JournalError> {
         Self::open(path, CLEAR, None)
@@ -367,15 +381,14 @@ impl Batches {
         Ok(())
     }
 
-    /// At the end: nothing that was committed is missing.
-    fn holds_what_is_marked(&self) -> Result<(), JournalError> {
-        let (last, seen) = (self.place.last, self.seen);
-        if last < seen { Err(JournalError::Lost { path: self.path.clone(), last, seen }) } else { Ok(()) }
+    /// At the end: what the mark says was committed is there, and this record.
+    pub(super) fn hold(&self, seen: u64) -> Result<(), JournalError> {
+        holds(&self.path, self.place.last, self.seen.max(seen))
     }
 
-    /// Where the last batch that was read ends.
-    pub(super) fn byte(&self) -> u64 {
-        self.place.byte
+    /// Behind the last batch that was read.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Bytes behind the last batch that was read.
@@ -401,7 +414,7 @@ impl Batches {
     }
 
     /// Goes on to the next batch without a look into it; says whether there is one.
-    fn skip(&mut self) -> Result<bool, JournalError> {
+    pub(super) fn skip(&mut self) -> Result<bool, JournalError> {
         let next = self.frame()?;
         let found = next.is_some();
         self.place = next.map_or_else(|| self.place.clone(), |(_, behind)| behind);
@@ -427,9 +440,8 @@ fn belongs(before: &Place) -> Vec<u8> {
     [b"journal ".as_slice(), &before.last.to_be_bytes(), &before.digest].concat()
 }
 
-/// Refuses a journal that ends before a record that was committed. Needs no key.
-pub(super) fn holds(path: &Path, seen: u64) -> Result<(), JournalError> {
-    let last = end(path)?.last;
+/// Refuses a journal that ends before a record that was committed.
+fn holds(path: &Path, last: u64, seen: u64) -> Result<(), JournalError> {
     if last < seen { Err(JournalError::Lost { path: path.to_owned(), last, seen }) } else { Ok(()) }
 }
 
@@ -448,7 +460,7 @@ pub(super) fn is_new(path: &Path) -> bool {
 pub(super) fn end(path: &Path) -> Result<Place, JournalError> {
     let mut batches = Batches::open(path, SEALED, None)?;
     while batches.skip()? {}
-    batches.holds_what_is_marked()?;
+    batches.hold(0)?;
     Ok(batches.place)
 }
 
@@ -464,7 +476,7 @@ fn begin(path: &Path, file: &mut File) -> io::Result<()> {
     file.write_all(SEALED.first_line)?;
     file.sync_all()?;
     match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
+        Some(parent) => folder_synced(parent),
         None => Ok(()),
     }
 }

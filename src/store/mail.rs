@@ -6,7 +6,7 @@
 //! * What is read is checked against its digest.
 //! * What is written is sealed in its place: a mail is not held in memory twice.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::crash;
 use crate::domain::message::Digest;
+use crate::store::folder_synced;
 use crate::store::vault::Vault;
 
 /// Of a file that is complete.
@@ -74,7 +75,7 @@ impl MailFiles {
         loop {
             let some: Vec<(Digest, Vec<u8>)> = files.by_ref().take(AT_A_TIME).collect();
             if some.is_empty() {
-                return File::open(&self.dir)?.sync_all();
+                return folder_synced(&self.dir);
             }
             std::thread::scope(|scope| {
                 let mut some = some.into_iter();

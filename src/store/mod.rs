@@ -42,6 +42,7 @@ use jiff::Timestamp;
 use crate::crash;
 use crate::domain::event::Event;
 use crate::domain::message::Digest;
+use crate::store::backup::restoring;
 use crate::store::index::{Draft, Index, IndexError};
 use crate::store::journal::{Journal, JournalError, Pages, Receipt, Record};
 use crate::store::mail::MailFiles;
@@ -157,13 +158,7 @@ pub struct Archive {
 impl Archive {
     /// Looks at a state directory in which nobody works, without changing anything.
     pub fn open(dir: &Path, custodian: &dyn Custodian) -> Result<Self, StoreError> {
-        let journal = journal_file(dir);
-        if !journal.exists() || journal::is_new(&journal) {
-            return Err(StoreError::Nothing(dir.to_owned()));
-        }
-        if journal::is_of_format_1(&journal) {
-            return Err(StoreError::Older(dir.to_owned()));
-        }
+        let journal = sealed_journal(dir)?;
         let vault = Vault::look(dir, custodian)?;
         Ok(Self {
             pages: Pages::of(&journal, &vault),
@@ -182,17 +177,9 @@ pub fn open(
     let io = |error| StoreError::Io(dir.to_owned(), error);
     private_folder(dir).map_err(io)?;
     let lock = lock(dir)?;
-    let restoring = dir.join(backup::RESTORING);
-    match (restoring.exists(), journal_file(dir).exists()) {
-        (false, _) => {}
-        // the journal comes last: it is complete
-        (true, true) => fs::remove_dir_all(restoring).map_err(io)?,
-        (true, false) => return Err(StoreError::HalfRestored(dir.to_owned())),
-    }
+    restoring::settle(dir)?;
     let mut notices = Vec::new();
-    let journal = journal_file(dir);
-    let nothing_sealed = journal::is_new(&journal) || journal::is_of_format_1(&journal);
-    let (vault, wrapping) = Vault::open(dir, custodian, nothing_sealed)?;
+    let (vault, wrapping) = Vault::open(dir, custodian, holds_nothing_sealed(dir))?;
     match wrapping {
         Wrapping::Kept => {}
         Wrapping::Anew => notices.push("data key: wrapped for the desk's new key".to_owned()),
@@ -236,9 +223,21 @@ pub fn open(
     ))
 }
 
-/// An earlier version wrote it, and it was not brought over yet.
-pub fn is_older(dir: &Path) -> bool {
-    journal::is_of_format_1(&journal_file(dir))
+/// Nothing was ever written there, or by an earlier version, and it was not brought over yet.
+pub fn holds_nothing_sealed(dir: &Path) -> bool {
+    sealed_journal(dir).is_err()
+}
+
+/// The journal's file in a state directory of this version that is not new.
+fn sealed_journal(dir: &Path) -> Result<PathBuf, StoreError> {
+    let journal = journal_file(dir);
+    if journal::is_new(&journal) {
+        Err(StoreError::Nothing(dir.to_owned()))
+    } else if journal::is_of_format_1(&journal) {
+        Err(StoreError::Older(dir.to_owned()))
+    } else {
+        Ok(journal)
+    }
 }
 
 /// The journal's file in a state directory.
@@ -279,12 +278,12 @@ impl Writer {
 
     /// When the backup was made from which the store was brought back, as long as nobody has taken note of that.
     pub fn restored(&self) -> io::Result<Option<Timestamp>> {
-        backup::note_of(&self.dir)
+        restoring::note_of(&self.dir)
     }
 
     /// Somebody has.
     pub fn restored_is_noted(&self) -> io::Result<()> {
-        backup::forget_note(&self.dir)
+        restoring::forget_note(&self.dir)
     }
 
     /// Marks the index as unusable: the next start rebuilds it.
@@ -398,6 +397,19 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
             ))
         }
         Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Waits until a folder's names are on the disk.
+fn folder_synced(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// What was not there is removed, too.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@
 //! What was removed may still be found on the disk by whoever looks for it: a file system does not wipe. Whoever needs to be sure
 //! moves the state directory to a new disk and destroys the old one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::domain::message::Digest;
 use crate::store::journal::{self, Batches, Journal, JournalError};
 use crate::store::mail::MailFiles;
 use crate::store::vault::Vault;
-use crate::store::{OPENING, StoreError, journal_file};
+use crate::store::{OPENING, StoreError, folder_synced, gone, journal_file};
 
 /// Of a mail in the clear.
 const CLEAR: &str = "eml";
@@ -104,24 +104,20 @@ fn rewrite(journal: &Path, vault: &Vault, now: Timestamp) -> Result<(), StoreErr
     let io = |error| StoreError::Io(journal.to_owned(), error);
     let sealed = journal.with_extension("sealing");
     let mark = journal::mark_of(&sealed);
-    let remove = |file: &Path| match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
-        _ => Ok(()),
-    };
-    remove(&sealed)?;
-    remove(&mark)?;
+    gone(fs::remove_file(&sealed)).map_err(io)?;
+    gone(fs::remove_file(&mark)).map_err(io)?;
     let (mut new, _) = Journal::open(&sealed, vault, now, 0, |_, _| {})?;
     let mut old = Batches::of_format_1(journal)?;
     while let Some(mut records) = old.next()? {
         new.append(&mut records)?;
     }
     if old.rest() > 0 {
-        return Err(JournalError::NotWhole { path: journal.to_owned(), byte: old.byte() }.into());
+        return Err(JournalError::NotWhole { path: journal.to_owned(), byte: old.place().byte }.into());
     }
     drop(new);
-    remove(&mark)?;
+    gone(fs::remove_file(&mark)).map_err(io)?;
     fs::rename(&sealed, journal).map_err(io)?;
-    journal.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()).map_err(io)
+    journal.parent().map_or(Ok(()), folder_synced).map_err(io)
 }
 
 #[cfg(test)]

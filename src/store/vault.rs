@@ -27,7 +27,7 @@
 //! A data key that the desk's keys do not open, or that none of them has signed; one that is missing where there is a journal.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,7 @@ use zeroize::Zeroizing;
 
 use crate::chance;
 use crate::domain::message::Digest;
+use crate::store::folder_synced;
 
 /// The file of the wrapped data key.
 pub const FILE: &str = "data-key.asc";
@@ -266,7 +267,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    File::open(folder)?.sync_all()
+    folder_synced(folder)
 }
 
 #[cfg(test)]

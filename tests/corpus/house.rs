@@ -17,6 +17,7 @@ use psirtd::keyring::{self, Keyring};
 use psirtd::open::{self, digest};
 use psirtd::pipeline::Arrival;
 use psirtd::store::Archive;
+use psirtd::store::journal::Record;
 
 use crate::corpus::tokens::{NO_ANSWER, quoted};
 use crate::corpus::{Check, Row, STORED, Verdict, add_keys, now};
@@ -155,29 +156,27 @@ struct Recorded {
 impl Recorded {
     fn read(archive: &Archive) -> Self {
         let (mut cases, mut answered, mut letters) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        let mut page = archive.pages.read(None, 1000).unwrap();
-        while !page.records.is_empty() {
-            for record in page.records {
-                if let Some(receipt) = record.receipt {
-                    cases.entry(receipt.digest).or_insert(None);
+        let read = archive.pages.turn(|record| {
+            let Record { receipt, events, .. } = record.clone();
+            if let Some(receipt) = receipt {
+                cases.entry(receipt.digest).or_insert(None);
+            }
+            for Event { case, what, .. } in events {
+                if let What::LetterQueued { bytes, .. } = &what {
+                    letters.push(readable(&archive.letters.read(bytes).unwrap()));
                 }
-                for Event { case, what, .. } in record.events {
-                    if let What::LetterQueued { bytes, .. } = &what {
-                        letters.push(readable(&archive.letters.read(bytes).unwrap()));
+                match what {
+                    What::MailRecorded { mail, .. } => {
+                        cases.insert(mail, case.map(|case| case.to_string()));
                     }
-                    match what {
-                        What::MailRecorded { mail, .. } => {
-                            cases.insert(mail, case.map(|case| case.to_string()));
-                        }
-                        What::LetterQueued { kind: LetterKind::Acknowledgement, mail, .. } => {
-                            answered.extend(mail);
-                        }
-                        _ => {}
+                    What::LetterQueued { kind: LetterKind::Acknowledgement, mail, .. } => {
+                        answered.extend(mail);
                     }
+                    _ => {}
                 }
             }
-            page = archive.pages.read(Some(page.behind), 1000).unwrap();
-        }
+        });
+        read.unwrap();
         Self { cases, answered, letters }
     }
 }

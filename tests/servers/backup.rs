@@ -42,6 +42,13 @@ fn says_ok(desk: &Desk, arguments: &[&str]) -> String {
     said + &complaint
 }
 
+/// Its state is gone, and brought back from a backup.
+fn is_lost_and_restored(desk: &Desk, folder: &Path) -> String {
+    desk.stop();
+    fs::remove_dir_all(desk.state()).unwrap();
+    says_ok(desk, &["store", "restore", folder.to_str().unwrap()])
+}
+
 /// Where recorded mail is moved away, and where it is only marked.
 fn lost_and_restored(processed: Option<&'static str>) {
     let imap = Dovecot::start();
@@ -136,9 +143,7 @@ fn letters_that_waited_are_held() {
     wait_until("it is deferred", SOON, || states(&desk) == ["deferred"]);
     let folder = desk.dir().join("backup");
     says_ok(&desk, &["store", "backup", folder.to_str().unwrap()]);
-    desk.stop();
-    fs::remove_dir_all(desk.state()).unwrap();
-    let said = says_ok(&desk, &["store", "restore", folder.to_str().unwrap()]);
+    let said = is_lost_and_restored(&desk, &folder);
     assert!(said.contains("Letters that were waiting: 1; they are held"), "{said}");
     assert_eq!(states(&desk), ["held"]);
     let released = says_ok(&desk, &["outbox", "release", "EX-2026-0001.1"]);
@@ -319,9 +324,7 @@ fn answered(imap: &Dovecot, plan: Plan, text: &str, then: impl Fn(&Desk)) -> usi
         imap.mails(DESK, "INBOX").iter().all(marked)
     };
     wait_until("it is moved or marked", SOON, is_marked);
-    lost.stop();
-    fs::remove_dir_all(lost.state()).unwrap();
-    says_ok(&lost, &["store", "restore", folder.to_str().unwrap()]);
+    is_lost_and_restored(&lost, &folder);
     lost.start();
     lost.await_cases(2);
     then(&lost);
@@ -387,9 +390,7 @@ fn a_case_gets_no_number_that_a_lost_one_may_have_had() {
         cases(desk).iter().map(name).collect::<std::collections::BTreeMap<_, _>>()
     };
     let before = named(&desk);
-    desk.stop();
-    fs::remove_dir_all(desk.state()).unwrap();
-    says_ok(&desk, &["store", "restore", folder.to_str().unwrap()]);
+    is_lost_and_restored(&desk, &folder);
     desk.start();
     desk.await_cases(121);
     for (id, subject) in named(&desk) {
@@ -407,9 +408,7 @@ fn a_desk_takes_note_that_it_was_restored_however_it_is_started() {
     desk.await_letters();
     let folder = desk.dir().join("backup");
     says_ok(&desk, &["store", "backup", folder.to_str().unwrap()]);
-    desk.stop();
-    fs::remove_dir_all(desk.state()).unwrap();
-    says_ok(&desk, &["store", "restore", folder.to_str().unwrap()]);
+    is_lost_and_restored(&desk, &folder);
     // as if it had been killed before it could take note
     let note = fs::read_to_string(folder.join("backup")).unwrap();
     let at = note.lines().find_map(|line| line.strip_prefix("at ")).unwrap();

@@ -7,6 +7,7 @@
 //! ```
 
 use super::desk::{Desk, SOON};
+use crate::support::log::Log;
 use crate::support::wait_until;
 use psirtd::clock::Clock;
 use psirtd::config::Config;
@@ -14,42 +15,17 @@ use psirtd::daemon::Daemon;
 use psirtd::domain::backoff::Backoff;
 use psirtd::inbox::{self, Door};
 use psirtd::outbox;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::Level;
-use tracing_subscriber::fmt::MakeWriter;
 
 pub struct Inside {
     runtime: Runtime,
     log: Log,
     enough: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<bool>>,
-}
-
-/// Lines of a log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Log;
-
-    fn make_writer(&self) -> Log {
-        self.clone()
-    }
 }
 
 /// Waits of a fraction of a second.

@@ -17,6 +17,7 @@
 //! What goes out is read by GnuPG, never by psirtd: it holds everybody's secret key but the desk's.
 
 use super::gpg::Gpg;
+use crate::support::log::Log;
 use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
@@ -32,16 +33,13 @@ use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Level;
 use tracing::instrument::WithSubscriber;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Friday, 20 November 2026, 15:00 in Los Angeles.
 const START: &str = "2026-11-20T23:00:00Z";
@@ -223,28 +221,6 @@ impl Lookups<'_> {
     pub fn close(self) {
         self.stop.send(true).unwrap();
         self.desk.runtime.block_on(self.door).unwrap();
-    }
-}
-
-/// Lines of a log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Log;
-
-    fn make_writer(&self) -> Log {
-        self.clone()
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `program` | GnuPG, `sq` (module `sq`) and RNP (module `rnp`) behind one interface |
 //! | `web` | web servers with TLS, and an Internet of them |
 //! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
+//! | `log` | lines of a log, kept in memory |
 //! | `desk` | a desk of its own for a story: the daemon, its clock, its letters as their readers see them |
 //! | `daemon` | how the servers are started, and how they are gone afterwards |
 //!
@@ -24,6 +25,7 @@ pub mod desk;
 pub mod dovecot;
 pub mod faulty;
 pub mod gpg;
+pub mod log;
 pub mod postfix;
 pub mod program;
 pub mod rnp;

@@ -21,7 +21,7 @@ pub(super) fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision
     let digest = digest(facts, policy, &mut number, now);
     decision.events.extend(digest.events);
     decision.letters.extend(digest.letters);
-    decision.events.extend(facts.under_way.iter().filter_map(|letter| stranded(letter, now)));
+    decision.events.extend(facts.far_off.iter().filter_map(|letter| stranded(letter, now)));
     decision
 }
 

@@ -63,8 +63,8 @@ pub struct Facts {
     pub reachable: Vec<String>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
-    /// Letters whose turn is still to come.
-    pub under_way: Vec<Posting>,
+    /// Letters whose turn may be further away than any wait.
+    pub far_off: Vec<Posting>,
 }
 
 /// Where a ciphertext was seen for the first time.

@@ -12,6 +12,11 @@ use crate::domain::letter::LetterId;
 use crate::domain::message::{Digest, Mailbox, Position, canonical, identity};
 use crate::store::vault::Vault;
 
+fn from(room: &str, at: Timestamp) -> String {
+    // before 1970 nothing is due
+    format!("{room}/{:020}", at.as_millisecond().max(0))
+}
+
 /// Makes keys.
 #[derive(Debug, Clone)]
 pub struct Keys(Vault);
@@ -27,9 +32,8 @@ impl Keys {
 
     /// In the order of time, and among those of the same time in that of their place.
     fn timed(&self, room: &str, at: Timestamp, place: &str, name: &str) -> Vec<u8> {
-        // before 1970 nothing is due
-        let at = at.as_millisecond().max(0);
-        format!("{room}/{at:020}/{place}/{}", self.0.name(&format!("{room} {name}"))).into_bytes()
+        let name = self.0.name(&format!("{room} {name}"));
+        format!("{}/{place}/{name}", from(room, at)).into_bytes()
     }
 
     pub(super) fn case(&self, id: &CaseId) -> Vec<u8> {
@@ -94,6 +98,11 @@ impl Keys {
         let case = id.series().rsplit('-').next().and_then(|number| number.parse::<u32>().ok());
         let place = format!("{:010}/{:010}", case.unwrap_or_default(), id.number().unwrap_or_default());
         self.timed("due", at, &place, id.as_str())
+    }
+
+    /// No letter whose turn comes then or later has a smaller key.
+    pub(super) fn due_from(at: Timestamp) -> Vec<u8> {
+        from("due", at).into_bytes()
     }
 
     pub(super) fn unanswered(&self, at: Timestamp, mail: &Digest) -> Vec<u8> {
