@@ -11,6 +11,7 @@ use psirtd::keyring;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::desk::Desk;
 use crate::support::dovecot::Dovecot;
 use crate::support::postfix::Postfix;
 use crate::support::wait_until;
@@ -31,6 +32,7 @@ pub(crate) fn psirtd(dir: &Path, arguments: &[&str]) -> Output {
         .current_dir(dir)
         .env_remove("PSIRTD_CONFIG")
         .env_remove("RUST_LOG")
+        .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())
         .output()
         .unwrap()
@@ -115,7 +117,7 @@ fn the_demo_shows_the_main_job() {
     ] {
         assert!(shown.contains(told), "{told}\n{shown}");
     }
-    let table: Vec<&str> = shown.lines().skip_while(|line| !line.contains("NEXT DEADLINE")).collect();
+    let table: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("CASE ")).collect();
     assert!(table[1].contains("rita@example.net") && table[2].contains("sam@example.com"), "{shown}");
     let letters = fs::read_dir(dir.path().join("desk/outbox/new")).unwrap().count();
     assert_eq!(letters, 5, "two acknowledgements, three relays");
@@ -566,6 +568,42 @@ fn without_a_daemon_the_store_is_opened_by_the_command() {
     );
     let verified = psirtd(dir.path(), &["--config", "psirtd.toml", "journal", "verify"]);
     assert!(out(&verified).contains("0 records, chain intact"), "{}{}", out(&verified), err(&verified));
+}
+
+/// What a person sees on a terminal, and what a program reads that is not asked.
+#[test]
+fn colours_are_for_terminals() {
+    let desk = Desk::builder().start(&Clock::System.now().to_string()).open();
+    desk.receives(
+        "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n",
+    );
+    desk.steps_aside();
+    let run = |program: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(program);
+        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "PSIRTD_CONFIG", "RUST_LOG"] {
+            command.env_remove(variable);
+        }
+        command.env("TERM", "xterm-256color").envs(variables.iter().copied());
+        let output = command.args(arguments).current_dir(desk.dir()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        out(&output).replace("\r\n", "\n")
+    };
+    for question in [&["cases"][..], &["case", "EX-2026-0001"]] {
+        let arguments = [&["--config", "psirtd.toml"], question].concat();
+        let piped = |variables: &[(&str, &str)]| run(PROGRAM, &arguments, variables);
+        let shell = format!("stty cols 100; {PROGRAM} {}", arguments.join(" "));
+        let terminal = |variables: &[(&str, &str)]| run("script", &["-qec", &shell, "/dev/null"], variables);
+        let coloured = |shown: &str| shown.contains("\u{1b}[");
+        let plain = piped(&[]);
+        assert!(!coloured(&plain) && plain.contains("EX-2026-0001"), "{plain}");
+        assert!(coloured(&piped(&[("CLICOLOR_FORCE", "1")])));
+        assert_eq!(piped(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), plain);
+        assert!(coloured(&terminal(&[])));
+        assert!(coloured(&terminal(&[("NO_COLOR", "")])), "an empty one says nothing");
+        assert!(!coloured(&terminal(&[("NO_COLOR", "1")])));
+        assert!(!coloured(&terminal(&[("TERM", "dumb")])));
+        assert!(!coloured(&terminal(&[("CLICOLOR", "0")])));
+    }
 }
 
 /// An operator's shell has none of systemd's credentials: what needs no secret works without them.

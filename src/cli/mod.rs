@@ -10,11 +10,14 @@
 
 mod demo;
 mod explain;
+mod listing;
+mod page;
 mod pages;
 mod rotate;
 mod setup;
 mod show;
 mod store;
+mod style;
 
 use std::path::{Path, PathBuf};
 
@@ -97,10 +100,10 @@ enum Command {
         after_help = "Example:\n  psirtd explain --key desk.key.asc report.eml\n  psirtd explain --json - < report.eml"
     )]
     Explain(explain::Explain),
-    /// List the cases
+    /// List the open cases, the most urgent first
     #[command(after_help = "Example:\n  psirtd cases\n  psirtd cases --json | jq '.[].id'")]
     Cases {
-        /// Those that were merged into others, too
+        /// Those that are closed, rejected or merged into others, too
         #[arg(long)]
         all: bool,
     },
@@ -289,7 +292,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(daemon::run(config, clock)).map_err(Failure::because)
         }
         Command::Explain(explain) => explain.run(&cli.global, clock.now()),
-        Command::Cases { all } => show::cases(&cli.global.ask(Question::Cases, clock)?, all, json),
+        Command::Cases { all } => {
+            let now = clock.now();
+            show::cases(&cli.global.ask(Question::Cases, clock)?, all, json, now)
+        }
         Command::Do { id, command } => {
             let question = match command {
                 DeskCommand::Merge { into } => Question::Merge { case: id, into },
@@ -297,7 +303,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             };
             show::done(&cli.global.ask(question, clock)?, json)
         }
-        Command::Case { id } => show::case(&cli.global.ask(Question::Case(id), clock)?, json),
+        Command::Case { id } => {
+            let now = clock.now();
+            show::case(&cli.global.ask(Question::Case(id), clock)?, json, now)
+        }
         Command::Outbox { command } => match command.unwrap_or(OutboxCommand::List) {
             OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),
             OutboxCommand::Show { id } => show::letter(&cli.global.ask(Question::Letter(id), clock)?, json),

@@ -9,119 +9,33 @@ use sequoia_openpgp::Cert;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::{Failure, print};
+use crate::cli::style::{self, minute};
+use crate::cli::{Failure, listing, page, print};
 use crate::keyring;
 
 /// `psirtd cases`
-pub(super) fn cases(cases: &Value, all: bool, json: bool) -> Result<(), Failure> {
-    let shown: Value = items(cases).filter(|case| all || case["merged_into"].is_null()).cloned().collect();
+pub(super) fn cases(cases: &Value, all: bool, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let shown: Value = items(cases).filter(|case| all || listing::is_open(case)).cloned().collect();
     if json {
         return print(&pretty(&shown));
     }
-    print(&case_table(&shown))
+    if !all && items(&shown).next().is_none() && items(cases).next().is_some() {
+        return print("no open cases; all of them: psirtd cases --all");
+    }
+    print(&case_table(&shown, now))
 }
 
 /// The table of cases.
-pub(super) fn case_table(cases: &Value) -> String {
-    let mut table = table(&["CASE", "PHASE", "OWNER", "REPORTER", "ACKNOWLEDGED", "MAILS", "NEXT DEADLINE"]);
-    for case in items(cases) {
-        let acknowledged = match (text(case, "acknowledged_at"), text(case, "not_acknowledged")) {
-            ("", "") => "not yet".to_owned(),
-            ("", why) => format!("no: {why}"),
-            (at, _) => minute(at),
-        };
-        let goes_on = case["merged_into"].as_str();
-        let phase =
-            goes_on.map_or_else(|| text(case, "phase").to_owned(), |into| format!("merged into {into}"));
-        let next = items(&case["deadlines"]).filter(|_| goes_on.is_none());
-        let next = next.min_by_key(|deadline| text(deadline, "due").to_owned());
-        let next = next.map_or_else(String::new, |deadline| {
-            let overdue = if text(deadline, "state") == "overdue" { " OVERDUE" } else { "" };
-            format!("{} {}{overdue}", text(deadline, "kind"), minute(text(deadline, "due")))
-        });
-        table.add_row([
-            text(case, "id").to_owned(),
-            phase,
-            or_dash(text(case, "owner")),
-            or_dash(text(case, "reporter")),
-            acknowledged,
-            case["mails"].to_string(),
-            next,
-        ]);
-    }
-    if table.is_empty() { "no cases".to_owned() } else { table.to_string() }
+pub(super) fn case_table(cases: &Value, now: Timestamp) -> String {
+    listing::table(cases, now, style::width(), style::coloured())
 }
 
 /// `psirtd case ID`
-pub(super) fn case(case: &Value, json: bool) -> Result<(), Failure> {
+pub(super) fn case(case: &Value, json: bool, now: Timestamp) -> Result<(), Failure> {
     if json {
         return print(&pretty(case));
     }
-    let mut facts = table(&["CASE", text(case, "id")]);
-    for (name, value) in [
-        ("phase", text(case, "phase").to_owned()),
-        (
-            "subject",
-            case["subject"].as_str().unwrap_or("(none, or it came encrypted: see the relay)").to_owned(),
-        ),
-        ("reporter", or_dash(&words(&case["reporters"]))),
-        ("owner", or_dash(text(case, "owner"))),
-        ("received", minute(text(case, "received_at"))),
-        ("acknowledged", or_dash(&minute(text(case, "acknowledged_at")))),
-        ("not acknowledged", or_dash(text(case, "not_acknowledged"))),
-        ("lacks", or_dash(&words(&case["missing"]))),
-        ("hints", or_dash(&words(&case["hints"]))),
-        ("merged into", or_dash(text(case, "merged_into"))),
-    ] {
-        facts.add_row([name.to_owned(), value]);
-    }
-    let mut deadlines = table(&["DEADLINE", "DUE", "STATE"]);
-    for deadline in items(&case["deadlines"]) {
-        deadlines.add_row([
-            text(deadline, "kind").to_owned(),
-            minute(text(deadline, "due")),
-            text(deadline, "state").to_owned(),
-        ]);
-    }
-    let mut mails =
-        table(&["MAIL", "RECORDED", "KIND", "FROM", "SENDER", "ENCRYPTED", "SIGNATURE", "PROBLEM"]);
-    for mail in items(&case["mail_list"]) {
-        let digest: String = text(mail, "mail").chars().take(12).collect();
-        mails.add_row([
-            digest,
-            minute(text(mail, "at")),
-            [text(mail, "kind"), text(mail, "sort")].join(" ").trim().to_owned(),
-            or_dash(text(mail, "from")),
-            if mail["pending"] == true {
-                "UNVERIFIED".to_owned()
-            } else {
-                or_dash(text(&mail["trust"], "verdict"))
-            },
-            text(mail, "encrypted").to_owned(),
-            [text(mail, "verdict"), text(mail, "standing")].join(" ").trim().to_owned(),
-            or_dash(text(mail, "problem")),
-        ]);
-    }
-    let mut letters = table(&["LETTER", "KIND", "TO", "STATE", "ATTEMPTS"]);
-    for letter in items(&case["letters"]) {
-        letters.add_row([
-            text(letter, "id").to_owned(),
-            text(letter, "kind").to_owned(),
-            text(letter, "to").to_owned(),
-            text(letter, "state").to_owned(),
-            letter["attempts"].to_string(),
-        ]);
-    }
-    let mut timeline = table(&["TIME", "WHAT", "WHO"]);
-    for entry in items(&case["timeline"]) {
-        timeline.add_row([
-            minute(text(entry, "at")),
-            text(entry, "what").to_owned(),
-            text(entry, "who").to_owned(),
-        ]);
-    }
-    let tables = [facts, deadlines, mails, letters, timeline];
-    print(&tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
+    print(&page::page_text(case, now, style::width(), style::coloured()))
 }
 
 /// `psirtd outbox`
@@ -222,17 +136,12 @@ pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn words(list: &Value) -> String {
-    items(list).filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+pub(super) fn words(list: &Value) -> String {
+    items(list).filter_map(Value::as_str).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
-}
-
-/// `2026-11-20 23:00Z` of an RFC 3339 time.
-fn minute(at: &str) -> String {
-    at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
 }
 
 fn pretty(value: &Value) -> String {

@@ -441,8 +441,8 @@ fn split_by_a_command() {
     desk.steps_aside();
     let run = |arguments: &[&str]| psirtd(desk.dir(), &[&["--config", "psirtd.toml"], arguments].concat());
     let shown = out(&run(&["case", "EX-2026-0001"]));
-    let mails = shown.lines().skip_while(|line| !line.trim_start().starts_with("MAIL "));
-    let second = mails.skip(1).nth(1).unwrap().split_whitespace().next().unwrap();
+    let digest = |word: &&str| word.len() == 12 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let second = shown.split_whitespace().filter(digest).nth(1).unwrap();
     let done = run(&["do", "EX-2026-0001", "split", second, "--json"]);
     assert!(done.status.success(), "{}", err(&done));
     let done: Value = serde_json::from_slice(&done.stdout).unwrap();

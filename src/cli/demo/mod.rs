@@ -147,7 +147,7 @@ async fn play(dir: &Path, config: Config, clock: Clock, scenes: Vec<Scene>) -> R
             println!();
         }
         let cases = control::answer(&Question::Cases, &pipeline, clock.now()).await?;
-        println!("{}", case_table(&cases));
+        println!("{}", case_table(&cases, clock.now()));
         Ok(())
     };
     let shown: Result<(), String> = showing.await;
