@@ -10,6 +10,7 @@
 
 mod demo;
 mod explain;
+pub mod figures;
 mod listing;
 mod page;
 mod pages;

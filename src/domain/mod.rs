@@ -19,6 +19,7 @@ pub mod concern;
 pub mod deadline;
 pub mod decide;
 pub mod event;
+pub mod figures;
 pub mod intake;
 pub mod letter;
 pub mod limit;
