@@ -8,6 +8,7 @@
 //! # Invariants
 //! Civil dates and instants are different types; daylight saving is crossed in civil time only.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,7 +26,7 @@ pub struct Calendar {
     /// The desk's time zone.
     pub zone: TimeZone,
     /// Days that are no business days.
-    pub holidays: Vec<Date>,
+    pub holidays: BTreeSet<Date>,
 }
 
 impl Calendar {
