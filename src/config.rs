@@ -11,9 +11,11 @@
 //! * Without TLS only loopback addresses are accepted.
 
 mod doors;
+mod holidays;
 mod intake;
 mod section;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -472,17 +474,10 @@ impl Reading<'_> {
         };
         let (public_tracker, process) = (text("public_tracker"), text("process"));
         let mut supported = Vec::new();
-        let mut holidays = Vec::new();
-        if let Some(section) = &section {
-            supported.extend(section.texts("supported").into_iter().map(|version| version.value));
-            for holiday in section.texts("holidays") {
-                holidays.extend(holiday.and_then(section.problems(), |text| {
-                    text.parse::<jiff::civil::Date>()
-                        .map_err(|_| format!("“{text}” is no date, such as “2026-12-25”"))
-                }));
-            }
-        }
+        let mut holidays = BTreeSet::new();
         if let Some(section) = section {
+            supported.extend(section.texts("supported").into_iter().map(|version| version.value));
+            holidays = self.holidays(&section, desk.zone.as_ref());
             section.finish();
         }
         Some(Policy {

@@ -404,6 +404,39 @@ roles = ["boss"]
     }
 }
 
+/// Holidays from calendar files: `check` counts those that are ahead, and tells of what is none.
+#[test]
+fn holidays_come_from_calendar_files() {
+    let ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Christmas\r\nDTSTART;VALUE=DATE:20201225\r\n\
+               DTEND;VALUE=DATE:20201227\r\nRRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nSUMMARY:Stand-up\r\n\
+               DTSTART:20261127T090000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    let dir = desk(&format!("{MAILDIR_DESK}\n[policy]\nholidays_ics = [\"bank.ics\"]\n"));
+    let missing = check(&dir);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(err(&missing).contains("policy.holidays_ics: bank.ics: No such file"), "{}", err(&missing));
+
+    let write = |text: &str| fs::write(dir.path().join("bank.ics"), text).unwrap();
+    write(ics);
+    let said = out(&check(&dir));
+    assert!(said.contains(" holidays ahead, the last on 2060-12-26)"), "{said}");
+    let told = "warn  policy.holidays_ics: bank.ics:8: “Stand-up” has a time of day, so it is no holiday";
+    assert!(said.contains(told), "{said}");
+
+    write(&ics.replace("RRULE:FREQ=YEARLY", "RRULE:FREQ=YEARLY;COUNT=2"));
+    let said = out(&check(&dir));
+    assert!(said.contains("no holiday ahead)"), "{said}");
+    let told = "warn  policy.holidays: no holiday is ahead, the last was 2021-12-26";
+    assert!(said.contains(told), "{said}");
+
+    write(&ics.replace("FREQ=YEARLY", "FREQ=EASTER"));
+    let said = err(&check(&dir));
+    assert!(said.contains("policy.holidays_ics: bank.ics:6: “Christmas”: RRULE: "), "{said}");
+
+    write(&format!("{ics}{}", "\r\n".repeat(500_000)));
+    let said = err(&check(&dir));
+    assert!(said.contains("policy.holidays_ics: bank.ics: larger than 1 MB"), "{said}");
+}
+
 /// The same for what the configuration says about incoming mail.
 #[test]
 fn all_errors_about_incoming_mail_are_told_at_once() {

@@ -13,6 +13,7 @@ mod support;
 
 mod architecture;
 mod attacks;
+mod business_days;
 mod cli;
 mod corpus;
 mod crash;

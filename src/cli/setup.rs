@@ -153,11 +153,14 @@ fn calendar(config: &Config, now: Timestamp) -> Checked {
     let calendar = &config.policy.calendar;
     let due = calendar.date(calendar.due(now, config.policy.first_response));
     let zone = calendar.zone.iana_name().unwrap_or("UTC");
-    let detail = format!(
-        "a report now is answered by {} ({zone}, {} holidays)",
-        due.strftime("%a %Y-%m-%d"),
-        calendar.holidays.len()
-    );
+    let ahead = calendar.holidays.iter().filter(|day| **day > calendar.date(now)).count();
+    let holidays = match calendar.holidays.last() {
+        Some(last) if ahead > 0 => {
+            format!("{ahead} holiday{} ahead, the last on {last}", if ahead == 1 { "" } else { "s" })
+        }
+        _ => "no holiday ahead".to_owned(),
+    };
+    let detail = format!("a report now is answered by {} ({zone}, {holidays})", due.strftime("%a %Y-%m-%d"));
     Checked { what: "calendar".to_owned(), outcome: Ok(detail) }
 }
 

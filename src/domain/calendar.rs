@@ -8,6 +8,7 @@
 //! # Invariants
 //! Civil dates and instants are different types; daylight saving is crossed in civil time only.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,7 +26,7 @@ pub struct Calendar {
     /// The desk's time zone.
     pub zone: TimeZone,
     /// Days that are no business days.
-    pub holidays: Vec<Date>,
+    pub holidays: BTreeSet<Date>,
 }
 
 impl Calendar {
@@ -92,10 +93,91 @@ impl Calendar {
         date
     }
 
-    /// The last second of a day at the desk.
-    fn end_of(&self, date: Date) -> Timestamp {
-        date.at(23, 59, 59, 0).to_zoned(self.zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp())
+    /// The instant at which `percent` of the business time between `start` and `due` is over: `start` for 0, `due` for 100
+    /// and more. Business time is the time of business days, from midnight to midnight at the desk. Where there is none, or
+    /// more days than any calendar counts, it is all the time there is.
+    pub fn point(&self, start: Timestamp, due: Timestamp, percent: u8) -> Timestamp {
+        if percent == 0 && start < due {
+            return start;
+        }
+        if percent >= 100 || start >= due {
+            return due;
+        }
+        let spans = self.business_time(start, due);
+        // the share is over at the first nanosecond that makes it whole
+        let share = length(&spans).saturating_mul(percent.into());
+        let mut left = share.saturating_add(99).checked_div(100).unwrap_or(0);
+        for (from, to) in spans {
+            let long = nanoseconds(from, to);
+            if left <= long {
+                let more = SignedDuration::from_nanos_i128(left);
+                return from.saturating_add(more).map_or(to, |at| at.min(to));
+            }
+            left = left.saturating_sub(long);
+        }
+        due
     }
+
+    /// How much of the business time between `start` and `due` is over at `now`, of a hundred, rounded down. The counterpart
+    /// of [`Calendar::point`].
+    pub fn elapsed_percent(&self, start: Timestamp, due: Timestamp, now: Timestamp) -> u8 {
+        if now >= due {
+            return 100;
+        }
+        if now <= start {
+            return 0;
+        }
+        let spans = self.business_time(start, due);
+        let all = length(&spans);
+        let over = spans
+            .iter()
+            .fold(0_i128, |sum, (from, to)| sum.saturating_add(nanoseconds(*from, now.clamp(*from, *to))));
+        let percent = over.saturating_mul(100).checked_div(all).unwrap_or(100);
+        u8::try_from(percent.clamp(0, 100)).unwrap_or(100)
+    }
+
+    /// The business days between two instants, each from when to when; all the time between them when there is none.
+    fn business_time(&self, start: Timestamp, due: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let mut spans = Vec::new();
+        let whole = i64::from(HORIZON).saturating_mul(24);
+        if due.duration_since(start).as_hours() < whole {
+            let last = self.date(due);
+            let days = std::iter::successors(Some(self.date(start)), |date| date.tomorrow().ok());
+            for date in days.take_while(|date| *date <= last).filter(|date| self.is_business_day(*date)) {
+                let from = self.start_of(date).max(start);
+                let to = date.tomorrow().map_or(Timestamp::MAX, |next| self.start_of(next)).min(due);
+                if from < to {
+                    spans.push((from, to));
+                }
+            }
+        }
+        if spans.is_empty() {
+            spans.push((start, due));
+        }
+        spans
+    }
+
+    /// The first instant of a day at the desk. Where the clock is put forward at midnight, that is not midnight.
+    fn start_of(&self, date: Date) -> Timestamp {
+        date.to_zoned(self.zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp())
+    }
+
+    /// The last second of a day at the desk. It is found from the next day: where the clock is put back at midnight, 23:59:59
+    /// comes twice.
+    fn end_of(&self, date: Date) -> Timestamp {
+        let next = date.tomorrow().map_or(Timestamp::MAX, |next| self.start_of(next));
+        next.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(next)
+    }
+}
+
+/// How long it is from one instant to another.
+fn nanoseconds(from: Timestamp, to: Timestamp) -> i128 {
+    to.duration_since(from).as_nanos()
+}
+
+/// How long some spans are together.
+fn length(spans: &[(Timestamp, Timestamp)]) -> i128 {
+    spans.iter().fold(0, |sum, (from, to)| sum.saturating_add(nanoseconds(*from, *to)))
 }
 
 /// An instant in the desk's time zone and in UTC, in parts: the words are the template's.
@@ -217,6 +299,109 @@ mod tests {
         }
     }
 
+    /// Cairo puts its clock back at midnight (Thursday, 29 October 2026, has two 23:59:59) and forward at midnight (Friday,
+    /// 24 April 2026, begins at 01:00).
+    #[test]
+    fn a_day_ends_with_its_last_second() {
+        let cairo = calendar("Africa/Cairo", &[]);
+        for (received, due) in [
+            ("2026-10-28T10:00:00Z", "2026-10-29T21:59:59Z"),
+            ("2026-10-29T10:00:00Z", "2026-10-30T21:59:59Z"),
+            ("2026-04-22T10:00:00Z", "2026-04-23T21:59:59Z"),
+            ("2026-04-23T10:00:00Z", "2026-04-24T20:59:59Z"),
+        ] {
+            let at = cairo.due(received.parse().unwrap(), Term::BusinessDays(1));
+            assert_eq!(at.to_string(), due, "{received}");
+        }
+    }
+
+    /// (zone, holidays, start, due, percent, point)
+    #[test]
+    fn shares_of_business_time() {
+        type Row<'t> = (&'t str, &'t [&'t str], &'t str, &'t str, u8, &'t str);
+        let table: &[Row<'_>] = &[
+            // two whole business days on either side of a weekend: the half is over when the weekend begins
+            ("UTC", &[], "2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", 50, "2026-11-21T00:00:00Z"),
+            ("UTC", &[], "2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", 75, "2026-11-24T00:00:00Z"),
+            // ... with the Tuesday off, three days are left
+            (
+                "UTC",
+                &["2026-11-24"],
+                "2026-11-19T00:00:00Z",
+                "2026-11-25T00:00:00Z",
+                50,
+                "2026-11-20T12:00:00Z",
+            ),
+            // from a Saturday, nothing is over before Monday
+            ("UTC", &[], "2026-11-21T12:00:00Z", "2026-11-25T00:00:00Z", 50, "2026-11-24T00:00:00Z"),
+            ("UTC", &[], "2026-11-21T12:00:00Z", "2026-11-25T00:00:00Z", 0, "2026-11-21T12:00:00Z"),
+            // a weekend alone is counted by the clock
+            ("UTC", &[], "2026-11-21T00:00:00Z", "2026-11-23T00:00:00Z", 25, "2026-11-21T12:00:00Z"),
+            // due on a Sunday: the last business day is Friday, and all is over at the end
+            ("UTC", &[], "2026-11-20T00:00:00Z", "2026-11-22T12:00:00Z", 99, "2026-11-20T23:45:36Z"),
+            ("UTC", &[], "2026-11-20T00:00:00Z", "2026-11-22T12:00:00Z", 100, "2026-11-22T12:00:00Z"),
+            // Friday, 24 April 2026, has 23 hours in Cairo, Thursday, 29 October, 25
+            ("Africa/Cairo", &[], "2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z", 50, "2026-04-24T09:30:00Z"),
+            ("Africa/Cairo", &[], "2026-10-28T21:00:00Z", "2026-10-29T22:00:00Z", 50, "2026-10-29T09:30:00Z"),
+            // the weekend of the change is not counted, however long it is
+            (
+                "Europe/Berlin",
+                &[],
+                "2026-03-27T11:00:00Z",
+                "2026-03-30T10:00:00Z",
+                50,
+                "2026-03-27T23:00:00Z",
+            ),
+            // more days than any calendar counts
+            ("UTC", &[], "2000-01-01T00:00:00Z", "2020-01-01T00:00:00Z", 50, "2009-12-31T12:00:00Z"),
+            // nothing between them, or less
+            ("UTC", &[], "2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z", 50, "2026-11-20T00:00:00Z"),
+            ("UTC", &[], "2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z", 0, "2026-11-19T00:00:00Z"),
+        ];
+        for (zone, holidays, start, due, percent, point) in table {
+            let calendar = calendar(zone, holidays);
+            let at = calendar.point(start.parse().unwrap(), due.parse().unwrap(), *percent);
+            assert_eq!(at.to_string(), *point, "{percent} % of {start} to {due} in {zone}");
+        }
+    }
+
+    /// (start, due, now, percent)
+    #[test]
+    fn what_is_over() {
+        let calendar = calendar("UTC", &["2026-11-24"]);
+        for (start, due, now, percent) in [
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2026-11-18T00:00:00Z", 0),
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2026-11-19T23:59:59Z", 33),
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2026-11-21T00:00:00Z", 66),
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2026-11-22T18:00:00Z", 66),
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2026-11-24T00:00:00Z", 100),
+            ("2026-11-19T00:00:00Z", "2026-11-25T00:00:00Z", "2027-11-24T00:00:00Z", 100),
+            ("2026-11-21T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-21T12:00:00Z", 25),
+            ("2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", 100),
+            ("2026-11-21T00:00:00Z", "2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z", 0),
+        ] {
+            let at = |text: &str| text.parse().unwrap();
+            assert_eq!(calendar.elapsed_percent(at(start), at(due), at(now)), percent, "{start} {due} {now}");
+        }
+    }
+
+    #[test]
+    fn shares_are_total() {
+        let calendar = calendar("Australia/Lord_Howe", &[]);
+        let (first, last) = (Timestamp::MIN, Timestamp::MAX);
+        let near =
+            |at: Timestamp, days: i64| at.saturating_add(SignedDuration::from_hours(days * 24)).unwrap();
+        for (start, due) in
+            [(first, last), (last, first), (first, near(first, 9)), (near(last, -9), last), (last, last)]
+        {
+            for percent in [0, 1, 50, 99, 100, 255] {
+                let point = calendar.point(start, due, percent);
+                assert!(point >= start.min(due) && point <= due, "{start} {due} {percent}: {point}");
+                calendar.elapsed_percent(start, due, point);
+            }
+        }
+    }
+
     #[test]
     fn hours_are_hours() {
         let due =
@@ -244,6 +429,28 @@ mod tests {
             prop_assert!(due > at(first));
             prop_assert!(calendar.is_business_day(calendar.date(due)));
             prop_assert!(calendar.due(at(first + later), Term::BusinessDays(days)) >= due);
+        }
+
+        /// A share lies between start and due, a larger one never earlier; what is over at a share is that share.
+        #[test]
+        fn shares_and_what_is_over_agree(
+            zone in prop::sample::select(vec!["Africa/Cairo", "Australia/Lord_Howe", "America/Los_Angeles", "Asia/Kathmandu"]),
+            start in 1_000_000_000_i64..2_500_000_000,
+            long in 1_000_i64..60_000_000,
+            percent in 0_u8..=100,
+            more in 0_u8..=100,
+        ) {
+            let calendar = calendar(zone, &["2026-12-25", "2027-01-01"]);
+            let at = |second| Timestamp::from_second(second).unwrap();
+            let (start, due) = (at(start), at(start + long));
+            let point = calendar.point(start, due, percent);
+            prop_assert!(start <= point && point <= due);
+            prop_assert!(calendar.point(start, due, percent.saturating_add(more)) >= point);
+            prop_assert_eq!(calendar.point(start, due, 100), due);
+            let over = calendar.elapsed_percent(start, due, point);
+            prop_assert!(over.abs_diff(percent) <= 1, "{} % is over at {} %", over, percent);
+            let later = point.saturating_add(SignedDuration::from_secs(more.into())).unwrap();
+            prop_assert!(calendar.elapsed_percent(start, due, later) >= over);
         }
     }
 }

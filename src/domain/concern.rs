@@ -167,7 +167,7 @@ mod tests {
     fn silent(door: Door, why: Option<&str>, after_hours: i64) -> Concern {
         let since: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
         let zone = jiff::tz::TimeZone::get("America/Los_Angeles").unwrap();
-        let calendar = Calendar { zone, holidays: Vec::new() };
+        let calendar = Calendar { zone, holidays: std::collections::BTreeSet::new() };
         let silence = Silence { door, since, why: why.map(str::to_owned) };
         of_silence(&silence, &calendar, since + SignedDuration::from_hours(after_hours))
     }

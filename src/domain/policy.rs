@@ -1,5 +1,6 @@
 //! The written process as values: every number and name of it is configuration, every shape is code.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Time;
@@ -62,7 +63,7 @@ impl Policy {
         Self {
             desk,
             case_prefix: "SEC".to_owned(),
-            calendar: Calendar { zone: TimeZone::UTC, holidays: Vec::new() },
+            calendar: Calendar { zone: TimeZone::UTC, holidays: BTreeSet::new() },
             first_response: Term::BusinessDays(3),
             plan: Term::BusinessDays(3),
             disclosure: Term::BusinessDays(14),
