@@ -14,6 +14,7 @@ mod support;
 mod architecture;
 mod attacks;
 mod cli;
+mod clients;
 mod corpus;
 mod crash;
 mod data_key;
