@@ -15,6 +15,7 @@ mod architecture;
 mod attacks;
 mod business_days;
 mod cli;
+mod clients;
 mod corpus;
 mod crash;
 mod data_key;

@@ -10,7 +10,7 @@
 //! * Attachments keep their bytes: only the transfer encoding is undone, never a charset.
 //!
 //! # Standards
-//! RFC 2045–2049, RFC 2231, by mail-parser; RFC 1847 and RFC 3156 §§2, 5 for the raw bytes of a signed part.
+//! RFC 2045–2049, RFC 2231, by mail-parser; RFC 3676 (flowed text); RFC 1847 and RFC 3156 §§2, 5 for the raw bytes of a signed part.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -244,9 +244,56 @@ pub(super) fn shown_text<'p>(part: &'p MessagePart<'_>, raw: &'p [u8], secret: b
         }
         _ => {
             let text = text_of(part, raw)?;
+            let text = if is_flowed(part) && !text.contains(armor::FRAME) {
+                let delete = parameter(part, "delsp").is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+                unflowed(&text, delete).into()
+            } else {
+                text
+            };
             Some(if legacy { without_legacy_display(&text).to_owned().into() } else { text })
         }
     }
+}
+
+/// Thunderbird and others break long lines for old mail programs, and say so.
+fn is_flowed(part: &MessagePart<'_>) -> bool {
+    media_type(part) == "text/plain"
+        && parameter(part, "format").is_some_and(|format| format.eq_ignore_ascii_case("flowed"))
+}
+
+/// A text as it was typed before its long lines were broken (RFC 3676): a blank at the end of a line says that the line goes
+/// on, one at the beginning only protects what follows. `delete` says that the blank at the end is not part of the text.
+fn unflowed(text: &str, delete: bool) -> String {
+    let mut typed = String::with_capacity(text.len());
+    // how deep the line is quoted that goes on
+    let mut goes_on = None;
+    for line in text.split_inclusive('\n') {
+        let (line, is_ended) = line.strip_suffix('\n').map_or((line, false), |line| (line, true));
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let words = line.trim_start_matches('>');
+        let depth = line.len().saturating_sub(words.len());
+        let words = words.strip_prefix(' ').unwrap_or(words);
+        let is_separator = words == "-- ";
+        if let Some(before) = goes_on
+            && (before != depth || is_separator)
+        {
+            typed.push('\n');
+            goes_on = None;
+        }
+        if goes_on.is_none() {
+            typed.extend(std::iter::repeat_n('>', depth));
+            if depth > 0 && !words.is_empty() {
+                typed.push(' ');
+            }
+        }
+        goes_on = (is_ended && words.ends_with(' ') && !is_separator).then_some(depth);
+        let deleted = words.strip_suffix(' ').filter(|_| delete && goes_on.is_some());
+        typed.push_str(deleted.unwrap_or(words));
+        if is_ended && goes_on.is_none() {
+            typed.push('\n');
+        }
+    }
+    typed
 }
 
 /// A text without what repeats its protected header for old mail programs (RFC 9788): all up to the first empty line.
@@ -329,6 +376,21 @@ mod tests {
         let html = "<p><div class=\"header-protection-legacy-display\"><pre>Subject: a</pre></div>text</p>";
         assert_eq!(without_legacy_display_html(html), "<p>text</p>");
         assert_eq!(without_legacy_display_html("<div>a</div>"), "<div>a</div>");
+    }
+
+    #[test]
+    fn a_flowed_text_is_as_it_was_typed() {
+        for (flowed, typed) in [
+            ("!note one \r\ntwo\r\n!take\r\n", "!note one two\n!take\n"),
+            ("  a blank\n From here\n >no quote\n", " a blank\nFrom here\n>no quote\n"),
+            ("> one \n> two\n>> three \n> four\n>\n", "> one two\n>> three \n> four\n>\n"),
+            ("> > one \n> > two\n", "> > one > two\n"),
+            ("one \n-- \nAda \nLovelace ", "one \n-- \nAda Lovelace "),
+            ("", ""),
+        ] {
+            assert_eq!(unflowed(flowed, false), typed, "{flowed:?}");
+        }
+        assert_eq!(unflowed("one \ntwo  \nthree", true), "onetwo three");
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! | `postfix` | a real SMTP server that delivers into that IMAP server |
 //! | `gpg` | GnuPG in a home of its own, as the other side of OpenPGP mail |
 //! | `program` | GnuPG, `sq` (module `sq`) and RNP (module `rnp`) behind one interface |
+//! | `mutt` | mutt and neomutt, which write mails and answer them |
+//! | `thunderbird` | mails in Thunderbird's forms |
 //! | `web` | web servers with TLS, and an Internet of them |
 //! | `faulty` | hand-scripted fake servers, for faults a real server will not produce |
 //! | `log` | lines of a log, kept in memory |
@@ -26,11 +28,13 @@ pub mod dovecot;
 pub mod faulty;
 pub mod gpg;
 pub mod log;
+pub mod mutt;
 pub mod postfix;
 pub mod program;
 pub mod rnp;
 pub mod sieve;
 pub mod sq;
+pub mod thunderbird;
 pub mod tls;
 pub mod web;
 

@@ -13,6 +13,7 @@
 //! looked at. Everything else panics when the program fails, or is not there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
@@ -70,9 +71,12 @@ pub struct Home {
 }
 
 impl Home {
-    /// In /tmp: the path must be short, because of sockets in it.
+    /// In /tmp: the path must be short, because of sockets in it. Nobody else may look into it, or GnuPG says so, and mutt takes
+    /// what GnuPG says for an error.
     pub fn new(prefix: &str) -> Home {
-        let dir = tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp").expect("a temporary directory");
+        let private = fs::Permissions::from_mode(0o700);
+        let mut dir = tempfile::Builder::new();
+        let dir = dir.prefix(prefix).permissions(private).tempdir_in("/tmp").expect("a temporary directory");
         Home { dir, count: AtomicU64::new(0) }
     }
 

@@ -36,6 +36,20 @@ impl Rnp {
         self.must("rnp", &[options, &["--output", "-", path(&file)]].concat(), Stdio::null())
     }
 
+    /// A detached signature with this hash, armored.
+    pub fn sign_by(&self, data: &[u8], by: &str, hash: &str) -> Vec<u8> {
+        self.made(&["--sign", "--detach", "--armor", "--hash", hash, "--userid", by], data)
+    }
+
+    /// The key id of an address, in capitals.
+    pub fn key_id(&self, address: &str) -> String {
+        // "pub   255/EdDSA 86f58a1a2d55eea5 2026-11-22 [SC]"
+        let listed = self.must("rnpkeys", &["--list-keys", address], Stdio::null());
+        let listed = String::from_utf8(listed).unwrap();
+        let line = listed.lines().find(|line| line.starts_with("pub ")).expect("a key");
+        line.split_whitespace().nth(2).expect("its id").to_uppercase()
+    }
+
     fn found(&self, arguments: &[&str]) -> Found {
         let output = self.run("rnp", arguments, Stdio::null());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -90,7 +104,7 @@ impl Program for Rnp {
     }
 
     fn sign(&self, data: &[u8], by: &str) -> Vec<u8> {
-        self.made(&["--sign", "--detach", "--armor", "--hash", "SHA512", "--userid", by], data)
+        self.sign_by(data, by, "SHA512")
     }
 
     fn clear_sign(&self, text: &str, by: &str) -> String {
