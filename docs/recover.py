@@ -180,6 +180,12 @@ def main(state, out):
                     named["mail"][event["mail"]] = record["seq"]
                 elif event["event"] == "letter-queued":
                     named["letters"][event["bytes"]] = record["seq"]
+                # what people of the team wrote
+                finding = event.get("finding")
+                finding = finding if isinstance(finding, dict) else {}
+                for text in (event.get("text"), finding.get("workaround"), finding.get("exception", {}).get("reason")):
+                    if text:
+                        named["letters"][text] = record["seq"]
     mails, letters = (recover_files(state / name, out / name, key, named[name]) for name in named)
     end = f"{len(complaints)} times something is wrong, see above" if complaints else "everything is there"
     print(f"{out}: {len(records)} records, {mails} mails, {letters} letters; {end}")

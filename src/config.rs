@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::config::section::{Problems, Section};
 use crate::domain::calendar::{Calendar, Term};
 use crate::domain::concern::of_certificate;
+use crate::domain::deadline::Terms;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy, Role};
@@ -456,9 +457,11 @@ impl Reading<'_> {
             Some((term, section)) => term.and_then(section.problems(), |text| text.parse::<Term>()),
             None => Some(default),
         };
-        let first_response = term("first_response", standard.first_response);
-        let plan = term("plan", standard.plan);
-        let disclosure = term("disclosure", standard.disclosure);
+        let first_response = term("first_response", standard.terms.first_response);
+        let plan = term("plan", standard.terms.plan);
+        let status_update = term("status_update", standard.terms.status_update);
+        let need_info = term("need_info", standard.terms.need_info);
+        let disclosure = term("disclosure", standard.terms.disclosure);
         let text =
             |key: &str| section.as_ref().and_then(|section| section.text(key)).map(|found| found.value);
         let digest = match section.as_ref().and_then(|section| Some((section.text("digest")?, section))) {
@@ -472,6 +475,15 @@ impl Reading<'_> {
             Some((found, section)) => found.and_then(section.problems(), |text| silence(&text)),
             None => Some(standard.silence),
         };
+        let command_age =
+            match section.as_ref().and_then(|section| Some((section.text("command_age")?, section))) {
+                Some((found, section)) => found.and_then(section.problems(), |text| command_age(&text)),
+                None => Some(standard.command_age),
+            };
+        let escalation = section
+            .as_ref()
+            .and_then(|section| self.address(section, "escalation", false))
+            .map(Mailbox::bare);
         let (public_tracker, process) = (text("public_tracker"), text("process"));
         let mut supported = Vec::new();
         let mut holidays = BTreeSet::new();
@@ -484,9 +496,15 @@ impl Reading<'_> {
             desk: desk.mailbox.clone()?,
             case_prefix: desk.case_prefix.clone()?,
             calendar: Calendar { zone: desk.zone.clone()?, holidays },
-            first_response: first_response?,
-            plan: plan?,
-            disclosure: disclosure?,
+            terms: Terms {
+                first_response: first_response?,
+                plan: plan?,
+                status_update: status_update?,
+                need_info: need_info?,
+                disclosure: disclosure?,
+            },
+            command_age: command_age?,
+            escalation,
             supported,
             public_tracker,
             process,
@@ -523,6 +541,12 @@ fn silence(text: &str) -> Result<SignedDuration, String> {
     const SILENCE: doors::Between =
         (1, 24 * 60 * 60, "“15 minutes” or “1 hour”; between 1 second and 24 hours");
     SignedDuration::try_from(doors::duration(text, SILENCE)?).map_err(|error| error.to_string())
+}
+
+/// A shorter time than mail may take refuses honest commands; a longer one lets somebody keep a command until it suits him.
+fn command_age(text: &str) -> Result<SignedDuration, String> {
+    const AGE: doors::Between = (15 * 60, 7 * 24 * 60 * 60, "“24 hours”; between 15 minutes and 168 hours");
+    SignedDuration::try_from(doors::duration(text, AGE)?).map_err(|error| error.to_string())
 }
 
 fn case_prefix(prefix: String) -> Result<String, String> {

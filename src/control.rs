@@ -12,6 +12,8 @@
 //! * Files are read on other threads than those that keep the doors open.
 //! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive; the answer, to be read.
 
+mod cases;
+mod figures;
 pub mod pages;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
@@ -30,12 +33,13 @@ use tokio::task::JoinSet;
 use tracing::{debug, error};
 
 use crate::clock::Clock;
-use crate::domain::case::{Case, CaseId};
-use crate::domain::intake::Sort;
+use crate::control::cases::{case_json, whole_case_json};
+use crate::control::figures::figures_json;
+use crate::domain::case::CaseId;
 use crate::domain::letter::{LetterId, Posting};
-use crate::domain::signature::{Certificate, Standing};
+use crate::domain::signature::Certificate;
 use crate::inbox::stopped;
-use crate::pipeline::{Accept, Handle, OutboxCommand, Refused, Sorting};
+use crate::pipeline::{Accept, Given, Handle, OutboxCommand, Refused};
 use crate::store::index::{IndexError, Lookup};
 use crate::store::journal::Place;
 use crate::store::{Archive, StoreError};
@@ -68,19 +72,21 @@ pub enum Question {
     Hold(String),
     /// Let a letter go, or try it now.
     Release(String),
-    /// The first case is about the same as the second, which goes on.
-    Merge {
-        /// The first.
-        case: String,
-        /// The second.
-        into: String,
-    },
-    /// A mail of a case is about something else.
-    Split {
+    /// A command about a case.
+    Do {
         /// The case.
         case: String,
-        /// The beginning of the mail's digest.
-        mail: String,
+        /// The command and what follows it on its line.
+        line: String,
+        /// Its text.
+        #[serde(default)]
+        text: Option<String>,
+    },
+    /// How the desk keeps its word.
+    Figures {
+        /// Of the cases received since that day began at the desk.
+        #[serde(default)]
+        since: Option<Date>,
     },
     /// The certificates that the desk remembers for an address.
     Seen(String),
@@ -132,17 +138,17 @@ pub async fn answer(question: &Question, pipeline: &Handle, now: Timestamp) -> R
 }
 
 async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result<Value, NoAnswer> {
-    let index = &pipeline.reader().index;
+    let (index, policy) = (&pipeline.reader().index, pipeline.policy());
     match question {
         Question::Health => Ok(pipeline.health().told()),
         Question::Cases => {
             let cases = index.cases()?;
-            Ok(cases.iter().map(|case| case_json(case, now)).collect())
+            Ok(cases.iter().map(|case| case_json(case, policy, now)).collect())
         }
         Question::Case(id) => {
             let id = CaseId::typed(id);
             let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
-            Ok(whole_case_json(&case, now))
+            Ok(whole_case_json(&case, policy, now))
         }
         Question::Outbox => {
             let mut postings = index.postings()?;
@@ -170,12 +176,15 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
             said(pipeline.accept(accept).await)
         }
-        Question::Merge { case, into } => {
-            said(pipeline.sort(Sorting::Merge(CaseId::typed(case), CaseId::typed(into))).await)
+        Question::Do { case, line, text } => {
+            let (case, line, text) = (CaseId::typed(case), line.clone(), text.clone());
+            said(pipeline.give(Given { case, line, text }).await)
         }
-        Question::Split { case, mail } => {
-            let mail = mail.trim().to_lowercase();
-            said(pipeline.sort(Sorting::Split { case: CaseId::typed(case), mail }).await)
+        Question::Figures { since } => {
+            let zone = &policy.calendar.zone;
+            let begin = |date: &Date| date.to_zoned(zone.clone()).map(|at| at.timestamp());
+            let since = since.as_ref().map(begin).transpose().map_err(|error| error.to_string())?;
+            Ok(figures_json(&index.cases()?, policy, since, now))
         }
         Question::Records(from) => page(pages::records, pipeline, from.clone()).await,
         Question::Checked(from) => page(pages::checked, pipeline, from.clone()).await,
@@ -299,63 +308,6 @@ fn exchange(mut stream: &BlockingStream, question: &Question) -> io::Result<Resu
         Some(error) => Err(error.to_owned()),
         None => Ok(answer.get_mut("ok").map(Value::take).unwrap_or_default()),
     })
-}
-
-/// A case as a line of `psirtd cases --json`.
-fn case_json(case: &Case, now: Timestamp) -> Value {
-    let deadlines: Vec<Value> = case
-        .deadlines
-        .iter()
-        .map(|deadline| json!({ "kind": deadline.kind.word(), "due": deadline.due, "state": deadline.state(now) }))
-        .collect();
-    let reporters: Vec<&str> = case.reporters().map(|reporter| reporter.address.as_str()).collect();
-    json!({
-        "id": case.id,
-        "phase": case.phase.word(),
-        "subject": case.subject,
-        "reporter": case.reporter.as_ref().map(|reporter| &reporter.address),
-        "owner": null,
-        "received_at": case.received_at,
-        "acknowledged_at": case.acknowledged_at,
-        "not_acknowledged": case.not_acknowledged,
-        "missing": case.missing,
-        "hints": case.hints,
-        "merged_into": case.merged_into,
-        "reporters": reporters,
-        "mails": case.mails.len(),
-        "deadlines": deadlines,
-    })
-}
-
-fn whole_case_json(case: &Case, now: Timestamp) -> Value {
-    let mut whole = case_json(case, now);
-    let mails: Vec<Value> = case
-        .mails
-        .iter()
-        .map(|mail| {
-            let from = mail.from.as_ref().map(|from| &from.address);
-            let message_id = bracketed(mail.message_id.as_deref());
-            json!({ "mail": mail.mail, "at": mail.at, "kind": mail.kind.word(), "from": from,
-                    "message_id": message_id, "problem": mail.problem, "encrypted": mail.encryption,
-                    "signature": mail.signature, "verdict": mail.verdict, "signer": mail.signer,
-                    "standing": mail.standing.map(Standing::word), "sort": mail.sort.map(Sort::word), "trust": mail.trust,
-                    "doubt": mail.doubt, "pending": mail.pending })
-        })
-        .collect();
-    let letters: Vec<Value> = case
-        .letters
-        .iter()
-        .map(|letter| {
-            json!({ "id": letter.id, "kind": letter.kind.word(), "to": letter.to.address, "state": letter.state.word(),
-                    "attempts": letter.attempts, "message_id": bracketed(letter.message_id.as_deref()) })
-        })
-        .collect();
-    if let Some(fields) = whole.as_object_mut() {
-        fields.insert("timeline".to_owned(), json!(case.timeline));
-        fields.insert("mail_list".to_owned(), mails.into());
-        fields.insert("letters".to_owned(), letters.into());
-    }
-    whole
 }
 
 fn certificate_json(certificate: &Certificate, in_use: bool) -> Value {

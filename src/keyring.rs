@@ -169,6 +169,13 @@ impl Keyring {
         found.into_iter().map(|held| (held.standing, &held.cert)).collect()
     }
 
+    /// The configuration names this certificate for this very address, as it does for the people of the team.
+    pub fn names(&self, address: &str, fingerprint: &str) -> bool {
+        let address = canonical(address);
+        let mut named = self.held.iter().filter(|held| held.named.as_ref() == Some(&address));
+        named.any(|held| held.cert.fingerprint().to_hex() == fingerprint)
+    }
+
     /// The configuration holds a certificate for the address: nothing that comes by mail or from a directory counts.
     pub fn pins(&self, address: &str) -> bool {
         self.held_for(address).iter().any(|(standing, _)| *standing == Standing::Pinned)

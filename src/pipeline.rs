@@ -17,6 +17,7 @@
 mod deciding;
 mod facts;
 mod opening;
+mod orders;
 mod person;
 mod restored;
 mod step;
@@ -92,18 +93,15 @@ pub enum OutboxCommand {
     Release(LetterId),
 }
 
-/// A person's word about cases that are one, or a mail in the wrong one.
+/// A command about a case, as it was typed on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sorting {
-    /// The first is about the same as the second, which goes on.
-    Merge(CaseId, CaseId),
-    /// The mail is about something else.
-    Split {
-        /// The case it is in.
-        case: CaseId,
-        /// The beginning of its digest, as `psirtd case` shows it.
-        mail: String,
-    },
+pub struct Given {
+    /// The case.
+    pub case: CaseId,
+    /// The command and what follows it on its line.
+    pub line: String,
+    /// Its text.
+    pub text: Option<String>,
 }
 
 /// A person's word about a certificate: use this one for the address from now on.
@@ -152,7 +150,7 @@ enum Work {
     Delivery(LetterId, Outcome, Answer<()>),
     Command(OutboxCommand, Answer<String>),
     Accept(Accept, Answer<String>),
-    Sort(Sorting, Answer<String>),
+    Order(Box<Given>, Answer<String>),
     Found(Box<Found>, Answer<()>),
     Look(Vec<Silence>, Option<Answer<()>>),
     Unreadable,
@@ -164,6 +162,7 @@ enum Work {
 pub struct Handle {
     work: mpsc::Sender<Work>,
     reader: Reader,
+    policy: Arc<Policy>,
     health: Health,
     stirred: Arc<Notify>,
     happened: broadcast::Sender<Arc<Vec<Event>>>,
@@ -199,9 +198,9 @@ impl Handle {
         self.ask(|answer| Work::Accept(accept, answer)).await
     }
 
-    /// Carries out a person's word about cases; returns what was done.
-    pub async fn sort(&self, sorting: Sorting) -> Result<String, Refused> {
-        self.ask(|answer| Work::Sort(sorting, answer)).await
+    /// Carries out a command about a case; returns what was done.
+    pub async fn give(&self, given: Given) -> Result<String, Refused> {
+        self.ask(|answer| Work::Order(Box::new(given), answer)).await
     }
 
     /// Takes in a certificate that was looked up.
@@ -228,6 +227,11 @@ impl Handle {
     /// Answers questions.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The written process.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// What the doors say of themselves.
@@ -286,6 +290,7 @@ impl Pipeline {
         let handle = Handle {
             work,
             reader: self.reader.clone(),
+            policy: Arc::new(self.policy.clone()),
             health: Health::new(self.clock.clone(), self.policy.silence),
             stirred: Arc::clone(&stirred),
             happened: happened.clone(),
@@ -398,15 +403,17 @@ impl Pipeline {
                     let (step, done) = self.accept(&draft, accept, now)?;
                     (step, Reply::Word(answer, done))
                 }
-                (Work::Sort(sorting, answer), message) => {
-                    let (step, done) = self.sort(&draft, sorting, message, now)?;
+                (Work::Order(given, answer), _) => {
+                    let (step, done) = self.give(&draft, *given, &mails, now)?;
                     (step, Reply::Word(answer, done))
                 }
                 (Work::Found(found, answer), message) => {
                     (self.found(&draft, *found, message, now)?, Reply::Unit(answer))
                 }
                 (Work::Look(silent, answer), _) => {
-                    (self.look(&draft, &silent, now)?, answer.map_or(Reply::None, Reply::Unit))
+                    // somebody waits for the answer when it is the clock that asks
+                    let step = self.look(&draft, &silent, answer.is_some(), now)?;
+                    (step, answer.map_or(Reply::None, Reply::Unit))
                 }
                 (Work::Unreadable, _) => return Err(IndexError::Incomplete),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
@@ -438,7 +445,7 @@ impl Pipeline {
             .into_iter()
             .map(|step| {
                 let mut events = step.events;
-                let mut letters = Vec::new();
+                let mut letters = step.texts;
                 for (event, bytes) in sealed.by_ref().take(step.letters.len()) {
                     events.push(event);
                     letters.extend(bytes);
@@ -471,6 +478,17 @@ fn forget_what_nobody_was_told(events: &mut Vec<Event>) {
             });
         }
     }
+    // a reminder has one reader, and is written again for that one
+    let unreminded = |event: &Event| match &event.what {
+        What::LetterHeld { kind: LetterKind::Reminder, to, .. } => Some(to.canonical()),
+        _ => None,
+    };
+    let unreminded: Vec<String> = events.iter().filter_map(unreminded).collect();
+    events.retain(|event| match &event.what {
+        What::Reminded { to, .. } => !unreminded.contains(to),
+        What::LetterHeld { kind, .. } => *kind != LetterKind::Reminder,
+        _ => true,
+    });
 }
 
 /// The coordinators should hear of it now, not at the next round.
@@ -491,7 +509,7 @@ fn size(work: &Work) -> u64 {
         Work::Delivery(..)
         | Work::Command(..)
         | Work::Accept(..)
-        | Work::Sort(..)
+        | Work::Order(..)
         | Work::Found(..)
         | Work::Look(..)
         | Work::Unreadable

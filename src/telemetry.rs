@@ -72,7 +72,7 @@ pub fn tell(event: &Event) {
         What::CertificateAccepted { fingerprint, .. } => info!(%fingerprint, "certificate accepted"),
         What::Told { concerns } => info!(concerns = concerns.len(), "coordinators warned"),
         What::LetterQueued { letter, kind, .. } => info!(case, %letter, kind = kind.word(), "letter queued"),
-        What::CaseMerged { into } => info!(case, %into, "case merged"),
+        What::CaseMerged { into, .. } => info!(case, %into, "case merged"),
         What::Restored { backup, .. } => info!(%backup, "brought back from a backup"),
         What::MailMoved { mail, to, .. } => info!(case, %mail, %to, "mail taken out"),
         What::Digested { mails } => info!(mails = mails.len(), "coordinators told what was not answered"),
@@ -90,6 +90,22 @@ pub fn tell(event: &Event) {
             error!(case, %letter, "letter returned: it will not arrive; see “psirtd outbox”")
         }
         What::LetterStopped { letter, .. } => info!(case, %letter, "letter stopped"),
-        What::LetterReleased { letter } => info!(case, %letter, "letter released"),
+        What::LetterReleased { letter, .. } => info!(case, %letter, "letter released"),
+        What::Commanded { commands, refused: None, .. } => info!(case, ?commands, "commands carried out"),
+        // why names addresses
+        What::Commanded { commands, .. } => warn!(case, ?commands, "commands REFUSED; see “psirtd case”"),
+        What::OwnerSet { .. } => info!(case, "case taken"),
+        What::NoteWritten { .. } => info!(case, "note written"),
+        What::Answered { topic, .. } => info!(case, topic = topic.word(), "answered"),
+        What::ClockStarted { deadline } => {
+            info!(case, clock = deadline.kind.word(), due = %deadline.due, "clock started")
+        }
+        What::PhaseChanged { phase, .. } => info!(case, phase = phase.word(), "phase changed"),
+        What::Shared { with, .. } => info!(case, with = with.len(), "case shared"),
+        What::Assessed { .. } => info!(case, "assessed"),
+        What::PrioritySet { priority, .. } => info!(case, priority = priority.word(), "priority set"),
+        What::Snoozed { until, .. } => info!(case, %until, "snoozed"),
+        What::BecamePublic { .. } => warn!(case, "publicly known"),
+        What::Reminded { warnings, .. } => info!(warnings = warnings.len(), "somebody reminded"),
     }
 }

@@ -148,6 +148,7 @@ fn every_command_of_the_readme_works() {
     assert!(commands.len() >= 12, "the README has lost its commands");
     let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
     fs::write(place.path().join("report.eml"), report).unwrap();
+    fs::write(place.path().join("plan.txt"), "We build your example tonight.\n").unwrap();
     let mut daemon = None;
     let mut follow_up = String::new();
     for mut command in commands {
@@ -184,6 +185,14 @@ fn every_command_of_the_readme_works() {
                 assert!(out(&output).starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
             }
             [.., "cases"] => assert!(out(&output).contains("EX-2026-0001"), "{}", out(&output)),
+            [.., "plan", "--text", _] => {
+                assert_eq!(out(&output), "plan to the reporter, rita@example.net\n");
+                wait_until("the reporter hears of it", Duration::from_secs(20), || {
+                    dovecot.mails("rita@example.net", "INBOX").len() >= 2
+                })
+            }
+            [.., "fixed", _, _, _] => assert!(out(&output).contains("the case is fixed"), "{}", out(&output)),
+            [.., "figures", "--since", _] => assert!(out(&output).contains("plan"), "{}", out(&output)),
             [.., "outbox", "release", _] => {
                 wait_until("the scanner is answered", Duration::from_secs(20), || {
                     dovecot.mails("scanner@example.net", "INBOX").len() == 1

@@ -190,7 +190,7 @@ fn people() -> Vec<Row> {
             "a member of the team commands",
             mail("ada@example.org", "", "\n!take"),
             "command",
-            "a case, but no answer: a command",
+            "neither case nor answer: a command",
             "",
         ),
         ("a stranger commands", mail("rita@example.net", "", "!take"), "report", ANSWERED, ""),

@@ -9,11 +9,15 @@ use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use psirtd::domain::case::{Case, CaseId};
+use psirtd::domain::command::Command;
+use psirtd::domain::command::order::Order;
 use psirtd::domain::concern::Concern;
-use psirtd::domain::decide::{Decision, Facts, Input, Sighting, decide};
+use psirtd::domain::decide::{Decision, Facts, Input, Ordered, Released, Sighting, decide, obey};
 use psirtd::domain::event::{Event, What};
 use psirtd::domain::intake::{self, Kind, Sort, words};
-use psirtd::domain::letter::{Body, Letter, LetterId, LetterKind, LetterState, Outcome, Posting, Protection};
+use psirtd::domain::letter::{
+    Body, Daily, Letter, LetterId, LetterKind, LetterState, Outcome, Posting, Protection,
+};
 use psirtd::domain::limit::{Answered, Limits};
 use psirtd::domain::message::{
     Action, Attachment, Ciphertext, Digest, Encryption, Mailbox, Marks, Message, ReturnPath, Returned,
@@ -134,7 +138,7 @@ fn marks() -> impl Strategy<Value = Marks> {
 }
 
 fn signature() -> impl Strategy<Value = Signature> {
-    let good = || Verified::mint("0123".to_owned(), Standing::Seen, start());
+    let good = || Verified::mint("0123".to_owned(), Standing::Seen, start(), named(9000), false);
     prop_oneof![
         6 => Just(Signature::None),
         1 => Just(Signature::Good(good())),
@@ -459,11 +463,11 @@ impl Model {
             let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
             let what = if self.count.is_multiple_of(11) {
                 let reason = "no certificate".to_owned();
-                What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false }
+                What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text: None }
             } else {
                 let message_id = thread::message_id(&format!("{:032x}", self.count), &self.policy.desk);
                 let bytes = named(self.count);
-                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail }
+                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail, text: None }
             };
             self.fold(Event { at: self.now, case, what });
         }
@@ -481,9 +485,9 @@ impl Model {
         }
         let Some(id) = event.case.clone() else { return };
         match &event.what {
-            What::CaseMerged { into } => {
+            What::CaseMerged { into, by } => {
                 let from = self.cases[&id].clone();
-                self.cases.get_mut(into).unwrap().absorb(&from, event.at);
+                self.cases.get_mut(into).unwrap().absorb(&from, event.at, by);
             }
             What::MailMoved { message_id, to, .. } => {
                 self.threads.extend(message_id.iter().map(|id| (id.clone(), to.clone())));
@@ -538,7 +542,7 @@ impl Model {
             prop_assert!(of_the_team || author.is_some_and(|author| author.canonical() == to), "to {to}");
         }
         // what nobody but the desk could open stays out of the journal
-        if let Input::Mail { message, .. } | Input::Split { message } = input
+        if let Input::Mail { message, .. } = input
             && message.subject_is_secret
         {
             prop_assert!(!serde_json::to_string(&decision.events).unwrap().contains(CANARY));
@@ -551,7 +555,15 @@ impl Model {
         let said = match &letter.body {
             Body::Acknowledgement(_, body) => serde_json::to_string(body).unwrap(),
             Body::Status(_, body) => serde_json::to_string(body).unwrap(),
-            Body::Relay(..) | Body::Warning(_) | Body::Digest(..) => CANARY.to_owned(),
+            // what a person writes to the reporter is as confidential as the report was
+            Body::Answer(occasion, _) if !occasion.about.came_encrypted() => String::new(),
+            Body::Answer(..)
+            | Body::Relay(..)
+            | Body::Warning(_)
+            | Body::Digest(_)
+            | Body::Note(..)
+            | Body::Results(..)
+            | Body::Reminder(_) => CANARY.to_owned(),
         };
         prop_assert!(letter.protection == Protection::Encrypted || !said.contains(CANARY), "{said}");
         prop_assert!(letter.to.name.is_none(), "nothing that a stranger wrote is in its header");
@@ -635,7 +647,8 @@ impl Model {
             ..Facts::default()
         };
         let (id, to) = (posting.id.clone(), posting.to.clone());
-        let decision = self.decides(&facts, &Input::Release { posting: Box::new(posting), about })?;
+        let decision = self
+            .decides(&facts, &Input::Release(Released { posting: Box::new(posting), about, text: None }))?;
         for letter in &decision.letters {
             prop_assert_eq!(
                 (&letter.id, &letter.to.canonical()),
@@ -654,8 +667,11 @@ impl Model {
         let message = Arc::clone(&self.mails[&mail]);
         let only = case.mails.len() < 2;
         let next_number = u32::try_from(self.cases.len()).unwrap() + 1;
-        let facts = Facts { case: Some(case), next_number, ..Facts::default() };
-        let decision = self.decides(&facts, &Input::Split { message })?;
+        let command = Command::Split(mail.as_str().to_owned());
+        let ordered = Ordered { mails: vec![message], ..ordered(command, &case) };
+        let ordered = Some(Box::new(ordered));
+        let facts = Facts { case: Some(case), next_number, ordered, ..Facts::default() };
+        let decision = obey(&facts, &self.policy, self.now).unwrap_or_default().0;
         let kinds =
             |wanted: fn(&What) -> bool| decision.events.iter().filter(|event| wanted(&event.what)).count();
         let opened = kinds(|what| matches!(what, What::CaseOpened { .. }));
@@ -702,8 +718,11 @@ impl Model {
             Step::Merge(from, into) => {
                 let (Some(from), Some(into)) = (self.case(&from), self.case(&into)) else { return Ok(()) };
                 let into = self.followed(&into.id).unwrap().id.clone();
-                let facts = Facts { case: Some(from), ..Facts::default() };
-                let decision = self.decides(&facts, &Input::Merge { into })?;
+                let goes_on = self.cases.get(&into).cloned();
+                let others = goes_on.iter().cloned().collect();
+                let ordered = Ordered { others, goes_on, ..ordered(Command::Merge(into), &from) };
+                let facts = Facts { ordered: Some(Box::new(ordered)), ..Facts::default() };
+                let decision = obey(&facts, &self.policy, self.now).unwrap_or_default().0;
                 prop_assert!(decision.letters.is_empty());
                 self.happens(decision);
             }
@@ -736,6 +755,23 @@ impl Model {
             prop_assert!(self.postings.values().filter(out).count() <= 1);
         }
         Ok(())
+    }
+}
+
+/// One command about a case, as the command line gives it.
+fn ordered(command: Command, case: &Case) -> Ordered {
+    let order = Order { case: Some(case.id.clone()), commands: vec![command], ..Order::default() };
+    Ordered {
+        order: Ok(order),
+        text: None,
+        used: false,
+        case: Some(case.clone()),
+        others: Vec::new(),
+        goes_on: None,
+        open: Vec::new(),
+        mails: Vec::new(),
+        latest: Vec::new(),
+        letter: None,
     }
 }
 
@@ -796,7 +832,11 @@ proptest! {
         let reachable: BTreeSet<String> = reachable.into_iter().map(str::to_owned).collect();
         let facts = Facts {
             concerns,
-            unanswered: Agenda { covered: lines.iter().map(|_| named(1)).collect(), lines, more: 0 },
+            unanswered: Agenda {
+                is_due: true,
+                covered: lines.iter().map(|_| named(1)).collect(),
+                daily: Daily { lines, ..Daily::default() },
+            },
             reachable: reachable.iter().cloned().collect(),
             desk_letters,
             ..Facts::default()
@@ -813,7 +853,7 @@ proptest! {
                     prop_assert!(!lines.is_empty() && lines.len() <= 51);
                     prop_assert!(encrypted || !lines.iter().any(|line| line.contains(CANARY)));
                 }
-                Body::Digest(lines, _) => prop_assert!(encrypted && *lines == facts.unanswered.lines),
+                Body::Digest(daily) => prop_assert!(encrypted && **daily == facts.unanswered.daily),
                 _ => prop_assert!(false, "a look writes of no case"),
             }
         }

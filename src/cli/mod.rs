@@ -23,6 +23,7 @@ mod style;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
 use tracing::warn;
 
 use crate::clock::Clock;
@@ -30,6 +31,8 @@ use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::custody::stay_in_memory;
 use crate::daemon::{self, Daemon};
+use crate::domain::case::CaseId;
+use crate::domain::command::order;
 use crate::domain::message::Mailbox;
 use crate::{progress, telemetry};
 
@@ -108,21 +111,38 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Sort a case out: merge it into another one, split a mail off
+    /// Work on a case: the same commands as by signed mail
     #[command(
-        after_help = "Example:\n  psirtd do EX-2026-0002 merge EX-2026-0001\n  psirtd do EX-2026-0001 split 4f0a9c2b61de"
+        after_help = "Example:\n  psirtd do EX-2026-0001 take ada@example.org\n  psirtd do EX-2026-0001 reply --text answer.txt\n  \
+                      psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  psirtd do EX-2026-0001 help"
     )]
     Do {
         /// The case
         id: String,
-        #[command(subcommand)]
-        command: DeskCommand,
+        /// A command and what follows it; “help” lists them
+        #[arg(required = true, num_args = 1.., value_name = "COMMAND")]
+        command: Vec<String>,
+        /// A file with the command's text, or “-” for standard input
+        #[arg(long, value_name = "FILE")]
+        text: Option<PathBuf>,
     },
     /// Show one case: facts, timeline, deadlines, mails, letters
     #[command(after_help = "Example:\n  psirtd case EX-2026-0001")]
     Case {
         /// The case
         id: String,
+    },
+    /// How the desk keeps its word: times to answer, plan and fix, promises kept, open cases
+    #[command(
+        after_help = "Example:\n  psirtd figures --since 2026-01-01\n  psirtd figures --since 2026-01-01 --svg figures.svg"
+    )]
+    Figures {
+        /// Of the cases received since that day
+        #[arg(long, value_name = "DATE")]
+        since: Option<Date>,
+        /// Draw a picture into this file, too
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
     },
     /// Letters: list, show, hold, release, retry
     #[command(after_help = "Example:\n  psirtd outbox\n  psirtd outbox release EX-2026-0001.2")]
@@ -152,20 +172,6 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum DeskCommand {
-    /// It is about the same as another case, which goes on
-    Merge {
-        /// The other case
-        into: String,
-    },
-    /// A mail of it is about something else, and becomes a case of its own
-    Split {
-        /// The mail, as “psirtd case” shows it
-        mail: String,
     },
 }
 
@@ -252,6 +258,9 @@ pub enum Failure {
     /// Exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Exit code 2: the command line is wrong.
+    #[error("{0}")]
+    Usage(String),
     /// Exit code 2.
     #[error("{0}")]
     Configuration(#[from] ConfigError),
@@ -262,7 +271,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
-            Self::Configuration(_) => 2,
+            Self::Usage(_) | Self::Configuration(_) => 2,
         }
     }
 
@@ -297,16 +306,20 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let now = clock.now();
             show::cases(&cli.global.ask(Question::Cases, clock)?, all, json, now)
         }
-        Command::Do { id, command } => {
-            let question = match command {
-                DeskCommand::Merge { into } => Question::Merge { case: id, into },
-                DeskCommand::Split { mail } => Question::Split { case: id, mail },
-            };
+        Command::Do { id, command, text } => {
+            let text = text.map(|file| text_of(&file)).transpose()?;
+            let line = command.join(" ");
+            order::typed(&CaseId::typed(&id), &line, text.clone())
+                .map_err(|misread| Failure::Usage(misread.wrong.join("; ")))?;
+            let question = Question::Do { case: id, line, text };
             show::done(&cli.global.ask(question, clock)?, json)
         }
         Command::Case { id } => {
             let now = clock.now();
             show::case(&cli.global.ask(Question::Case(id), clock)?, json, now)
+        }
+        Command::Figures { since, svg } => {
+            figures::show(&cli.global.ask(Question::Figures { since }, clock)?, svg.as_deref(), json)
         }
         Command::Outbox { command } => match command.unwrap_or(OutboxCommand::List) {
             OutboxCommand::List => show::outbox(&cli.global.ask(Question::Outbox, clock)?, json),
@@ -324,6 +337,22 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         },
         Command::Key { command } => key(&cli.global, command, clock),
     }
+}
+
+/// The text of a command: a file, or standard input. A text is a mail's, not a disk's.
+fn text_of(file: &Path) -> Result<String, Failure> {
+    use std::io::Read;
+    const MOST: u64 = 512 * 1024;
+    let failed = |error: std::io::Error| Failure::Failed(format!("--text {}: {error}", file.display()));
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text)),
+    };
+    if u64::try_from(read.map_err(failed)?).unwrap_or(u64::MAX) >= MOST {
+        return Err(Failure::Failed(format!("--text {}: larger than {MOST} bytes", file.display())));
+    }
+    Ok(text)
 }
 
 /// What waits for a person is not let go by whoever only wants to hurry it.

@@ -151,7 +151,7 @@ fn data_key(config: &Config, now: Timestamp) -> Checked {
 /// What a report that comes in now would be promised: the quickest way to see a wrong time zone or holiday.
 fn calendar(config: &Config, now: Timestamp) -> Checked {
     let calendar = &config.policy.calendar;
-    let due = calendar.date(calendar.due(now, config.policy.first_response));
+    let due = calendar.date(calendar.due(now, config.policy.terms.first_response));
     let zone = calendar.zone.iana_name().unwrap_or("UTC");
     let ahead = calendar.holidays.iter().filter(|day| **day > calendar.date(now)).count();
     let holidays = match calendar.holidays.last() {

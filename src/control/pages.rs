@@ -32,10 +32,13 @@ pub fn checked(archive: &Archive, from: Option<Place>) -> Result<Value, StoreErr
 
 /// What cannot be read of the files that a record names.
 fn unreadable(record: &Record, archive: &Archive) -> Vec<String> {
-    let read = record.events.iter().filter_map(|event| match &event.what {
-        What::MailRecorded { mail, .. } => Some(archive.mails.read(mail)),
-        What::LetterQueued { bytes, .. } => Some(archive.letters.read(bytes)),
-        _ => None,
+    let read = record.events.iter().flat_map(|event| {
+        let file = match &event.what {
+            What::MailRecorded { mail, .. } => Some(archive.mails.read(mail)),
+            What::LetterQueued { bytes, .. } => Some(archive.letters.read(bytes)),
+            _ => None,
+        };
+        file.into_iter().chain(event.what.text().map(|text| archive.letters.read(text)))
     });
     read.filter_map(|read| Some(format!("record {}: {}", record.seq, read.err()?))).collect()
 }

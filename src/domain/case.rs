@@ -2,20 +2,27 @@
 //!
 //! # Invariants
 //! * A case is nothing but the fold of its events: [`Case::apply`] cannot refuse history.
-//! * It is made of orthogonal parts (phase, deadlines, letters), not of one long enumeration.
+//! * It is made of orthogonal parts (phase, assessment, embargo, deadlines, letters), not of one long enumeration.
+
+pub(super) mod timeline;
+mod work;
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::deadline::Deadline;
+use crate::domain::advisory::Advisory;
+use crate::domain::command::{Class, Topic};
+use crate::domain::deadline::{Deadline, Terms};
+use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
 use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
-use crate::domain::signature::{Certificate, Standing};
+use crate::domain::signature::Standing;
 use crate::domain::trust::Trust;
 
 /// `PREFIX-YEAR-NNNN`: at least four digits, counted from 1 every year.
@@ -46,23 +53,6 @@ impl fmt::Display for CaseId {
     }
 }
 
-/// Where a case stands on its way from report to fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nobody has looked at it yet.
-    Received,
-}
-
-impl Phase {
-    /// As people and `--json` read it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-        }
-    }
-}
-
 /// One report and everything that follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -88,6 +78,45 @@ pub struct Case {
     pub not_acknowledged: Option<String>,
     /// What was promised.
     pub deadlines: Vec<Deadline>,
+    /// Clocks that began anew: what they were, and when that was done which was due.
+    #[serde(default)]
+    pub past: Vec<(Deadline, Timestamp)>,
+    /// The terms that it was opened with; a case of an earlier version has none.
+    #[serde(default)]
+    pub terms: Option<Terms>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<Mailbox>,
+    /// The maintainers with whom it is shared (P-2).
+    #[serde(default)]
+    pub shared_with: Vec<Mailbox>,
+    /// How urgent it is, when a person said so.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// What was found out about the vulnerability.
+    #[serde(default)]
+    pub advisory: Advisory,
+    /// Whether the matter is confidential.
+    #[serde(default)]
+    pub embargo: Embargo,
+    /// As what it was rejected.
+    #[serde(default)]
+    pub rejected_as: Option<Class>,
+    /// What people of the team wrote to the reporter.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+    /// The files of internal notes, and who wrote them.
+    #[serde(default)]
+    pub notes: Vec<(Digest, String)>,
+    /// The reporter was asked something then, and has not answered yet.
+    #[serde(default)]
+    pub waiting_since: Option<Timestamp>,
+    /// Nobody is reminded of it before.
+    #[serde(default)]
+    pub snoozed_until: Option<Timestamp>,
+    /// When it reached each phase, in order.
+    #[serde(default)]
+    pub milestones: Vec<(Phase, Timestamp)>,
     /// What the report lacks.
     pub missing: Vec<Item>,
     /// What a person should see first.
@@ -218,6 +247,27 @@ pub struct CaseLetter {
     /// The mail it is about.
     #[serde(default)]
     pub about: Option<Digest>,
+    /// When the next server took it.
+    #[serde(default)]
+    pub sent_at: Option<Timestamp>,
+    /// The last words of the server, or the reason it is held.
+    #[serde(default)]
+    pub last_reply: Option<String>,
+}
+
+/// What a person of the team wrote to the reporter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When it was written.
+    pub at: Timestamp,
+    /// Who wrote it.
+    pub by: String,
+    /// What about.
+    pub topic: Topic,
+    /// The letter; none when that person's own mail went to the reporter.
+    pub letter: Option<LetterId>,
+    /// The file of the text.
+    pub text: Option<Digest>,
 }
 
 /// A line of a case's timeline.
@@ -234,7 +284,7 @@ pub struct Entry {
 impl Case {
     /// The case that an opening event opens; `None` for every other event.
     pub fn open(event: &Event) -> Option<Self> {
-        let (Some(id), What::CaseOpened { subject, reporter, received_at, deadlines, missing, hints }) =
+        let (Some(id), What::CaseOpened { subject, reporter, received_at, deadlines, missing, hints, terms }) =
             (&event.case, &event.what)
         else {
             return None;
@@ -249,6 +299,19 @@ impl Case {
             acknowledged_at: None,
             not_acknowledged: None,
             deadlines: deadlines.clone(),
+            past: Vec::new(),
+            terms: *terms,
+            owner: None,
+            shared_with: Vec::new(),
+            priority: None,
+            advisory: Advisory::default(),
+            embargo: Embargo::None,
+            rejected_as: None,
+            answers: Vec::new(),
+            notes: Vec::new(),
+            waiting_since: None,
+            snoozed_until: None,
+            milestones: vec![(Phase::Received, event.at)],
             missing: missing.clone(),
             hints: hints.clone(),
             further_reporters: Vec::new(),
@@ -267,14 +330,33 @@ impl Case {
             | What::CertificateAccepted { .. }
             | What::Digested { .. }
             | What::Restored { .. }
-            | What::Told { .. } => {}
-            What::MailRecorded { why_no_answer, .. } => {
+            | What::Told { .. }
+            | What::Reminded { .. }
+            | What::Commanded { .. } => {}
+            What::NoteWritten { .. }
+            | What::OwnerSet { .. }
+            | What::Answered { .. }
+            | What::ClockStarted { .. }
+            | What::PhaseChanged { .. }
+            | What::Shared { .. }
+            | What::Assessed { .. }
+            | What::PrioritySet { .. }
+            | What::Snoozed { .. }
+            | What::BecamePublic { .. } => self.work(event),
+            What::MailRecorded { why_no_answer, pending, from, .. } => {
+                let writes = |reporter: &Mailbox| {
+                    from.as_ref().is_some_and(|from| from.identity() == reporter.identity())
+                };
+                // the answer that was waited for
+                if !*pending && self.reporters().any(writes) {
+                    self.waiting_since = None;
+                }
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone().filter(|why| why != FOLLOW_UP);
                 }
                 self.mails.extend(CaseMail::recorded(event));
             }
-            What::CaseMerged { into } => self.merged_into = Some(into.clone()),
+            What::CaseMerged { into, .. } => self.merged_into = Some(into.clone()),
             What::MailMoved { mail, .. } => self.lose(mail),
             What::SignatureChecked { mail, signature, verdict, signer, standing } => {
                 if let Some(mail) = self.mails.iter_mut().find(|known| known.mail == *mail) {
@@ -288,12 +370,16 @@ impl Case {
                 let state = LetterState::Active;
                 self.put_letter(letter, *kind, to, state, Some(message_id.clone()), mail.as_ref());
             }
-            What::LetterHeld { letter, kind, to, withheld, mail, .. } => {
+            What::LetterHeld { letter, kind, to, withheld, mail, reason, .. } => {
                 self.put_letter(letter, *kind, to, LetterState::Held, None, mail.as_ref());
                 let held = self.letters.iter_mut().filter(|known| known.id == *letter);
                 held.for_each(|known| known.withheld = *withheld);
+                self.said(letter, reason);
             }
-            What::LetterSent { letter, .. } => {
+            What::LetterSent { letter, reply } => {
+                self.said(letter, reply);
+                let sent = self.letters.iter_mut().filter(|known| known.id == *letter);
+                sent.for_each(|known| known.sent_at = Some(event.at));
                 if self.move_letter(letter, LetterState::Sent, 1) == Some(LetterKind::Acknowledgement)
                     && self.acknowledged_at.is_none()
                 {
@@ -301,10 +387,13 @@ impl Case {
                     self.not_acknowledged = None;
                 }
             }
-            What::LetterDeferred { letter, .. } => {
+            What::LetterDeferred { letter, reply, .. } => {
+                self.said(letter, reply);
                 self.move_letter(letter, LetterState::Deferred, 1);
             }
             What::LetterReturned { letter, reply } => {
+                self.said(letter, reply);
+                self.take_back(letter);
                 let attempts = u32::from(!reply.starts_with(BOUNCED));
                 if self.move_letter(letter, LetterState::Returned, attempts)
                     == Some(LetterKind::Acknowledgement)
@@ -314,10 +403,11 @@ impl Case {
                     self.not_acknowledged = Some(reply.clone());
                 }
             }
-            What::LetterStopped { letter, .. } => {
+            What::LetterStopped { letter, reason } => {
+                self.said(letter, reason);
                 self.move_letter(letter, LetterState::Held, 0);
             }
-            What::LetterReleased { letter } => {
+            What::LetterReleased { letter, .. } => {
                 self.move_letter(letter, LetterState::Active, 0);
             }
         }
@@ -331,6 +421,35 @@ impl Case {
         self.reporter.iter().chain(&self.further_reporters)
     }
 
+    /// Somebody still has to do something for it.
+    pub fn is_open(&self) -> bool {
+        self.phase.is_open() && self.merged_into.is_none()
+    }
+
+    /// When it reached a phase for the last time, unless it has gone back before that since.
+    pub fn reached(&self, phase: Phase) -> Option<Timestamp> {
+        let place = |phase: Phase| Phase::ALL.iter().position(|known| *known == phase);
+        let passed = |now: Phase| now == Phase::Closed || place(now) >= place(phase);
+        let at = self.milestones.iter().rev().find(|(known, _)| *known == phase).map(|(_, at)| *at);
+        at.filter(|_| passed(self.phase) && self.phase != Phase::Reopened)
+    }
+
+    /// What people of the team wrote to the reporter and the next server took, and when: what is held, waits, or came back is not
+    /// among it.
+    pub fn arrived_answers(&self) -> impl Iterator<Item = (Topic, Timestamp)> {
+        self.answers.iter().filter_map(|answer| {
+            let Some(id) = &answer.letter else { return Some((answer.topic, answer.at)) };
+            let letter = self.letters.iter().find(|letter| letter.id == *id)?;
+            let sent = letter.sent_at.filter(|_| letter.state == LetterState::Sent);
+            sent.map(|at| (answer.topic, at))
+        })
+    }
+
+    /// Those for whom the case is no secret besides the coordinators: its owner, and the maintainers it is shared with.
+    pub fn insiders(&self) -> impl Iterator<Item = &Mailbox> {
+        self.owner.iter().chain(&self.shared_with)
+    }
+
     /// The letters of a kind to an address, in order of writing: what the next one threads with.
     pub fn letters_to<'a>(
         &'a self,
@@ -341,8 +460,8 @@ impl Case {
         self.letters.iter().filter(move |letter| letter.kind == kind && letter.to.canonical() == address)
     }
 
-    /// Takes over what another case knows, which goes on as this one.
-    pub fn absorb(&mut self, other: &Self, at: Timestamp) {
+    /// Takes over what another case knows, which goes on as this one; `by` says so.
+    pub fn absorb(&mut self, other: &Self, at: Timestamp, by: &str) {
         for mail in &other.mails {
             if !self.mails.iter().any(|known| known.mail == mail.mail) {
                 self.mails.push(mail.clone());
@@ -361,7 +480,11 @@ impl Case {
             deadline.due = theirs.map_or(deadline.due, |theirs| theirs.due.min(deadline.due));
         }
         let what = format!("case {} merged into this one", other.id);
-        self.timeline.push(Entry { at, what, who: "operator".to_owned() });
+        // whoever was in the know of either is in the know of both
+        let new = other.insiders().filter(|one| !self.insiders().any(|known| known == *one));
+        let new: Vec<Mailbox> = new.cloned().collect();
+        self.shared_with.extend(new);
+        self.timeline.push(Entry { at, what, who: by.to_owned() });
     }
 
     /// A mail turned out to be about something else. If it opened the case, who wrote the next one is the reporter.
@@ -403,9 +526,16 @@ impl Case {
                 message_id,
                 withheld: false,
                 about: about.cloned(),
+                sent_at: None,
+                last_reply: None,
             };
             self.letters.push(letter);
         }
+    }
+
+    fn said(&mut self, id: &LetterId, words: &str) {
+        let letter = self.letters.iter_mut().filter(|letter| letter.id == *id);
+        letter.for_each(|letter| letter.last_reply = Some(words.to_owned()));
     }
 
     fn move_letter(&mut self, id: &LetterId, state: LetterState, attempts: u32) -> Option<LetterKind> {
@@ -413,69 +543,5 @@ impl Case {
         letter.state = state;
         letter.attempts = letter.attempts.saturating_add(attempts);
         Some(letter.kind)
-    }
-
-    /// The timeline's words for an event.
-    fn tell(&self, event: &Event) -> Option<(String, String)> {
-        let named = |letter: &LetterId| {
-            self.letters.iter().find(|known| known.id == *letter).map_or_else(
-                || format!("letter {letter}"),
-                |known| format!("{} {letter} to {}", known.kind.word(), known.to.address),
-            )
-        };
-        let (what, who) = match &event.what {
-            What::CaseOpened { .. } | What::Told { .. } | What::Digested { .. } | What::Restored { .. } => {
-                return None;
-            }
-            What::CaseMerged { into } => (format!("merged into case {into}"), "operator"),
-            What::MailMoved { mail, to, .. } => {
-                let mail: String = mail.as_str().chars().take(12).collect();
-                (format!("mail {mail} taken out: case {to}"), "operator")
-            }
-            What::CertificateSeen { address, certificate, in_use } => {
-                let Certificate { fingerprint, source, .. } = certificate;
-                let use_it = match in_use {
-                    true => "remembered".to_owned(),
-                    false => format!(
-                        "NOT used, the desk holds another (psirtd key accept {address} {fingerprint})"
-                    ),
-                };
-                (
-                    format!("certificate {fingerprint} of {address} from the {}: {use_it}", source.told()),
-                    "psirtd",
-                )
-            }
-            What::SignatureChecked { signature, standing, .. } => {
-                let standing = standing.map_or("", Standing::word);
-                (format!("signature checked again: {signature} ({standing})"), "psirtd")
-            }
-            What::CertificateAccepted { address, fingerprint } => {
-                (format!("certificate {fingerprint} of {address} accepted"), "operator")
-            }
-            What::MailRecorded { kind, from, problem, pending, .. } => {
-                let problem =
-                    problem.as_ref().map_or_else(String::new, |problem| format!(", not opened: {problem}"));
-                let who = from.as_ref().map_or("unknown", |from| from.address.as_str());
-                let pending = if *pending { "UNVERIFIED " } else { "" };
-                (format!("{pending}{} recorded{problem}", kind.word()), who)
-            }
-            What::LetterQueued { letter, .. } => (format!("{} queued", named(letter)), "psirtd"),
-            What::LetterHeld { letter, reason, withheld, .. } => {
-                let held = if *withheld { "not sent" } else { "held" };
-                (format!("{} {held}: {reason}", named(letter)), "psirtd")
-            }
-            What::LetterSent { letter, reply } => (format!("{} sent: {reply}", named(letter)), "psirtd"),
-            What::LetterDeferred { letter, reply, .. } => {
-                (format!("{} deferred: {reply}", named(letter)), "psirtd")
-            }
-            What::LetterReturned { letter, reply } => {
-                (format!("{} returned: {reply}", named(letter)), "psirtd")
-            }
-            What::LetterStopped { letter, reason } => {
-                (format!("{} held: {reason}", named(letter)), "operator")
-            }
-            What::LetterReleased { letter } => (format!("{} released", named(letter)), "operator"),
-        };
-        Some((what, who.to_owned()))
     }
 }

@@ -1,12 +1,24 @@
 //! What a case owes, by when.
 //!
+//! # What it is for
+//! Five clocks. Three are promised when the report arrives: the first answer of a person (P-9), the plan (P-3), the target of the
+//! public disclosure (P-14). Two begin with a letter: after each answer the next word to the reporter is due (`status-update`), and a
+//! question to the reporter (`need-info`) waits for an answer, during which nothing else is owed.
+//!
 //! # Invariants
-//! * A deadline is computed once, when the case is opened, under the policy in force then, and kept with the case.
-//! * An automatic letter meets no deadline (P-3): only a person does.
+//! * When a deadline is due is computed once, when its clock begins, under the terms that the case was opened with, and kept: how a
+//!   clock stands is a function of the case and the time, and no configuration moves what was promised.
+//! * An automatic letter meets no deadline (P-3): only a person does, and only when the letter has left. One that comes back meets
+//!   none.
+//! * The public disclosure is due at once when the matter is publicly known (P-5).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::calendar::{Calendar, Term};
+use crate::domain::case::Case;
+use crate::domain::command::Topic;
+use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 
 /// One promise of the written process.
@@ -16,6 +28,9 @@ pub struct Deadline {
     pub kind: DeadlineKind,
     /// When it is due.
     pub due: Timestamp,
+    /// When its clock began; with the report, if it does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
 }
 
 /// The promises.
@@ -26,6 +41,10 @@ pub enum DeadlineKind {
     FirstResponse,
     /// A person sends the plan to investigate (P-3).
     Plan,
+    /// The reporter hears from the team again.
+    StatusUpdate,
+    /// The reporter answers a question; nothing that the desk owes.
+    NeedInfo,
     /// The target of the public disclosure (P-14).
     Disclosure,
 }
@@ -36,26 +55,152 @@ impl DeadlineKind {
         match self {
             Self::FirstResponse => "first-response",
             Self::Plan => "plan",
+            Self::StatusUpdate => "status-update",
+            Self::NeedInfo => "need-info",
             Self::Disclosure => "disclosure",
+        }
+    }
+
+    /// What has to happen, for the team.
+    pub fn wanted(self) -> &'static str {
+        match self {
+            Self::FirstResponse => "a person's first answer to the reporter",
+            Self::Plan => "the plan to investigate, to the reporter",
+            Self::StatusUpdate => "word to the reporter of how it goes",
+            Self::NeedInfo => "the reporter's answer: ask again, or close",
+            Self::Disclosure => "the public disclosure",
         }
     }
 }
 
+/// The terms that a case is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// P-9.
+    pub first_response: Term,
+    /// P-3.
+    pub plan: Term,
+    /// After each answer, the next one.
+    pub status_update: Term,
+    /// How long the reporter's answer is waited for.
+    pub need_info: Term,
+    /// P-14, from the report.
+    pub disclosure: Term,
+}
+
+/// How a clock stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There is time left.
+    Running,
+    /// There is none.
+    Overdue,
+    /// Done in time, then.
+    Met(Timestamp),
+    /// Done, but too late, then.
+    Late(Timestamp),
+    /// Nothing is owed while the reporter's answer is waited for.
+    Paused,
+    /// Nothing is owed any more.
+    Ended,
+}
+
+impl Standing {
+    /// As people and `--json` read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Overdue => "overdue",
+            Self::Met(_) => "met",
+            Self::Late(_) => "late",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// When it was done, if it was.
+    pub fn met_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Met(at) | Self::Late(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Somebody still has to do something.
+    pub fn is_owed(self) -> bool {
+        matches!(self, Self::Running | Self::Overdue)
+    }
+}
+
 impl Deadline {
-    /// `running` until it is due, `overdue` after.
-    pub fn state(&self, now: Timestamp) -> &'static str {
-        if now > self.due { "overdue" } else { "running" }
+    /// A clock that begins now.
+    pub fn begin(kind: DeadlineKind, calendar: &Calendar, now: Timestamp, term: Term) -> Self {
+        Self { kind, due: calendar.due(now, term), since: Some(now) }
+    }
+
+    /// When its clock began.
+    pub fn since(&self, case: &Case) -> Timestamp {
+        self.since.unwrap_or(case.received_at)
+    }
+
+    /// When it is due now.
+    pub fn due(&self, case: &Case) -> Timestamp {
+        match (self.kind, case.embargo.public_since()) {
+            (DeadlineKind::Disclosure, Some(public)) => self.due.min(public),
+            _ => self.due,
+        }
+    }
+
+    /// How it stands.
+    pub fn standing(&self, case: &Case, now: Timestamp) -> Standing {
+        let due = self.due(case);
+        let waiting = case.waiting_since.is_some();
+        match (self.met_at(case), self.kind) {
+            (Some(at), _) if at <= due => Standing::Met(at),
+            (Some(at), _) => Standing::Late(at),
+            _ if !case.is_open() => Standing::Ended,
+            (None, DeadlineKind::NeedInfo) if !waiting => Standing::Ended,
+            (None, DeadlineKind::StatusUpdate) if waiting => Standing::Paused,
+            // whoever has not been answered at all yet is owed that first
+            (None, _) if now > due => Standing::Overdue,
+            (None, _) => Standing::Running,
+        }
+    }
+
+    fn met_at(&self, case: &Case) -> Option<Timestamp> {
+        let first = |topics: Option<&[Topic]>| {
+            let meets = |topic: &Topic| topics.is_none_or(|topics| topics.contains(topic));
+            case.arrived_answers().filter(|(topic, _)| meets(topic)).map(|(_, at)| at).min()
+        };
+        match self.kind {
+            DeadlineKind::FirstResponse => first(None),
+            DeadlineKind::Plan => first(Some(&[Topic::Plan, Topic::Reject])),
+            DeadlineKind::Disclosure => case.reached(Phase::Disclosed),
+            // these begin anew when they are met
+            DeadlineKind::StatusUpdate | DeadlineKind::NeedInfo => None,
+        }
     }
 }
 
 /// What a report received at `received_at` is promised.
 pub fn promised(policy: &Policy, received_at: Timestamp) -> Vec<Deadline> {
     [
-        (DeadlineKind::FirstResponse, policy.first_response),
-        (DeadlineKind::Plan, policy.plan),
-        (DeadlineKind::Disclosure, policy.disclosure),
+        (DeadlineKind::FirstResponse, policy.terms.first_response),
+        (DeadlineKind::Plan, policy.terms.plan),
+        (DeadlineKind::Disclosure, policy.terms.disclosure),
     ]
     .into_iter()
-    .map(|(kind, term)| Deadline { kind, due: policy.calendar.due(received_at, term) })
+    .map(|(kind, term)| Deadline { kind, due: policy.calendar.due(received_at, term), since: None })
     .collect()
+}
+
+/// The clock that an answer begins, when it has left: the next word to the reporter is due, or his answer.
+pub fn after(topic: Topic, case: &Case, policy: &Policy, now: Timestamp) -> Option<Deadline> {
+    let terms = case.terms.unwrap_or(policy.terms);
+    let begin = |kind, term| Some(Deadline::begin(kind, &policy.calendar, now, term));
+    match topic {
+        _ if !case.is_open() => None,
+        Topic::NeedInfo => begin(DeadlineKind::NeedInfo, terms.need_info),
+        _ => begin(DeadlineKind::StatusUpdate, terms.status_update),
+    }
 }

@@ -3,19 +3,27 @@
 //! # Invariants
 //! * An event is history. It cannot be refused by whoever applies it, and its written form never changes meaning: variants
 //!   and fields may be added, never renamed.
-//! * No text of a report is in an event but its subject; never an attachment, never decrypted text.
+//! * No text of a report is in an event but its subject; never an attachment, never decrypted text. What people of the team write
+//!   is not in it either: it lies in a file, which the event names.
+//! * What a person did says who: an address of the team, or [`OPERATOR`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::advisory::Finding;
 use crate::domain::case::CaseId;
-use crate::domain::deadline::Deadline;
+use crate::domain::command::{Class, Topic};
+use crate::domain::deadline::{Deadline, Terms};
 use crate::domain::intake::{Kind, Sort};
 use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::{Certificate, Standing};
 use crate::domain::trust::Trust;
+
+/// Whoever works on the command line.
+pub const OPERATOR: &str = "operator";
 
 /// One thing that happened, to one case or to none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +57,9 @@ pub enum What {
         /// What a person should see first.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         hints: Vec<Hint>,
+        /// The terms in force, by which later deadlines of the case are counted, too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        terms: Option<Terms>,
     },
     /// A mail was taken in.
     MailRecorded {
@@ -105,6 +116,9 @@ pub enum What {
     CaseMerged {
         /// The case that goes on.
         into: CaseId,
+        /// Who found it.
+        #[serde(default = "operator")]
+        by: String,
     },
     /// A person took a mail out of a case, because it is about something else.
     MailMoved {
@@ -117,6 +131,9 @@ pub enum What {
         protected_id: Option<Digest>,
         /// The case it opened.
         to: CaseId,
+        /// Who found it.
+        #[serde(default = "operator")]
+        by: String,
     },
     /// The store was brought back from a backup. What happened after it was made is lost.
     Restored {
@@ -183,6 +200,9 @@ pub enum What {
         /// The mail it is about.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         mail: Option<Digest>,
+        /// The file of the text that a person wrote for it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
     },
     /// A letter could not be sealed and waits for a person.
     LetterHeld {
@@ -200,6 +220,9 @@ pub enum What {
         /// It could be written: a rule says that it is not sent unless a person wants it.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         withheld: bool,
+        /// The file of the text that a person wrote for it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
     },
     /// The next server took responsibility for a letter.
     LetterSent {
@@ -235,7 +258,119 @@ pub enum What {
     LetterReleased {
         /// Which.
         letter: LetterId,
+        /// Who.
+        #[serde(default = "operator")]
+        by: String,
     },
+    /// A person gave commands; what came of them is in the events beside this one.
+    Commanded {
+        /// Who.
+        by: String,
+        /// The commands' words, without their texts.
+        commands: Vec<String>,
+        /// What identifies the signature, which is used up by that; the command line needs none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        signature: Option<Digest>,
+        /// The mail they are in.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mail: Option<Digest>,
+        /// Why none of them was carried out.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        refused: Option<String>,
+    },
+    /// A case has an owner from now on.
+    OwnerSet {
+        /// Who answers for it.
+        owner: Mailbox,
+        /// Who said so.
+        by: String,
+    },
+    /// Something was noted for the team.
+    NoteWritten {
+        /// The file of the text; none when it is the text of a mail.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
+        /// Who wrote it.
+        by: String,
+    },
+    /// A person wrote to the reporter.
+    Answered {
+        /// What about.
+        topic: Topic,
+        /// Who.
+        by: String,
+        /// The letter; none when that person's own mail went to the reporter.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        letter: Option<LetterId>,
+        /// The file of the text.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
+    },
+    /// A clock of a case begins, or begins anew.
+    ClockStarted {
+        /// What is due by when.
+        deadline: Deadline,
+    },
+    /// A case came further, or back.
+    PhaseChanged {
+        /// Where it stands now.
+        phase: Phase,
+        /// As what it is rejected.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        class: Option<Class>,
+        /// Who says so.
+        by: String,
+    },
+    /// A case is shared with maintainers (P-2).
+    Shared {
+        /// With whom, besides those who had it before.
+        with: Vec<Mailbox>,
+        /// Who says so.
+        by: String,
+    },
+    /// Something was found out about the vulnerability.
+    Assessed {
+        /// What.
+        finding: Finding,
+        /// Who says so.
+        by: String,
+    },
+    /// A case is more or less urgent than others.
+    PrioritySet {
+        /// How urgent.
+        priority: Priority,
+        /// Who says so.
+        by: String,
+    },
+    /// Nobody is reminded of a case for a while. What is promised stays promised.
+    Snoozed {
+        /// Until then.
+        until: Timestamp,
+        /// Who says so.
+        by: String,
+    },
+    /// The matter of a case is publicly known (P-5).
+    BecamePublic {
+        /// Where it stands.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        place: Option<String>,
+        /// Who says so.
+        by: String,
+    },
+    /// Somebody was told of clocks that run out.
+    Reminded {
+        /// Who.
+        to: String,
+        /// The keys of what they were told, and of what that makes needless.
+        warnings: Vec<String>,
+        /// Nothing among them was broken yet: no further such letter goes to them today.
+        #[serde(default)]
+        ahead: bool,
+    },
+}
+
+fn operator() -> String {
+    OPERATOR.to_owned()
 }
 
 impl What {
@@ -251,14 +386,36 @@ impl What {
             | Self::MailMoved { .. }
             | Self::Digested { .. }
             | Self::Restored { .. }
-            | Self::Told { .. } => None,
+            | Self::Told { .. }
+            | Self::Commanded { .. }
+            | Self::OwnerSet { .. }
+            | Self::NoteWritten { .. }
+            | Self::Answered { .. }
+            | Self::ClockStarted { .. }
+            | Self::PhaseChanged { .. }
+            | Self::Shared { .. }
+            | Self::Assessed { .. }
+            | Self::PrioritySet { .. }
+            | Self::Snoozed { .. }
+            | Self::BecamePublic { .. }
+            | Self::Reminded { .. } => None,
             Self::LetterQueued { letter, .. }
             | Self::LetterHeld { letter, .. }
             | Self::LetterSent { letter, .. }
             | Self::LetterDeferred { letter, .. }
             | Self::LetterReturned { letter, .. }
             | Self::LetterStopped { letter, .. }
-            | Self::LetterReleased { letter } => Some(letter),
+            | Self::LetterReleased { letter, .. } => Some(letter),
+        }
+    }
+
+    /// The file of a text that somebody of the team wrote.
+    pub fn text(&self) -> Option<&Digest> {
+        match self {
+            Self::NoteWritten { text, .. } | Self::Answered { text, .. } => text.as_ref(),
+            Self::Assessed { finding: Finding::Workaround(text), .. }
+            | Self::Assessed { finding: Finding::Exception { reason: text, .. }, .. } => Some(text),
+            _ => None,
         }
     }
 }

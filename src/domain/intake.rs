@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * A rule that takes away the answer never takes away the case: only a mail that *answers or reports on a mail somebody
-//!   sent* (bounce, vacation, receipt, complaint) opens none.
+//!   sent* (bounce, vacation, receipt, complaint) opens none; nor does a command of the team, which is answered by what comes of it.
 //! * A missing `Return-Path` is unknown, not null.
 //! * Words alone (a subject like "Undelivered Mail") take away the answer at most, never the case: a report may speak of
 //!   bounces. They make a mail doubtful, and a person is told which words did.
@@ -19,6 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::command::order;
 use crate::domain::intake::words::Found;
 use crate::domain::message::{Action, Mailbox, Marks, Message, ReturnPath};
 use crate::domain::own_list;
@@ -141,7 +142,7 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
     Intake {
         kind,
         sort: (kind == Kind::Automatic).then(|| seen.sort()),
-        opens_case: !in_thread && !answers_a_mail,
+        opens_case: !in_thread && !answers_a_mail && kind != Kind::Command,
         answers_a_mail,
         why_no_answer,
         doubt: seen.doubt(),
@@ -153,6 +154,8 @@ pub fn judge(message: &Message, policy: &Policy, in_thread: bool) -> Intake {
 pub const FOLLOW_UP: &str = "follow-up of a case";
 /// Nor is this: a list of what was not answered would answer it.
 pub const ANSWERS_THE_DESK: &str = "a machine's answer to the team's letters";
+/// Nor this: a person of the team hears what became of it.
+pub const COMMAND: &str = "a command";
 /// How the reason begins when a person took the mail out of its case: nobody knows what its author has heard.
 pub const TAKEN_OUT: &str = "taken out of case";
 
@@ -276,7 +279,7 @@ impl<'m> Seen<'m> {
             (Some(words::Sort::Absence), _) => "reads like an automatic reply",
             (Some(words::Sort::Receipt), _) => "reads like a help desk's receipt",
             (Some(words::Sort::Bounce), _) => "reads like a bounce",
-            (None, Kind::Command) => "a command",
+            (None, Kind::Command) => COMMAND,
             (None, Kind::Membership) => "a request for membership: a person answers",
             (None, _) => return None,
         };
@@ -319,12 +322,12 @@ impl<'m> Seen<'m> {
         self.marks.auto_submitted.as_deref().unwrap_or("no")
     }
 
-    /// A member of the team begins with a line of commands.
+    /// A member of the team begins with a line of commands. What nobody signed has to look like one, or it is a mail like any other.
     fn is_command(&self) -> bool {
+        let message = self.message;
         let of_the_team =
-            self.message.author().is_some_and(|author| self.policy.person(&author.address).is_some());
-        let first = self.message.text.lines().map(str::trim).find(|line| !line.is_empty());
-        of_the_team && first.is_some_and(|line| line.starts_with('!'))
+            message.author().is_some_and(|author| self.policy.person(&author.address).is_some());
+        of_the_team && order::has_commands(&message.text, message.signature.is_good())
     }
 
     /// It was sent to the distributors' address, and not to the desk's.

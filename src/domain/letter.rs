@@ -82,8 +82,16 @@ pub enum LetterKind {
     Warning,
     /// Where the case stands, to a participant who asked.
     Status,
-    /// What was not answered since the last one, to a coordinator.
+    /// What was not answered, is due, late or held since the last one, to a coordinator.
     Digest,
+    /// What a person of the team writes to the reporter.
+    Answer,
+    /// What a person of the team writes to others of the team.
+    Note,
+    /// What became of a person's commands, to that person.
+    Results,
+    /// What runs out, or is late, to a person of the team.
+    Reminder,
 }
 
 impl LetterKind {
@@ -95,6 +103,10 @@ impl LetterKind {
             Self::Warning => "warning",
             Self::Status => "status",
             Self::Digest => "digest",
+            Self::Answer => "answer",
+            Self::Note => "note",
+            Self::Results => "results",
+            Self::Reminder => "reminder",
         }
     }
 }
@@ -136,8 +148,129 @@ pub enum Body {
     Warning(Vec<String>),
     /// To a participant: where the case stands.
     Status(Occasion, Status),
-    /// To a coordinator: what was not answered, and how much more there is than is listed.
-    Digest(Vec<Line>, usize),
+    /// To a coordinator: what needs an eye today.
+    Digest(Box<Daily>),
+    /// To the reporter, by a person.
+    Answer(Occasion, Box<Answer>),
+    /// To a person of the team, by another one.
+    Note(CaseId, Box<Note>),
+    /// To whoever gave commands.
+    Results(Option<CaseId>, Box<Results>),
+    /// To a person of the team: clocks that run out, a line each.
+    Reminder(Vec<Owed>),
+}
+
+/// What a person of the team writes to the reporter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// What about: `reply`, `need-info`, `plan`, `accept`, `reject`, `severity`, `public`.
+    pub topic: &'static str,
+    /// What the person wrote.
+    pub text: Option<String>,
+    /// The file that it lies in.
+    #[serde(skip)]
+    pub file: Option<Digest>,
+    /// The report's subject.
+    pub subject: Option<String>,
+    /// As what it is rejected.
+    pub class: Option<&'static str>,
+    /// The project that it is about, of an `upstream` one.
+    pub upstream: Option<String>,
+    /// P-4.
+    pub public_tracker: Option<String>,
+    /// The page of the written process.
+    pub process: Option<String>,
+    /// P-16.
+    pub supported: Vec<String>,
+    /// How bad it is: "7.5 high (CVSS:3.1/...)".
+    pub severity: Option<String>,
+    /// Where the public reads of it.
+    pub place: Option<String>,
+}
+
+/// What a person of the team writes to others of the team.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Note {
+    /// Who, or "operator".
+    pub by: String,
+    /// What.
+    pub text: String,
+    /// The file that it lies in.
+    #[serde(skip)]
+    pub file: Option<Digest>,
+    /// The report's subject.
+    pub subject: Option<String>,
+}
+
+/// What became of commands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Results {
+    /// None of them was carried out.
+    pub refused: bool,
+    /// Nobody knows whether this person gave them.
+    pub doubtful: bool,
+    /// The commands, as they were understood.
+    pub commands: Vec<String>,
+    /// What was done, or what is wrong, a line each.
+    pub lines: Vec<String>,
+    /// What goes to the reporter, word for word.
+    pub sent: Option<String>,
+    /// What was asked for: a case at a glance, the list, the commands.
+    pub page: Option<String>,
+}
+
+/// A clock that runs out, or has run out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owed {
+    /// Its case.
+    pub case: String,
+    /// "first-response" and the like.
+    pub kind: &'static str,
+    /// What has to happen.
+    pub wanted: &'static str,
+    /// By when, at the desk.
+    pub due: String,
+    /// The time is over.
+    pub late: bool,
+    /// How much of it is over, in percent.
+    pub percent: u8,
+    /// Who answers for the case.
+    pub owner: Option<String>,
+}
+
+/// What a coordinator is told once a day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Daily {
+    /// What is late, the latest first.
+    pub late: Vec<Owed>,
+    /// What is due today.
+    pub today: Vec<Owed>,
+    /// Letters that wait for a person.
+    pub held: Vec<Waiting>,
+    /// What was not answered.
+    pub lines: Vec<Line>,
+    /// How much more was not answered than is listed.
+    pub more: usize,
+}
+
+impl Daily {
+    /// There is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.late.is_empty() && self.today.is_empty() && self.held.is_empty() && self.lines.is_empty()
+    }
+}
+
+/// A letter that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// Which.
+    pub letter: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// To whom.
+    pub to: String,
+    /// Why.
+    pub why: String,
 }
 
 /// The mail that a letter is about, and its case.
@@ -157,23 +290,43 @@ impl Letter {
             Body::Relay(..) => LetterKind::Relay,
             Body::Warning(_) => LetterKind::Warning,
             Body::Status(..) => LetterKind::Status,
-            Body::Digest(..) => LetterKind::Digest,
+            Body::Digest(_) => LetterKind::Digest,
+            Body::Answer(..) => LetterKind::Answer,
+            Body::Note(..) => LetterKind::Note,
+            Body::Results(..) => LetterKind::Results,
+            Body::Reminder(_) => LetterKind::Reminder,
         }
     }
 
     /// The mail it is about, unless it is about the desk itself.
     pub fn occasion(&self) -> Option<&Occasion> {
         match &self.body {
-            Body::Acknowledgement(occasion, _) | Body::Relay(occasion, _) | Body::Status(occasion, _) => {
-                Some(occasion)
+            Body::Acknowledgement(occasion, _)
+            | Body::Relay(occasion, _)
+            | Body::Status(occasion, _)
+            | Body::Answer(occasion, _) => Some(occasion),
+            Body::Warning(_) | Body::Digest(_) | Body::Note(..) | Body::Results(..) | Body::Reminder(_) => {
+                None
             }
-            Body::Warning(_) | Body::Digest(..) => None,
         }
     }
 
     /// Its case.
     pub fn case(&self) -> Option<&CaseId> {
-        self.occasion().map(|occasion| &occasion.case)
+        match &self.body {
+            Body::Note(case, _) => Some(case),
+            Body::Results(case, _) => case.as_ref(),
+            _ => self.occasion().map(|occasion| &occasion.case),
+        }
+    }
+
+    /// The file of the text that a person wrote for it.
+    pub fn text(&self) -> Option<&Digest> {
+        match &self.body {
+            Body::Answer(_, answer) => answer.file.as_ref(),
+            Body::Note(_, note) => note.file.as_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -207,6 +360,8 @@ pub struct Acknowledgement {
 pub struct Status {
     /// Where the case stands ("received").
     pub phase: &'static str,
+    /// The reporter was asked something, and his answer is waited for.
+    pub waiting: bool,
     /// The oldest promise whose time is over.
     pub late: Option<Promise>,
     /// The next one.
@@ -313,6 +468,9 @@ pub struct Posting {
     /// The mail it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub about: Option<Digest>,
+    /// The file of the text that a person wrote for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<Digest>,
     /// A rule keeps it back, unless a person wants it sent.
     #[serde(default)]
     pub withheld: bool,
@@ -321,9 +479,9 @@ pub struct Posting {
 impl Posting {
     /// The posting that an event begins; `None` for every other event.
     pub fn begin(event: &Event) -> Option<Self> {
-        let (id, kind, to, mail) = match &event.what {
-            What::LetterQueued { letter, kind, to, mail, .. }
-            | What::LetterHeld { letter, kind, to, mail, .. } => (letter, kind, to, mail),
+        let (id, kind, to, mail, text) = match &event.what {
+            What::LetterQueued { letter, kind, to, mail, text, .. }
+            | What::LetterHeld { letter, kind, to, mail, text, .. } => (letter, kind, to, mail, text),
             _ => return None,
         };
         let mut posting = Self {
@@ -339,6 +497,7 @@ impl Posting {
             message_id: None,
             bytes: None,
             about: mail.clone(),
+            text: text.clone(),
             withheld: false,
         };
         posting.apply(event);
@@ -357,7 +516,19 @@ impl Posting {
             | What::MailMoved { .. }
             | What::Digested { .. }
             | What::Restored { .. }
-            | What::Told { .. } => return,
+            | What::Told { .. }
+            | What::Commanded { .. }
+            | What::OwnerSet { .. }
+            | What::NoteWritten { .. }
+            | What::Answered { .. }
+            | What::ClockStarted { .. }
+            | What::PhaseChanged { .. }
+            | What::Shared { .. }
+            | What::Assessed { .. }
+            | What::PrioritySet { .. }
+            | What::Snoozed { .. }
+            | What::BecamePublic { .. }
+            | What::Reminded { .. } => return,
             What::LetterQueued { message_id, bytes, .. } => {
                 self.queued_at = event.at;
                 self.message_id = Some(message_id.clone());

@@ -40,6 +40,10 @@ pub struct Message {
     pub subject: Option<String>,
     /// The subject came out of an encrypted part, and does not stand outside as well.
     pub subject_is_secret: bool,
+    /// The subject, when it stands inside a good signature: its author's word, unlike `subject`, which anybody may have written.
+    pub signed_subject: Option<String>,
+    /// Whom the mail was written to, as its author says inside a good signature.
+    pub signed_recipients: Option<Vec<String>>,
     /// `Message-ID` without angle brackets, as it stands outside, like all ids that answers and the journal name.
     pub message_id: Option<String>,
     /// `In-Reply-To`, then `References`, without angle brackets, nearest parent first.

@@ -12,12 +12,15 @@
 //! * [`decide::decide`] is the only place where events and letters are made; [`case::Case::apply`] the only one where
 //!   a case changes.
 
+pub mod advisory;
 pub mod backoff;
 pub mod calendar;
 pub mod case;
+pub mod command;
 pub mod concern;
 pub mod deadline;
 pub mod decide;
+pub mod embargo;
 pub mod event;
 pub mod figures;
 pub mod intake;
@@ -25,9 +28,13 @@ pub mod letter;
 pub mod limit;
 pub mod message;
 pub mod own_list;
+pub mod phase;
 pub mod policy;
+pub mod reminder;
 pub mod report;
+pub mod severity;
 pub mod signature;
 pub mod thread;
 pub mod trust;
 pub mod unanswered;
+pub mod weakness;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
+use crate::domain::deadline::Terms;
 use crate::domain::limit::Limits;
 use crate::domain::message::{Mailbox, identity};
 use crate::domain::report::patterns::Patterns;
@@ -23,12 +24,8 @@ pub struct Policy {
     pub case_prefix: String,
     /// Business days and time zone.
     pub calendar: Calendar,
-    /// P-9: a person starts the conversation within this.
-    pub first_response: Term,
-    /// P-3: a plan to investigate within this.
-    pub plan: Term,
-    /// P-14: the target of the public disclosure, from the report.
-    pub disclosure: Term,
+    /// What is promised; a case keeps those in force when its report came.
+    pub terms: Terms,
     /// P-16: the supported releases.
     pub supported: Vec<String>,
     /// P-4: where bugs without security impact go.
@@ -49,6 +46,10 @@ pub struct Policy {
     pub border: Option<Border>,
     /// How many automatic answers go out.
     pub limits: Limits,
+    /// Who is told, too, when a promise is broken.
+    pub escalation: Option<Mailbox>,
+    /// A signed command is no older than this when it arrives.
+    pub command_age: SignedDuration,
     /// When the daily digest is due, at the desk.
     pub digest: Time,
     /// A door that has not worked for so long is silent, and people are told.
@@ -64,9 +65,13 @@ impl Policy {
             desk,
             case_prefix: "SEC".to_owned(),
             calendar: Calendar { zone: TimeZone::UTC, holidays: BTreeSet::new() },
-            first_response: Term::BusinessDays(3),
-            plan: Term::BusinessDays(3),
-            disclosure: Term::BusinessDays(14),
+            terms: Terms {
+                first_response: Term::BusinessDays(3),
+                plan: Term::BusinessDays(3),
+                status_update: Term::BusinessDays(5),
+                need_info: Term::BusinessDays(10),
+                disclosure: Term::BusinessDays(14),
+            },
             supported: Vec::new(),
             public_tracker: None,
             process: None,
@@ -77,6 +82,8 @@ impl Policy {
             relay_junk: true,
             border: None,
             limits: Limits::default(),
+            escalation: None,
+            command_age: SignedDuration::from_hours(24),
             digest: Time::constant(9, 0, 0, 0),
             silence: SignedDuration::from_mins(15),
             patterns: Patterns::english(),
@@ -86,6 +93,11 @@ impl Policy {
     /// Who gets every report at once (P-2).
     pub fn coordinators(&self) -> impl Iterator<Item = &Person> {
         self.people.iter().filter(|person| person.roles.contains(&Role::Coordinator))
+    }
+
+    /// Those with whom a coordinator may share a case.
+    pub fn maintainers(&self) -> impl Iterator<Item = &Person> {
+        self.people.iter().filter(|person| !person.is(Role::Coordinator))
     }
 
     /// Mail from this address is our own.
@@ -120,6 +132,13 @@ pub struct Person {
     pub mailbox: Mailbox,
     /// What they may see and do.
     pub roles: Vec<Role>,
+}
+
+impl Person {
+    /// Whether they have a role.
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
 }
 
 /// What a person is to the desk.

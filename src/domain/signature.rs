@@ -10,6 +10,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::message::Digest;
+
 /// What the OpenPGP signature of a mail is worth.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Signature {
@@ -157,12 +159,20 @@ pub struct Verified {
     fingerprint: String,
     standing: Standing,
     signed_at: Timestamp,
+    id: Digest,
+    named: bool,
 }
 
 impl Verified {
     /// Called by `open/pgp.rs` alone, right after the check (`tests/architecture.rs` watches over it).
-    pub fn mint(fingerprint: String, standing: Standing, signed_at: Timestamp) -> Self {
-        Self { fingerprint, standing, signed_at }
+    pub fn mint(
+        fingerprint: String,
+        standing: Standing,
+        signed_at: Timestamp,
+        id: Digest,
+        named: bool,
+    ) -> Self {
+        Self { fingerprint, standing, signed_at, id, named }
     }
 
     /// The certificate's fingerprint, in hexadecimal.
@@ -178,6 +188,17 @@ impl Verified {
     /// When the signature was made, by its own word.
     pub fn signed_at(&self) -> Timestamp {
         self.signed_at
+    }
+
+    /// What identifies the signature, whatever was done to the mail around it, or to what of it is not signed itself: a digest
+    /// of what was signed, when, and by which certificate.
+    pub fn id(&self) -> &Digest {
+        &self.id
+    }
+
+    /// The configuration names this very certificate for this very address. (Anybody's certificate can say of itself whose it is.)
+    pub fn is_named(&self) -> bool {
+        self.named
     }
 }
 

@@ -90,10 +90,21 @@ pub fn asks_for_status(message: &Message) -> bool {
 
 /// The case that the subject names, as every letter about a case does: `[EX-2026-0001]`. It leads nowhere; a person is told.
 pub fn named(message: &Message, policy: &Policy) -> Option<String> {
-    let subject = message.subject.as_deref()?.to_uppercase();
-    let tags = subject.split('[').skip(1).filter_map(|rest| rest.split(']').next());
-    let prefix = format!("{}-", policy.case_prefix);
-    tags.map(str::trim).find(|tag| tag.starts_with(&prefix) && tag.len() <= 40).map(str::to_owned)
+    named_in(message.subject.as_deref()?, &policy.case_prefix).into_iter().next()
+}
+
+/// All cases of the desk that a subject names, each once.
+pub fn named_in(subject: &str, prefix: &str) -> Vec<String> {
+    let subject = subject.to_uppercase();
+    let tags = subject.split('[').skip(1).filter_map(|rest| rest.split(']').next()).map(str::trim);
+    let prefix = format!("{prefix}-");
+    let mut named: Vec<String> = Vec::new();
+    for tag in tags.filter(|tag| tag.starts_with(&prefix) && tag.len() <= 40) {
+        if !named.iter().any(|known| known == tag) {
+            named.push(tag.to_owned());
+        }
+    }
+    named
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, TAKEN_OUT};
-use crate::domain::letter::{LetterKind, LetterState};
+use crate::domain::intake::{ANSWERS_THE_DESK, COMMAND, FOLLOW_UP, TAKEN_OUT};
+use crate::domain::letter::{Daily, LetterKind, LetterState};
 use crate::domain::message::{Digest, Mailbox};
 use crate::domain::policy::Policy;
 
@@ -48,12 +48,12 @@ pub struct Unanswered {
 }
 
 /// What a digest is made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Agenda {
-    /// What it lists.
-    pub lines: Vec<Line>,
-    /// How many more there are.
-    pub more: usize,
+    /// Its hour has come.
+    pub is_due: bool,
+    /// What it tells.
+    pub daily: Daily,
     /// The mails that it lists, and those of which nobody need be told any more.
     pub covered: Vec<Digest>,
 }
@@ -84,7 +84,7 @@ impl Unanswered {
         else {
             return None;
         };
-        let told = |why: &String| why == FOLLOW_UP || why == ANSWERS_THE_DESK;
+        let told = |why: &String| why == FOLLOW_UP || why == ANSWERS_THE_DESK || why == COMMAND;
         let why = why_no_answer.as_ref().filter(|why| *pending || !told(why))?;
         let sort = sort.map_or_else(String::new, |sort| format!(", {}", sort.word()));
         Some(Self {
@@ -136,8 +136,8 @@ impl Unanswered {
     }
 }
 
-/// Is it time for a digest? It is when the desk's hour has come since the oldest of them was recorded.
-pub fn is_due(policy: &Policy, oldest: Timestamp, now: Timestamp) -> bool {
+/// Is it time for a digest? It is when the desk's hour has come since this time: the last digest, or what would be in the first one.
+pub fn is_due(policy: &Policy, since: Timestamp, now: Timestamp) -> bool {
     let zone = &policy.calendar.zone;
     let hour =
         |date: Date| date.to_datetime(policy.digest).to_zoned(zone.clone()).map(|hour| hour.timestamp());
@@ -147,7 +147,7 @@ pub fn is_due(policy: &Policy, oldest: Timestamp, now: Timestamp) -> bool {
         .flatten()
         .filter_map(|date| hour(date).ok())
         .find(|at| *at <= now);
-    last.is_some_and(|last| oldest < last)
+    last.is_some_and(|last| since < last)
 }
 
 #[cfg(test)]

@@ -73,6 +73,11 @@ pub(super) fn read_protected(
 ) {
     let full = protection == Protection::Full;
     let subject = subject(parsed);
+    // only what lies inside the signature itself: a signed part may lie in an encrypted one that somebody else made
+    let signed = message.signature.is_good();
+    if signed {
+        message.signed_subject.clone_from(&subject);
+    }
     if full || subject.is_some() {
         message.subject_is_secret = secret && subject.is_some() && subject.as_ref() != outside;
         message.subject = subject;
@@ -86,6 +91,9 @@ pub(super) fn read_protected(
         message.protected_parents = Some(thread(parsed).1);
     }
     let addressed = to_and_cc(parsed);
+    if signed {
+        message.signed_recipients = Some(addressed.clone()).filter(|addressed| !addressed.is_empty());
+    }
     if full || !addressed.is_empty() {
         message.recipients = addressed;
     }

@@ -340,6 +340,9 @@ impl<'k> Opening<'k> {
         // the innermost signature over the whole message is the author's word; a part never outranks it
         if signature != Signature::None && (place.whole || self.message.signature == Signature::None) {
             self.message.signature = signature;
+            // those of a layer around this one are not inside this one
+            self.message.signed_subject = None;
+            self.message.signed_recipients = None;
         }
     }
 

@@ -77,6 +77,8 @@ pub(super) enum Verdict {
         fingerprint: String,
         /// When it was made.
         at: Timestamp,
+        /// See [`Verified::id`].
+        id: Digest,
     },
     /// By a key nobody knows.
     Unknown {
@@ -105,12 +107,15 @@ impl Verdict {
             Self::Unknown { signer } => Signature::UnknownKey { signer },
             Self::Bad { signer, fault, why } => Signature::Bad { signer, fault, why },
             Self::Checked { fingerprint, .. } if !whole => Signature::Partial { signer: Some(fingerprint) },
-            Self::Checked { fingerprint, at } => {
+            Self::Checked { fingerprint, at, id } => {
                 let held = author.map(|author| keyring.held_for(&author.address)).unwrap_or_default();
                 let by = held.iter().find(|(_, cert)| cert.fingerprint().to_hex() == fingerprint);
                 match by.map(|(standing, _)| *standing) {
                     Some(Standing::Offered) => Signature::Offered { signer: fingerprint },
-                    Some(standing) => Signature::Good(Verified::mint(fingerprint, standing, at)),
+                    Some(standing) => {
+                        let named = author.is_some_and(|by| keyring.names(&by.address, &fingerprint));
+                        Signature::Good(Verified::mint(fingerprint, standing, at, id, named))
+                    }
                     None => Signature::OtherAddress { signer: fingerprint },
                 }
             }
@@ -313,14 +318,27 @@ impl<'k> Helper<'k> {
             },
             Ok(good) => {
                 let at = good.sig.signature_creation_time().and_then(|at| Timestamp::try_from(at).ok());
+                let fingerprint = good.ka.cert().fingerprint().to_hex();
                 Verdict::Checked {
-                    fingerprint: good.ka.cert().fingerprint().to_hex(),
                     at: at.unwrap_or(Timestamp::UNIX_EPOCH),
+                    id: signature_id(&fingerprint, good.sig),
+                    fingerprint,
                 }
             }
             Err(error) => rejected(&error),
         }
     }
+}
+
+/// Over the digest that was signed, which covers the text and the signed part of the signature (its time among it). The rest of
+/// a signature anybody can change, and it stays right.
+fn signature_id(fingerprint: &str, signature: &openpgp::packet::Signature) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(b"signature ");
+    hash.update(fingerprint);
+    hash.update([0]);
+    hash.update(signature.computed_digest().unwrap_or_default());
+    Digest::from_bytes(&hash.finalize())
 }
 
 impl VerificationHelper for Helper<'_> {

@@ -18,6 +18,7 @@ use crate::domain::signature::{Certificate, Standing};
 use crate::keyring;
 use crate::open;
 use crate::pipeline::facts::Batch;
+use crate::pipeline::orders::text_of;
 use crate::pipeline::step::Step;
 use crate::pipeline::{Arrival, Found, Pipeline, Recorded, Refused};
 use crate::store::index::{Draft, IndexError, Lookup};
@@ -50,12 +51,13 @@ impl Pipeline {
             return Ok((step, Ok(Recorded::Known)));
         }
         let facts = self.facts_of_mail(draft, &message, mails, now)?;
+        let texts = facts.ordered.as_ref().map_or_else(Vec::new, |ordered| text_of(ordered));
         mails.insert(message.digest.clone(), Arc::clone(&message));
         let message = up_to_date(message, &facts.remembered);
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
         Ok((
-            Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), ..Step::from(decision) }),
+            Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), texts, ..Step::from(decision) }),
             Ok(Recorded::New),
         ))
     }
@@ -96,7 +98,10 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Option<Step>, IndexError> {
         let Some(posting) = draft.posting(id)? else { return Ok(None) };
-        let facts = Facts { jitter: chance::fraction(), ..Facts::default() };
+        // an answer that has left begins the next clock of its case
+        let case = posting.case.as_ref().filter(|_| posting.kind == LetterKind::Answer);
+        let case = case.map_or(Ok(None), |id| draft.followed(id.clone()))?;
+        let facts = Facts { jitter: chance::fraction(), case, ..Facts::default() };
         let input = Input::Delivery { posting: Box::new(posting), outcome };
         Ok(Some(decide(&facts, &input, &self.policy, now).into()))
     }
@@ -127,9 +132,11 @@ impl Pipeline {
         &self,
         draft: &Draft<'_>,
         silent: &[Silence],
+        timed: bool,
         now: Timestamp,
     ) -> Result<Option<Step>, IndexError> {
-        let decision = decide(&self.facts_of_desk(draft, silent, now)?, &Input::Look, &self.policy, now);
+        let facts = self.facts_of_desk(draft, silent, timed, now)?;
+        let decision = decide(&facts, &Input::Look, &self.policy, now);
         Ok((decision != Decision::default()).then(|| decision.into()))
     }
 }

@@ -1,6 +1,6 @@
 //! What is known when a decision is made: gathered from the index, as the inputs before this one left it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,8 +10,9 @@ use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::concern::{self, COLLECTED, Concern, Silence};
 use crate::domain::decide::{Facts, Sighting};
 use crate::domain::intake::{Kind, Sort, judge};
-use crate::domain::letter::{LetterKind, Posting};
+use crate::domain::letter::{LetterKind, Posting, Waiting};
 use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::reminder::{self, Running, Warning};
 use crate::domain::thread;
 use crate::domain::unanswered::{self, Agenda, MOST, OLD, Unanswered};
 use crate::keyring;
@@ -75,6 +76,9 @@ impl Pipeline {
             sightings: sightings(draft, message)?,
             own_letter: ours && is_own_letter(draft, message.message_id.as_ref())?,
             next_number: draft.next_number(self.policy.year(now))?,
+            desk_letters: draft.desk_letters()?,
+            reachable: self.reachable_author(message, now),
+            ordered: self.ordered_by(draft, message, batch, now)?,
             ..Facts::default()
         })
     }
@@ -93,26 +97,11 @@ impl Pipeline {
         })
     }
 
-    /// `case` is one that people sort out; `about` is the mail they take out of it.
-    pub(super) fn facts_of_case(
-        &self,
-        draft: &Draft<'_>,
-        case: Case,
-        about: Option<&Message>,
-        now: Timestamp,
-    ) -> Result<Facts, IndexError> {
-        Ok(Facts {
-            case: Some(case),
-            sightings: about.map_or(Ok(Vec::new()), |about| sightings(draft, about))?,
-            next_number: draft.next_number(self.policy.year(now))?,
-            ..Facts::default()
-        })
-    }
-
     pub(super) fn facts_of_desk(
         &self,
         draft: &Draft<'_>,
         silent: &[Silence],
+        timed: bool,
         now: Timestamp,
     ) -> Result<Facts, IndexError> {
         let told_at = draft.told_at()?;
@@ -134,11 +123,15 @@ impl Pipeline {
                 untold.push(concern);
             }
         }
-        let reachable = self.policy.coordinators().map(|person| &person.mailbox);
+        let (warnings, reminded_today) = if timed { self.warnings(draft, now)? } else { Default::default() };
+        let unanswered = if timed { self.agenda(&before, now)? } else { Agenda::default() };
+        let reachable = self.people().chain(&self.policy.escalation);
         let reachable = reachable.filter(|mailbox| keyring::encryptable(&self.keyring, mailbox, now).is_ok());
         Ok(Facts {
             concerns: untold,
-            unanswered: self.unanswered(&before, now)?,
+            unanswered,
+            warnings,
+            reminded_today,
             reachable: reachable.map(Mailbox::canonical).collect(),
             desk_letters: draft.desk_letters()?,
             far_off: self.far_off(draft, now)?,
@@ -154,24 +147,70 @@ impl Pipeline {
         letters.filter(|letter| letter.as_ref().map_or(true, Posting::is_under_way)).collect()
     }
 
-    /// What the digest lists, if its time has come.
-    fn unanswered(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Agenda, IndexError> {
+    /// What somebody has to be reminded of, and who was told of what is ahead today.
+    fn warnings(&self, draft: &Draft<'_>, now: Timestamp) -> Result<(Vec<Warning>, Vec<String>), IndexError> {
+        let mut warnings = Vec::new();
+        let mut today = BTreeSet::new();
+        for running in draft.running()? {
+            for warning in reminder::standing(&running, &self.policy, now) {
+                if draft.reminded(&warning.key)? {
+                    continue;
+                }
+                let address = warning.to.canonical();
+                let date = |at| self.policy.calendar.date(at);
+                if draft.reminded_at(&address)?.is_some_and(|at| date(at) == date(now)) {
+                    today.insert(address);
+                }
+                warnings.push(warning);
+            }
+        }
+        Ok((warnings, today.into_iter().collect()))
+    }
+
+    /// What the digest tells, if its time has come.
+    fn agenda(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Agenda, IndexError> {
         let all: Vec<Unanswered> = draft.unanswered()?;
-        let mut agenda = Agenda::default();
-        if !all.first().is_some_and(|oldest| unanswered::is_due(&self.policy, oldest.at, now)) {
+        let running = draft.running()?;
+        let first = all.first().map(|oldest| oldest.at);
+        let first = first.into_iter().chain(running.iter().flat_map(Running::since)).min();
+        let since = draft.digested_at()?.or(first);
+        let is_due = since.is_some_and(|since| unanswered::is_due(&self.policy, since, now));
+        let mut agenda = Agenda { is_due, ..Agenda::default() };
+        if !is_due {
             return Ok(agenda);
         }
         for mail in all {
             let case = mail.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
             let line = mail.line(case.as_ref()).filter(|_| now.duration_since(mail.at) < OLD);
             match line {
-                Some(_) if agenda.lines.len() >= MOST => agenda.more = agenda.more.saturating_add(1),
+                Some(_) if agenda.daily.lines.len() >= MOST => {
+                    agenda.daily.more = agenda.daily.more.saturating_add(1);
+                }
                 line => {
-                    agenda.lines.extend(line);
+                    agenda.daily.lines.extend(line);
                     agenda.covered.push(mail.mail);
                 }
             }
         }
+        let calendar = &self.policy.calendar;
+        let mut owed: Vec<_> = running.iter().flat_map(|running| running.owed(calendar, now)).collect();
+        owed.sort_by_key(|(due, owed)| (*due, owed.case.clone()));
+        for (due, owed) in owed {
+            match owed.late {
+                true if agenda.daily.late.len() < MOST => agenda.daily.late.push(owed),
+                false if calendar.date(due) == calendar.date(now) && agenda.daily.today.len() < MOST => {
+                    agenda.daily.today.push(owed);
+                }
+                _ => {}
+            }
+        }
+        let held = draft.held()?.into_iter().take(MOST).map(|posting| Waiting {
+            letter: posting.id.to_string(),
+            kind: posting.kind.word(),
+            to: posting.to.address,
+            why: posting.last_reply.unwrap_or_default(),
+        });
+        agenda.daily.held = held.collect();
         Ok(agenda)
     }
 
@@ -244,7 +283,7 @@ fn is_within(one: &str, other: &str) -> bool {
 }
 
 /// The first mail with each of these ciphertexts, unless that is this mail.
-fn sightings(draft: &Draft<'_>, message: &Message) -> Result<Vec<(Sighting, bool)>, IndexError> {
+pub(super) fn sightings(draft: &Draft<'_>, message: &Message) -> Result<Vec<(Sighting, bool)>, IndexError> {
     let mut sightings = Vec::new();
     for ciphertext in &message.ciphertexts {
         let seen = draft.ciphertext(&ciphertext.id)?.filter(|seen| seen.mail != message.digest);

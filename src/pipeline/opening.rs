@@ -9,12 +9,11 @@ use jiff::Timestamp;
 use tracing::{error, warn};
 
 use crate::domain::case::CaseId;
-use crate::domain::letter::LetterId;
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Standing;
 use crate::open;
 use crate::pipeline::workers::in_parallel;
-use crate::pipeline::{Arrival, Found, OutboxCommand, Pipeline, Sorting, Work};
+use crate::pipeline::{Arrival, Found, OutboxCommand, Pipeline, Work};
 use crate::store::index::Lookup;
 use crate::store::suspects::{ENOUGH, Suspects};
 
@@ -36,11 +35,10 @@ impl Pipeline {
             Work::Mail(arrival, _) => Some(Arc::new(self.open_arrival(arrival, now))),
             Work::Command(OutboxCommand::Release(id), _) => self.about(id, now),
             Work::Found(found, _) => self.open_again(found, now),
-            Work::Sort(Sorting::Split { case, mail }, _) => self.mail_of(case, mail, now),
             Work::Delivery(..)
             | Work::Command(..)
             | Work::Accept(..)
-            | Work::Sort(..)
+            | Work::Order(..)
             | Work::Look(..)
             | Work::Unreadable
             | Work::Ping(_) => None,
@@ -107,24 +105,6 @@ impl Pipeline {
         let looked_up = [(Standing::LookedUp, &found.certificate)];
         let keyring = self.keyring.beside(&found.author.address, looked_up);
         Some(Arc::new(open::open_by(&raw, open::hidden_author(&raw, &self.policy).as_ref(), &keyring, now)))
-    }
-
-    /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
-    fn about(&self, id: &LetterId, now: Timestamp) -> Option<Arc<Message>> {
-        let index = &self.reader.index;
-        let posting = index.posting(id).ok().flatten()?;
-        if posting.bytes.is_some() {
-            return None;
-        }
-        self.kept(&posting.case?, &posting.about?, now)
-    }
-
-    /// A mail of a case, which a person names by the beginning of its digest.
-    fn mail_of(&self, case: &CaseId, mail: &str, now: Timestamp) -> Option<Arc<Message>> {
-        let found = self.reader.index.case(case).ok().flatten()?;
-        let mut named = found.mails.iter().filter(|known| known.mail.as_str().starts_with(mail));
-        let one = named.next().filter(|_| named.next().is_none())?;
-        self.kept(case, &one.mail, now)
     }
 
     /// A mail of a case, opened again.

@@ -18,6 +18,8 @@ pub(super) struct Step {
     pub(super) mail: Option<Vec<u8>>,
     pub(super) events: Vec<Event>,
     pub(super) letters: Vec<Letter>,
+    /// Texts that people of the team wrote, each a file.
+    pub(super) texts: Vec<(Digest, Vec<u8>)>,
 }
 
 impl From<Decision> for Step {
@@ -33,7 +35,8 @@ impl Step {
         let unsealed = self.letters.iter().map(|letter| {
             let (letter_id, kind, to) = (letter.id.clone(), letter.kind(), letter.to.clone());
             let (reason, mail) = ("not sealed yet".to_owned(), about(letter));
-            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail, withheld: false };
+            let text = letter.text().cloned();
+            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail, withheld: false, text };
             Event { at: now, case: letter.case().cloned(), what }
         });
         let events = self.events.iter().cloned().chain(unsealed).collect();
@@ -91,13 +94,17 @@ pub(super) fn posted(
     now: Timestamp,
 ) -> (Event, Option<(Digest, Vec<u8>)>) {
     let (id, kind, to, mail) = (letter.id.clone(), letter.kind(), letter.to.clone(), about(letter));
+    let text = letter.text().cloned();
     let (what, file) = match sealed {
         Ok(Sealed { bytes }) => {
             let digest = open::digest(&bytes);
-            let what = What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail };
+            let what =
+                What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail, text };
             (what, Some((digest, bytes)))
         }
-        Err(Held(reason)) => (What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false }, None),
+        Err(Held(reason)) => {
+            (What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text }, None)
+        }
     };
     (Event { at: now, case: letter.case().cloned(), what }, file)
 }

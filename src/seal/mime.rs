@@ -40,8 +40,8 @@ pub(super) struct Fields<'a> {
     pub(super) reply_to: Option<&'a Mailbox>,
     /// The desk's certificate, for an `Autocrypt` field.
     pub(super) autocrypt: Option<&'a [u8]>,
-    /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing.
-    pub(super) auto_submitted: &'a str,
+    /// RFC 3834: `auto-replied` on answers, `auto-generated` on what answers nothing; none on what a person wrote.
+    pub(super) auto_submitted: Option<&'a str>,
 }
 
 /// How a payload's header is marked.
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
                 .push(("References", MessageId::new_list(self.references.iter().map(String::as_str)).into()));
         }
         fields.extend(self.reply_to.map(|to| ("Reply-To", mailbox(to).into())));
-        fields.push(("Auto-Submitted", Raw::new(self.auto_submitted).into()));
+        fields.extend(self.auto_submitted.map(|how| ("Auto-Submitted", Raw::new(how).into())));
         fields
     }
 }

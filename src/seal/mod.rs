@@ -21,7 +21,7 @@ use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 use sequoia_openpgp::Cert;
 
-use crate::domain::letter::{Body, Letter, LetterKind, Occasion, Protection, Relay};
+use crate::domain::letter::{Answer, Body, Letter, LetterKind, Occasion, Protection, Relay};
 use crate::domain::message::{Attachment, Encryption, Mailbox, Message};
 use crate::domain::signature::{Signature, Standing};
 use crate::domain::thread;
@@ -85,8 +85,12 @@ pub fn seal(
         in_reply_to: letter.in_reply_to.as_deref(),
         references: &letter.references,
         auto_submitted: match letter.kind() {
-            LetterKind::Acknowledgement | LetterKind::Status => "auto-replied",
-            LetterKind::Relay | LetterKind::Warning | LetterKind::Digest => "auto-generated",
+            LetterKind::Acknowledgement | LetterKind::Status | LetterKind::Results => Some("auto-replied"),
+            LetterKind::Relay | LetterKind::Warning | LetterKind::Digest | LetterKind::Reminder => {
+                Some("auto-generated")
+            }
+            // a person wrote it (RFC 3834 §5)
+            LetterKind::Answer | LetterKind::Note => None,
         },
     };
     let bytes = match letter.protection {
@@ -111,15 +115,18 @@ pub fn seal(
 fn recipient(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Cert, Held> {
     let held = |error: KeyError| Held(error.to_string());
     match &letter.body {
-        Body::Acknowledgement(Occasion { about, .. }, _) | Body::Status(Occasion { about, .. }, _) => {
-            match &about.reporter_cert {
-                Some((_, certificate)) => keyring::certificate(certificate.armored.as_bytes()).map_err(held),
-                None => Err(held(KeyError::None(letter.to.address.clone()))),
-            }
-        }
-        Body::Relay(..) | Body::Warning(_) | Body::Digest(..) => {
-            keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held)
-        }
+        Body::Acknowledgement(Occasion { about, .. }, _)
+        | Body::Status(Occasion { about, .. }, _)
+        | Body::Answer(Occasion { about, .. }, _) => match &about.reporter_cert {
+            Some((_, certificate)) => keyring::certificate(certificate.armored.as_bytes()).map_err(held),
+            None => Err(held(KeyError::None(letter.to.address.clone()))),
+        },
+        Body::Relay(..)
+        | Body::Warning(_)
+        | Body::Digest(_)
+        | Body::Note(..)
+        | Body::Results(..)
+        | Body::Reminder(_) => keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held),
     }
 }
 
@@ -139,14 +146,28 @@ fn facts(letter: &Letter, letterhead: &Letterhead, keyring: &Keyring) -> Result<
         Body::Status(occasion, body) => {
             about_a_case(occasion, Value::from(Serde(body.clone())), &context! { desk })
         }
-        Body::Digest(lines, more) => {
-            context! { desk, lines => Value::from(Serde(lines.clone())), more => *more }
+        Body::Digest(daily) => with(Value::from(Serde(daily.as_ref().clone())), &context! { desk }),
+        Body::Reminder(clocks) => context! { desk, clocks => Value::from(Serde(clocks.clone())) },
+        Body::Answer(occasion, body) => {
+            let body = Answer { subject: body.subject.as_deref().map(clean_line), ..body.as_ref().clone() };
+            about_a_case(occasion, Value::from(Serde(body)), &context! { desk })
+        }
+        Body::Note(case, body) => {
+            with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case => case.as_str() })
+        }
+        Body::Results(case, body) => {
+            let case = case.as_ref().map(|case| case.as_str());
+            with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case })
         }
     })
 }
 
 fn about_a_case(occasion: &Occasion, body: Value, common: &Value) -> Value {
-    context! { case => occasion.case.as_str(), ..merge_maps([common.clone(), body]) }
+    context! { case => occasion.case.as_str(), ..with(body, common) }
+}
+
+fn with(body: Value, common: &Value) -> Value {
+    merge_maps([common.clone(), body])
 }
 
 fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {

@@ -12,21 +12,30 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::letter::LetterKind;
 
-const KINDS: [LetterKind; 5] = [
+const KINDS: [LetterKind; 9] = [
     LetterKind::Acknowledgement,
     LetterKind::Relay,
     LetterKind::Warning,
     LetterKind::Status,
     LetterKind::Digest,
+    LetterKind::Answer,
+    LetterKind::Note,
+    LetterKind::Results,
+    LetterKind::Reminder,
 ];
 
 /// The sets compiled in. What a language lacks (the letters to the team) is English.
-const COMPILED_IN: [(&str, LetterKind, &str); 7] = [
+const COMPILED_IN: [(&str, LetterKind, &str); 12] = [
     ("en", LetterKind::Acknowledgement, include_str!("../../config/templates/en/acknowledgement.txt")),
     ("en", LetterKind::Relay, include_str!("../../config/templates/en/relay.txt")),
     ("en", LetterKind::Warning, include_str!("../../config/templates/en/warning.txt")),
     ("en", LetterKind::Status, include_str!("../../config/templates/en/status.txt")),
     ("en", LetterKind::Digest, include_str!("../../config/templates/en/digest.txt")),
+    ("en", LetterKind::Answer, include_str!("../../config/templates/en/answer.txt")),
+    ("en", LetterKind::Note, include_str!("../../config/templates/en/note.txt")),
+    ("en", LetterKind::Results, include_str!("../../config/templates/en/results.txt")),
+    ("en", LetterKind::Reminder, include_str!("../../config/templates/en/reminder.txt")),
+    ("de", LetterKind::Answer, include_str!("../../config/templates/de/answer.txt")),
     ("de", LetterKind::Acknowledgement, include_str!("../../config/templates/de/acknowledgement.txt")),
     ("de", LetterKind::Status, include_str!("../../config/templates/de/status.txt")),
 ];
@@ -55,7 +64,7 @@ pub struct Templates {
 pub struct Words {
     /// One line.
     pub subject: String,
-    /// Lines ended by LF; but for relays, without white space before it.
+    /// Lines ended by LF; but for what is always encrypted, without white space before it.
     pub body: String,
 }
 
@@ -100,7 +109,8 @@ impl Templates {
             .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
         // white space at a line's end may be lost on the way, and the signature with it; what is encrypted is safe, and in a
         // patch it counts
-        let end = |line| if kind == LetterKind::Relay { line } else { str::trim_end(line) };
+        let as_it_is = matches!(kind, LetterKind::Relay | LetterKind::Note | LetterKind::Results);
+        let end = |line| if as_it_is { line } else { str::trim_end(line) };
         let mut body: String = body.lines().map(end).collect::<Vec<_>>().join("\n").trim().to_owned();
         body.push('\n');
         Ok(Words { subject: subject.trim().to_owned(), body })
@@ -117,6 +127,9 @@ pub fn sample(kind: LetterKind) -> Value {
     let moment = context! {
         weekday => 5, day => 2, month => 1, year => 2026, time => "23:59", zone => "PST", utc => "2026-01-03 07:59 UTC",
     };
+    let owed = context! {
+        case => "EX-2026-0001", kind => "plan", wanted => "x", due => "then", late => false, percent => 50, owner => "a@example.org",
+    };
     match kind {
         LetterKind::Acknowledgement => context! {
             desk, case => "EX-2026-0001", within => 3, within_unit => "business days",
@@ -127,12 +140,13 @@ pub fn sample(kind: LetterKind) -> Value {
             key => context! { fingerprint => "0123", armored => "-----BEGIN" },
         },
         LetterKind::Status => context! {
-            desk, case => "EX-2026-0001", phase => "received",
+            desk, case => "EX-2026-0001", phase => "received", waiting => false,
             late => context! { what => "first-response", due => moment.clone() }, next => context! { what => "plan", due => moment },
         },
         LetterKind::Warning => context! { desk, concerns => ["x"] },
         LetterKind::Digest => context! {
-            desk, more => 1,
+            desk, more => 1, late => [owed.clone()], today => [owed],
+            held => [context! { letter => "EX-2026-0001.2", kind => "relay", to => "a@example.net", why => "x" }],
             // one line with everything, and one with as little as there may be
             lines => [
                 context! {
@@ -140,9 +154,23 @@ pub fn sample(kind: LetterKind) -> Value {
                     why => "x", release => "EX-2026-0001.1",
                 },
                 context! {
-                    at => "2026-01-02 10:00Z", case => (), kind => "junk", from => (), subject => (), why => "x", release => (),
+                    at => "2026-01-02 10:00Z", case => "EX-2026-0001", kind => "junk", from => (), subject => (), why => "x",
+                    release => (),
                 },
             ],
+        },
+        LetterKind::Reminder => context! { desk, clocks => [owed] },
+        LetterKind::Answer => context! {
+            desk, case => "EX-2026-0001", topic => "reply", text => "x", subject => "x", class => "upstream", upstream => "x",
+            public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
+            supported => ["0.12"], severity => "7.5 high (CVSS:3.1/...)", place => "https://example.com",
+        },
+        LetterKind::Note => {
+            context! { desk, case => "EX-2026-0001", by => "a@example.org", text => "x", subject => "x" }
+        }
+        LetterKind::Results => context! {
+            desk, case => "EX-2026-0001", refused => false, doubtful => false, commands => ["take"], lines => ["x"],
+            sent => "x", page => "x",
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",

@@ -27,6 +27,7 @@ use crate::domain::decide::Sighting;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::limit::Answered;
 use crate::domain::message::{Digest, Mailbox, Position};
+use crate::domain::reminder::Running;
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Unanswered;
 use crate::store::index::keys::Keys;
@@ -40,10 +41,11 @@ const SEEN: &[u8] = b"meta/seen";
 const FORM: &[u8] = b"meta/form";
 const SUM: &[u8] = b"meta/sum";
 /// Counted up when the same records give another index: an older one is rebuilt.
-const THIS_FORM: u32 = 5;
+const THIS_FORM: u32 = 6;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 const RESTORED: &[u8] = b"meta/restored";
+const DIGESTED_AT: &[u8] = b"meta/digested-at";
 /// Cases merged into cases that were merged are followed so far.
 const MOST_MERGES: usize = 50;
 
@@ -209,6 +211,26 @@ pub trait Lookup {
     /// When they were last told of letters that are held.
     fn told_at(&self) -> Result<Option<Timestamp>, IndexError> {
         self.entry(TOLD_AT)
+    }
+
+    /// When the last digest was written.
+    fn digested_at(&self) -> Result<Option<Timestamp>, IndexError> {
+        self.entry(DIGESTED_AT)
+    }
+
+    /// Was somebody reminded of this?
+    fn reminded(&self, warning: &str) -> Result<bool, IndexError> {
+        Ok(self.get(&self.keys().reminded(warning))?.is_some())
+    }
+
+    /// When somebody was last told what is ahead.
+    fn reminded_at(&self, address: &str) -> Result<Option<Timestamp>, IndexError> {
+        self.entry(&self.keys().reminded_at(address))
+    }
+
+    /// Has a command been given with this signature?
+    fn used(&self, signature: &Digest) -> Result<bool, IndexError> {
+        Ok(self.get(&self.keys().signature(signature))?.is_some())
     }
 
     /// When the store was last brought back, if it was, and of when the backup is.
@@ -466,6 +488,20 @@ impl<'i> Draft<'i> {
     /// The letters that wait for a person who was not told yet.
     pub fn untold(&self) -> Result<Vec<Posting>, IndexError> {
         let mut ids: Vec<LetterId> = self.room("untold")?;
+        ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        ids.iter().filter_map(|id| self.posting(id).transpose()).collect()
+    }
+
+    /// What cases owe, in the order of their ids.
+    pub fn running(&self) -> Result<Vec<Running>, IndexError> {
+        let mut running: Vec<Running> = self.room("running")?;
+        running.sort_by(|one, other| one.case.as_str().cmp(other.case.as_str()));
+        Ok(running)
+    }
+
+    /// The letters that wait for a person, in the order of their ids.
+    pub fn held(&self) -> Result<Vec<Posting>, IndexError> {
+        let mut ids: Vec<LetterId> = self.room("held")?;
         ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         ids.iter().filter_map(|id| self.posting(id).transpose()).collect()
     }

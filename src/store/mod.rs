@@ -465,6 +465,7 @@ pub(crate) mod tests {
             message_id: format!("l{number}@example.org"),
             bytes: digest(&letter),
             mail: Some(digest(&raw)),
+            text: None,
         };
         events.push(Event { at: now(), case, what });
         let position = Some(Position(format!("place {number}")));

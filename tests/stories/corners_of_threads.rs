@@ -51,7 +51,7 @@ fn an_acknowledgement_of_a_mail_that_was_split_off_goes_out_once() {
     );
     let case = desk.ask(&Question::Case("EX-2026-0001".to_owned()));
     let mail = case["mail_list"][0]["mail"].as_str().unwrap()[..12].to_owned();
-    desk.ask(&Question::Split { case: "EX-2026-0001".to_owned(), mail });
+    desk.does("EX-2026-0001", &format!("split {mail}"));
     let _ = sent(&desk);
     let one = desk.tries(&Question::Release("EX-2026-0001.1".to_owned()));
     let two = desk.tries(&Question::Release("EX-2026-0002.1".to_owned()));
@@ -79,7 +79,7 @@ fn a_delayed_relay_of_a_merged_case_is_not_relayed() {
     };
     desk.receives(&dsn(1));
     assert_eq!(sent(&desk), [""; 0], "before the merge");
-    desk.ask(&Question::Merge { case: "EX-2026-0002".to_owned(), into: "EX-2026-0001".to_owned() });
+    desk.does("EX-2026-0002", "merge EX-2026-0001");
     desk.receives(&dsn(2));
     assert_eq!(sent(&desk), [""; 0], "after the merge");
 }
@@ -168,7 +168,7 @@ fn a_second_bounce_of_a_relay_of_a_merged_case_is_not_relayed() {
     let letters = desk.letters();
     let relay = letters.iter().find(|l| l.id.starts_with("EX-2026-0002") && l.kind == "relay").unwrap();
     let id = relay.header("Message-ID").unwrap().to_owned();
-    desk.ask(&Question::Merge { case: "EX-2026-0002".to_owned(), into: "EX-2026-0001".to_owned() });
+    desk.does("EX-2026-0002", "merge EX-2026-0001");
     desk.receives(&format!("From: otto@example.net\nMessage-ID: <v@example.net>\nAuto-Submitted: auto-replied\nSubject: Out of office\nIn-Reply-To: {id}\n\nI am away.\n"));
     assert_eq!(sent(&desk), [""; 0]);
 }
@@ -256,7 +256,7 @@ fn a_split_takes_no_id_of_a_third_case_along() {
     );
     let case = |number: u32| desk.ask(&Question::Case(format!("EX-2026-000{number}")));
     let mail = case(2)["mail_list"][1]["mail"].as_str().unwrap().to_owned();
-    desk.ask(&Question::Split { case: "EX-2026-0002".to_owned(), mail });
+    desk.does("EX-2026-0002", &format!("split {mail}"));
     desk.receives(
         "From: rita@example.net\nMessage-ID: <r-2@example.net>\nIn-Reply-To: <r-1@example.net>\n\nMore.\n",
     );
@@ -270,11 +270,11 @@ fn who_was_taken_out_of_a_case_takes_no_part_in_it() {
     let desk = Desk::new();
     desk.receives("From: sam@example.com\nMessage-ID: <s-1@example.com>\n\nAnother hole.\n");
     desk.receives(&format!("{REPORT}\nA heap overflow.\n"));
-    desk.ask(&Question::Merge { case: "EX-2026-0001".to_owned(), into: "EX-2026-0002".to_owned() });
+    desk.does("EX-2026-0001", "merge EX-2026-0002");
     let mails = desk.ask(&Question::Case("EX-2026-0002".to_owned()))["mail_list"].clone();
     let of_sam = mails.as_array().unwrap().iter().find(|mail| mail["from"] == "sam@example.com").unwrap();
     let mail = of_sam["mail"].as_str().unwrap().to_owned();
-    desk.ask(&Question::Split { case: "EX-2026-0002".to_owned(), mail });
+    desk.does("EX-2026-0002", &format!("split {mail}"));
     let acknowledged = desk.letters();
     let id = acknowledged
         .iter()

@@ -7,6 +7,7 @@ mod calendar;
 mod certificates;
 mod corners_of_answers;
 mod corners_of_threads;
+mod desk_by_mail;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;

@@ -194,23 +194,38 @@ fn the_case_is_there() {
     insta::assert_snapshot!(serde_json::to_string_pretty(case).unwrap(), @r#"
     {
       "acknowledged_at": "2026-11-20T23:00:00Z",
+      "affected": null,
+      "credits": [],
+      "cve": [],
+      "cwe": [],
       "deadlines": [
         {
           "due": "2026-11-26T07:59:59Z",
+          "elapsed": 0,
           "kind": "first-response",
+          "met_at": null,
+          "since": "2026-11-20T23:00:00Z",
           "state": "running"
         },
         {
           "due": "2026-11-26T07:59:59Z",
+          "elapsed": 0,
           "kind": "plan",
+          "met_at": null,
+          "since": "2026-11-20T23:00:00Z",
           "state": "running"
         },
         {
           "due": "2026-12-11T07:59:59Z",
+          "elapsed": 0,
           "kind": "disclosure",
+          "met_at": null,
+          "since": "2026-11-20T23:00:00Z",
           "state": "running"
         }
       ],
+      "fixed": [],
+      "fixed_versions": [],
       "hints": [
         "priority"
       ],
@@ -225,12 +240,21 @@ fn the_case_is_there() {
       "not_acknowledged": null,
       "owner": null,
       "phase": "received",
+      "priority": null,
+      "public_since": null,
       "received_at": "2026-11-20T23:00:00Z",
+      "rejected_as": null,
       "reporter": "rita@example.net",
       "reporters": [
         "rita@example.net"
       ],
-      "subject": "Heap overflow in the tile parser"
+      "severity": null,
+      "shared_with": [],
+      "snoozed_until": null,
+      "subject": "Heap overflow in the tile parser",
+      "unfixed": [],
+      "waiting_since": null,
+      "workaround": false
     }
     "#);
 }

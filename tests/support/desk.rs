@@ -45,10 +45,11 @@ use tracing::instrument::WithSubscriber;
 const START: &str = "2026-11-20T23:00:00Z";
 const DESK: &str = "security@example.org";
 /// Everybody who has a key, made a month before.
-const PEOPLE: [&str; 5] = [
+const PEOPLE: [&str; 6] = [
     "Example Project Security <security@example.org>",
     "Ada Coordinator <ada@example.org>",
     "Otto Coordinator <otto@example.org>",
+    "Max Maintainer <max@example.org>",
     "Sam Secret <sam@example.com>",
     "Nora Newcomer <nora@example.net>",
 ];
@@ -62,6 +63,7 @@ pub struct Builder {
     toml: String,
     desk: String,
     coordinators: Vec<(String, bool)>,
+    maintainer: bool,
 }
 
 impl Builder {
@@ -107,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// A maintainer, Max.
+    pub fn max(mut self) -> Self {
+        self.maintainer = true;
+        self
+    }
+
     /// A further coordinator, Otto.
     pub fn otto(mut self) -> Self {
         self.coordinators.push(("otto".to_owned(), true));
@@ -146,7 +154,9 @@ impl Builder {
                 _ => gpg.import(secret.as_bytes()),
             }
             match first {
-                "ada" | "otto" => fs::write(dir.path().join(format!("people/{first}.asc")), &public).unwrap(),
+                "ada" | "otto" | "max" => {
+                    fs::write(dir.path().join(format!("people/{first}.asc")), &public).unwrap()
+                }
                 "sam" => fs::write(dir.path().join("reporters/sam.asc"), &public).unwrap(),
                 _ => {}
             }
@@ -167,6 +177,7 @@ impl Builder {
             seen: RefCell::default(),
             names: RefCell::default(),
             arrivals: Cell::new(0),
+            orders: Cell::new(0),
             dir,
         };
         desk.starts();
@@ -200,6 +211,7 @@ pub struct Desk {
     /// What is random in letters, and the word it is shown as.
     names: RefCell<Vec<(String, String)>>,
     arrivals: Cell<usize>,
+    orders: Cell<usize>,
     dir: TempDir,
 }
 
@@ -305,6 +317,7 @@ impl Desk {
             toml: String::new(),
             desk: String::new(),
             coordinators: vec![("ada".to_owned(), true)],
+            maintainer: false,
         }
     }
 
@@ -463,6 +476,25 @@ impl Desk {
         });
         self.settle();
         answer
+    }
+
+    /// `psirtd do CASE COMMAND`: what the operator hears.
+    pub fn is_told(&self, case: &str, line: &str, text: Option<&str>) -> Result<String, String> {
+        let (case, line, text) = (case.to_owned(), line.to_owned(), text.map(str::to_owned));
+        let told = self.tries(&Question::Do { case, line, text })?;
+        Ok(told.as_str().unwrap().to_owned())
+    }
+
+    /// The same, of what can be done.
+    #[track_caller]
+    pub fn does(&self, case: &str, line: &str) -> String {
+        self.is_told(case, line, None).unwrap()
+    }
+
+    /// The same, with a text.
+    #[track_caller]
+    pub fn writes(&self, case: &str, line: &str, text: &str) -> String {
+        self.is_told(case, line, Some(text)).unwrap()
     }
 
     /// What `Question::Cases` says, a case a line.
@@ -730,6 +762,34 @@ impl Desk {
         self.gpg_does(&["--quick-set-expire", fingerprint, "3y"]);
     }
 
+    /// A mail of somebody of the team about a case, encrypted and signed, its subject protected: `!` lines, a text.
+    pub fn orders(&self, from: &str, case: &str, body: &str) -> String {
+        let number = self.orders.get() + 1;
+        self.orders.set(number);
+        let outside = format!(
+            "From: {from}@example.org\nTo: security@example.org\nSubject: ...\nMessage-ID: <order-{number}@example.org>\n"
+        );
+        let inside = format!(
+            "Content-Type: text/plain; charset=utf-8; protected-headers=\"v1\"\nFrom: {from}@example.org\n\
+             To: security@example.org\nSubject: Re: [{case}] order {number}\n\n{body}"
+        );
+        self.encrypted_mail(&outside, &inside)
+    }
+
+    /// The same in the clear, signed by whom you like.
+    pub fn signed_orders(&self, from: &str, signer: &str, header: &str, body: &str) -> String {
+        let number = self.orders.get() + 1;
+        self.orders.set(number);
+        let entity = format!("Content-Type: text/plain; charset=utf-8{header}\n\n{body}");
+        let signature = self.signature_over(&entity, signer);
+        format!(
+            "From: {from}\nTo: security@example.org\nSubject: order {number}\nMessage-ID: <order-{number}@example.org>\n\
+             MIME-Version: 1.0\nContent-Type: multipart/signed; micalg=pgp-sha512; \
+             protocol=\"application/pgp-signature\"; boundary=\"signed\"\n\n--signed\n{entity}\n--signed\n\
+             Content-Type: application/pgp-signature\n\n{signature}\n--signed--\n"
+        )
+    }
+
     /// A detached signature over an entity as it travels, with CRLF.
     pub fn signature_over(&self, entity: &str, signer: &str) -> String {
         let file = self.dir().join("to-sign");
@@ -824,6 +884,9 @@ path = "outbox"
         text += &format!(
             "\n[[person]]\nname = \"{title} Coordinator\"\naddress = \"{name}@example.org\"\nroles = [\"coordinator\"]\n{cert}"
         );
+    }
+    if setup.maintainer {
+        text += "\n[[person]]\nname = \"Max Maintainer\"\naddress = \"max@example.org\"\nroles = [\"maintainer\"]\ncert = \"people/max.asc\"\n";
     }
     text
 }

@@ -213,7 +213,7 @@ fn told(event: &Event) -> String {
         What::CertificateAccepted { address, fingerprint } => {
             format!("{case}: certificate {fingerprint} of {address} accepted")
         }
-        What::CaseMerged { into } => format!("{case}: merged into {into}"),
+        What::CaseMerged { into, .. } => format!("{case}: merged into {into}"),
         What::MailMoved { to, .. } => format!("{case}: a mail became case {to}"),
         What::Restored { backup, .. } => format!("brought back from a backup of {backup}"),
         What::Digested { .. } => format!("{case}: coordinators told what was not answered"),
@@ -229,6 +229,12 @@ fn told(event: &Event) -> String {
         What::LetterDeferred { letter, reply, .. } => format!("{case}: letter {letter} deferred: {reply}"),
         What::LetterReturned { letter, reply } => format!("{case}: letter {letter} returned: {reply}"),
         What::LetterStopped { letter, .. } => format!("{case}: letter {letter} stopped"),
-        What::LetterReleased { letter } => format!("{case}: letter {letter} released"),
+        What::LetterReleased { letter, .. } => format!("{case}: letter {letter} released"),
+        // nobody of the team works in the demo
+        other => {
+            let told = serde_json::to_value(other).unwrap_or_default();
+            let name = told.get("event").and_then(serde_json::Value::as_str);
+            format!("{case}: {}", name.unwrap_or_default())
+        }
     }
 }

@@ -12,16 +12,37 @@
 mod canvas;
 pub mod svg;
 
+use std::path::Path;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
+use crate::cli::{Failure, print};
 use crate::domain::figures::{ENOUGH, Figures, Kept, Measure};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
+
+/// `psirtd figures`: `answer` is what the daemon says.
+pub(super) fn show(answer: &Value, picture: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let figures: Figures = serde_json::from_value(answer.get("figures").cloned().unwrap_or_default())
+        .map_err(Failure::because)?;
+    let said = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+    let zone = TimeZone::get(said("zone")).unwrap_or(TimeZone::UTC);
+    if let Some(file) = picture {
+        let picture = svg::svg(&figures, &svg::Frame { desk: said("desk"), zone: &zone });
+        let failed = |error| Failure::Failed(format!("--svg {}: {error}", file.display()));
+        std::fs::write(file, picture).map_err(failed)?;
+    }
+    if json {
+        return print(&serde_json::to_string_pretty(&figures).map_err(Failure::because)?);
+    }
+    print(&table(&figures, &zone))
+}
 
 /// The figures for a terminal; dates as in `zone`.
 pub fn table(figures: &Figures, zone: &TimeZone) -> String {

@@ -1,19 +1,23 @@
 //! What follows from an attempt to deliver a letter, or from a person's word about it.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::backoff::LETTERS;
-use crate::domain::decide::{Decision, Facts, mail};
+use crate::domain::deadline::after;
+use crate::domain::decide::{Decision, Facts, Released, mail, team};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterState, Outcome, Posting};
-use crate::domain::message::Message;
+use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterKind, LetterState, Outcome, Posting};
 use crate::domain::policy::Policy;
 
 /// See [`super::decide`]. The outcome of a letter that a person has stopped meanwhile is recorded all the same when it went
 /// out: history cannot be refused.
-pub(super) fn decide(facts: &Facts, posting: &Posting, outcome: &Outcome, now: Timestamp) -> Decision {
+pub(super) fn decide(
+    facts: &Facts,
+    posting: &Posting,
+    outcome: &Outcome,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
     let letter = posting.id.clone();
     let what = match outcome {
         // the server was slow to tell that it took what has come back by now
@@ -40,7 +44,19 @@ pub(super) fn decide(facts: &Facts, posting: &Posting, outcome: &Outcome, now: T
             }
         }
     };
-    only(posting, what, now)
+    let mut decision = only(posting, what, now);
+    if matches!(outcome, Outcome::Accepted(_)) && posting.state != LetterState::Sent {
+        decision.events.extend(begun(facts, posting, policy, now));
+    }
+    decision
+}
+
+/// The clock that an answer begins when it has left.
+fn begun(facts: &Facts, posting: &Posting, policy: &Policy, now: Timestamp) -> Option<Event> {
+    let case = facts.case.as_ref()?;
+    let answer = case.answers.iter().find(|answer| answer.letter.as_ref() == Some(&posting.id))?;
+    let deadline = after(answer.topic, case, policy, now)?;
+    Some(Event { at: now, case: posting.case.clone(), what: What::ClockStarted { deadline } })
 }
 
 /// A person stops a letter that has not left yet.
@@ -57,23 +73,25 @@ pub(super) fn hold(posting: &Posting, reason: &str, now: Timestamp) -> Decision 
 /// A person lets a letter go: sealed ones get their turn, unsealed ones are written again.
 pub(super) fn release(
     facts: &Facts,
-    posting: &Posting,
-    about: Option<&Arc<Message>>,
+    released: &Released,
+    by: &str,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
+    let Released { posting, about, text } = released;
     if posting.state == LetterState::Sent {
         return Decision::default();
     }
     if posting.bytes.is_some() {
-        return only(posting, What::LetterReleased { letter: posting.id.clone() }, now);
+        let what = What::LetterReleased { letter: posting.id.clone(), by: by.to_owned() };
+        return only(posting, what, now);
     }
-    let letters = facts
-        .case
-        .as_ref()
-        .zip(about)
-        .and_then(|(case, about)| mail::write_again(facts, case, posting, about, policy, now));
-    Decision { events: Vec::new(), letters: letters.into_iter().collect() }
+    let letter = facts.case.as_ref().and_then(|case| match (posting.kind, about) {
+        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref()?),
+        (_, Some(about)) => mail::write_again(facts, case, posting, about, text.as_deref(), policy, now),
+        _ => None,
+    });
+    Decision { events: Vec::new(), letters: letter.into_iter().collect() }
 }
 
 fn only(posting: &Posting, what: What, now: Timestamp) -> Decision {
@@ -84,7 +102,8 @@ fn only(posting: &Posting, what: What, now: Timestamp) -> Decision {
 mod tests {
     use super::*;
     use crate::domain::case::CaseId;
-    use crate::domain::letter::{LetterId, LetterKind};
+    use crate::domain::decide::tests::policy;
+    use crate::domain::letter::LetterId;
     use crate::domain::message::{Digest, Mailbox};
 
     fn posting() -> Posting {
@@ -96,6 +115,7 @@ mod tests {
             message_id: "x@example.org".to_owned(),
             bytes: Digest::from_bytes(&[1]),
             mail: Some(Digest::from_bytes(&[2])),
+            text: None,
         };
         Posting::begin(&Event { at: "2026-11-20T12:00:00Z".parse().unwrap(), case: Some(case), what })
             .unwrap()
@@ -103,7 +123,7 @@ mod tests {
 
     fn attempt(posting: &mut Posting, outcome: &Outcome, now: Timestamp) {
         let facts = Facts { jitter: 0.5, ..Facts::default() };
-        for event in decide(&facts, posting, outcome, now).events {
+        for event in decide(&facts, posting, outcome, &policy(), now).events {
             posting.apply(&event);
         }
     }

@@ -1,4 +1,4 @@
-//! What the coordinators are told of the desk itself: warnings as they come up, and once a day what was not answered.
+//! What people are told because time goes by: warnings about the desk itself, clocks that run out, and once a day what needs an eye.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,9 @@ use crate::domain::backoff::LETTERS;
 use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Body, Letter, LetterId, Posting, Protection};
+use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy};
+use crate::domain::reminder::{Stage, Warning};
 use crate::domain::unanswered::Agenda;
 
 /// A warning has no more lines than this, and says how many there are besides.
@@ -21,6 +23,9 @@ pub(super) fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision
     let digest = digest(facts, policy, &mut number, now);
     decision.events.extend(digest.events);
     decision.letters.extend(digest.letters);
+    let reminders = remind(facts, policy, &mut number, now);
+    decision.events.extend(reminders.events);
+    decision.letters.extend(reminders.letters);
     decision.events.extend(facts.far_off.iter().filter_map(|letter| stranded(letter, now)));
     decision
 }
@@ -37,14 +42,60 @@ fn stranded(letter: &Posting, now: Timestamp) -> Option<Event> {
     })
 }
 
-/// What was not answered, to everybody who can be written to encrypted.
+/// Clocks that run out: what is broken at once, what is ahead once a day, all together.
+fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
+    let mut decision = Decision::default();
+    let mut readers: Vec<&Mailbox> = Vec::new();
+    for warning in &facts.warnings {
+        if !readers.iter().any(|known| known.canonical() == warning.to.canonical()) {
+            readers.push(&warning.to);
+        }
+    }
+    for to in readers {
+        let address = to.canonical();
+        let mine: Vec<&Warning> = facts.warnings.iter().filter(|it| it.to.canonical() == address).collect();
+        let broken = mine.iter().any(|warning| warning.stage == Stage::Broken);
+        if !broken && facts.reminded_today.contains(&address) {
+            continue;
+        }
+        let listed = || mine.iter().take(MOST);
+        let reachable = facts.reachable.contains(&address);
+        *number = number.saturating_add(1);
+        let body = if reachable {
+            Body::Reminder(listed().map(|warning| warning.owed.clone()).collect())
+        } else {
+            // which cases there are is not for everybody on the way
+            let late = mine.iter().filter(|warning| warning.stage == Stage::Broken).count();
+            let ahead = mine.len().saturating_sub(late);
+            Body::Warning(vec![format!(
+                "promises that are broken: {late}, that soon will be: {ahead} (psirtd cases)"
+            )])
+        };
+        decision.letters.push(Letter {
+            id: LetterId::of_desk(&policy.case_prefix, *number),
+            to: to.clone(),
+            protection: if reachable { Protection::Encrypted } else { Protection::Signed },
+            in_reply_to: None,
+            references: Vec::new(),
+            body,
+        });
+        let warnings = listed().flat_map(|it| it.earlier.iter().chain([&it.key])).cloned().collect();
+        let what = What::Reminded { to: address, warnings, ahead: !broken };
+        decision.events.push(Event { at: now, case: None, what });
+    }
+    decision
+}
+
+/// What needs an eye today, to every coordinator who can be written to encrypted.
 fn digest(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
-    let Agenda { lines, more, covered } = &facts.unanswered;
+    let Agenda { daily, covered, is_due } = &facts.unanswered;
     let reachable = |person: &&Person| facts.reachable.contains(&person.mailbox.canonical());
-    if covered.is_empty() || !(lines.is_empty() || policy.coordinators().any(|person| reachable(&person))) {
+    let empty = daily.is_empty();
+    let nothing_to_note = empty && covered.is_empty();
+    if !is_due || nothing_to_note || !(empty || policy.coordinators().any(|person| reachable(&person))) {
         return Decision::default();
     }
-    let readers = policy.coordinators().filter(|person| !lines.is_empty() && reachable(person));
+    let readers = policy.coordinators().filter(|person| !empty && reachable(person));
     let letters = readers.map(|person| {
         *number = number.saturating_add(1);
         Letter {
@@ -53,7 +104,7 @@ fn digest(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
             protection: Protection::Encrypted,
             in_reply_to: None,
             references: Vec::new(),
-            body: Body::Digest(lines.clone(), *more),
+            body: Body::Digest(Box::new(daily.clone())),
         }
     });
     let letters = letters.collect();

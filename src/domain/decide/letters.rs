@@ -1,4 +1,4 @@
-//! The letters about one mail of a case: acknowledgement, relay, status.
+//! The letters about one mail of a case: acknowledgement, relay, status; and what people of the team write.
 //!
 //! # Invariants
 //! * The acknowledgement and the status go to the author's From address and hold nothing of what he wrote.
@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::case::Case;
-use crate::domain::deadline::{Deadline, DeadlineKind};
+use crate::domain::case::{Case, CaseMail};
+use crate::domain::deadline::{Deadline, DeadlineKind, Standing};
 use crate::domain::intake::Intake;
 use crate::domain::letter::{
-    Acknowledgement, Body, Letter, LetterId, LetterKind, Occasion, Promise, Protection, Relay, Status,
+    Acknowledgement, Answer, Body, Letter, LetterId, LetterKind, Note, Occasion, Promise, Protection, Relay,
+    Status,
 };
-use crate::domain::message::{Mailbox, Message};
+use crate::domain::message::{Encryption, Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::report;
 use crate::domain::signature::Signature;
@@ -30,6 +31,8 @@ pub(super) struct WritingDesk<'a> {
     pub(super) intake: &'a Intake,
     /// The mail's author takes no part in the case.
     pub(super) pending: bool,
+    /// Its author is of the team: what the mail is then.
+    pub(super) team: Option<Team>,
     /// What was noticed about the mail in the light of others.
     pub(super) notes: Vec<String>,
     /// What it says is not repeated.
@@ -66,7 +69,7 @@ impl WritingDesk<'_> {
             let deadline = self.case.deadlines.iter().find(|deadline: &&Deadline| deadline.kind == kind);
             self.policy.calendar.moment(deadline.map_or(self.case.received_at, |deadline| deadline.due))
         };
-        let (within, within_unit) = self.policy.first_response.parts();
+        let (within, within_unit) = self.policy.terms.first_response.parts();
         let body = Acknowledgement {
             first_response: due(DeadlineKind::FirstResponse),
             plan: due(DeadlineKind::Plan),
@@ -84,54 +87,37 @@ impl WritingDesk<'_> {
 
     /// Where the case stands, and what is promised next.
     pub(super) fn status(&self, id: LetterId, now: Timestamp) -> Option<Letter> {
+        let standing = |deadline: &Deadline| deadline.standing(self.case, now);
         let mut promises: Vec<&Deadline> = self.case.deadlines.iter().collect();
-        promises.sort_by_key(|deadline| deadline.due);
-        let told = |deadline: &Deadline| Promise {
-            what: deadline.kind.word(),
-            due: self.policy.calendar.moment(deadline.due),
+        // what is waited for of the reporter is no promise
+        promises.retain(|deadline| deadline.kind != DeadlineKind::NeedInfo);
+        promises.sort_by_key(|deadline| deadline.due(self.case));
+        let told = |wanted: Standing| {
+            let first = promises.iter().find(|deadline| standing(deadline) == wanted)?;
+            let due = self.policy.calendar.moment(first.due(self.case));
+            Some(Promise { what: first.kind.word(), due })
         };
-        let (late, ahead): (Vec<&Deadline>, Vec<&Deadline>) =
-            promises.into_iter().partition(|deadline| deadline.due < now);
         let body = Status {
             phase: self.case.phase.word(),
-            late: late.first().map(|deadline| told(deadline)),
-            next: ahead.first().map(|deadline| told(deadline)),
+            waiting: self.case.waiting_since.is_some(),
+            late: told(Standing::Overdue),
+            next: told(Standing::Running),
         };
         self.answer(id, Body::Status(self.occasion(), body))
     }
 
     /// An answer to the mail's author, in the mail's thread, encrypted when the mail was and its author's certificate is known.
     fn answer(&self, id: LetterId, body: Body) -> Option<Letter> {
-        // without the name: the desk signs nothing that a stranger wrote
-        let to = Mailbox::bare(self.message.author()?.address.clone());
         let encrypt = self.message.came_encrypted() && self.message.reporter_cert.is_some();
-        let mut references = self.message.references.clone();
-        if references.is_empty() {
-            references.extend(self.message.parents.first().cloned());
-        }
-        references.extend(self.message.message_id.clone());
-        // the thread's beginning and its end: an answer is small, whatever it answers
-        let middle = references.len().saturating_sub(MAX_REFERENCES);
-        references.drain(1.min(middle)..middle.saturating_add(1.min(middle)));
-        Some(Letter {
-            id,
-            to,
-            protection: if encrypt { Protection::Encrypted } else { Protection::Signed },
-            in_reply_to: self.message.message_id.clone(),
-            references,
-            body,
-        })
+        let protection = if encrypt { Protection::Encrypted } else { Protection::Signed };
+        in_thread_of(self.message, id, protection, body)
     }
 
     /// To one person of the team; always encrypted. It threads with that person's earlier relays of the case, and shows
     /// nobody on the way which mail it is about.
     pub(super) fn relay(&mut self, to: &Mailbox, received_at: Timestamp) -> Letter {
         let calendar = &self.policy.calendar;
-        let earlier: Vec<String> = self
-            .case
-            .letters_to(to, LetterKind::Relay)
-            .filter_map(|letter| letter.message_id.clone())
-            .collect();
+        let earlier = relays_before(self.case, to);
         let first = self.case.mails.first().is_none_or(|mail| mail.mail == self.message.digest);
         // what a report says is read once, and not what somebody else's ciphertext says
         let reading = match first && !self.withheld {
@@ -146,7 +132,7 @@ impl WritingDesk<'_> {
             .iter()
             .map(|version| format!("{} ({})", version.number, said(version.supported)));
         let body = Relay {
-            occasion: if first { "new report" } else { "follow-up" }.to_owned(),
+            occasion: self.occasion_of(first).to_owned(),
             kind: format!("{}{sort}", self.intake.kind.word()),
             pending: self.pending,
             trust: self.policy.border.is_some().then(|| self.intake.trust.why.clone()),
@@ -157,7 +143,8 @@ impl WritingDesk<'_> {
                 .case
                 .deadlines
                 .iter()
-                .map(|deadline| (deadline.kind.word().to_owned(), calendar.line(deadline.due)))
+                .filter(|deadline| deadline.standing(self.case, Timestamp::MIN) == Standing::Running)
+                .map(|deadline| (deadline.kind.word().to_owned(), calendar.line(deadline.due(self.case))))
                 .collect(),
             missing: self.case.missing.clone(),
             why_no_answer: self.intake.why_no_answer.clone().filter(|_| self.status.is_none()),
@@ -180,5 +167,78 @@ impl WritingDesk<'_> {
             references: earlier,
             body: Body::Relay(self.occasion(), body),
         }
+    }
+
+    /// What the mail is to the case.
+    fn occasion_of(&self, first: bool) -> &'static str {
+        match self.team {
+            _ if first => "new report",
+            None => "follow-up",
+            Some(Team::Note) => "internal note",
+            Some(Team::Answer) => "answer to the reporter, by a member of the team,",
+            Some(Team::Unproven) => "mail under the name of a member of the team (not signed)",
+        }
+    }
+}
+
+/// What a mail of a member of the team is to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Team {
+    /// For the team.
+    Note,
+    /// It went to the reporter, too.
+    Answer,
+    /// Anybody may have written it.
+    Unproven,
+}
+
+/// The relays of a case to a reader: what further letters to that reader thread with.
+fn relays_before(case: &Case, to: &Mailbox) -> Vec<String> {
+    case.letters_to(to, LetterKind::Relay).filter_map(|letter| letter.message_id.clone()).collect()
+}
+
+/// A letter to the mail's author, in the mail's thread.
+fn in_thread_of(message: &Message, id: LetterId, protection: Protection, body: Body) -> Option<Letter> {
+    // without the name: the desk signs nothing that a stranger wrote
+    let to = Mailbox::bare(message.author()?.address.clone());
+    let mut references = message.references.clone();
+    if references.is_empty() {
+        references.extend(message.parents.first().cloned());
+    }
+    references.extend(message.message_id.clone());
+    // the thread's beginning and its end: an answer is small, whatever it answers
+    let middle = references.len().saturating_sub(MAX_REFERENCES);
+    references.drain(1.min(middle)..middle.saturating_add(1.min(middle)));
+    Some(Letter { id, to, protection, in_reply_to: message.message_id.clone(), references, body })
+}
+
+/// What a person writes to the reporter, in the thread of the reporter's latest mail. What came encrypted is answered encrypted, or
+/// not at all. What came in the clear is answered in the clear, unless the reporter is known to use OpenPGP.
+pub(super) fn answer_to(case: &Case, latest: &Arc<Message>, id: LetterId, body: Answer) -> Option<Letter> {
+    let author = latest.author()?;
+    let by_author = |mail: &&CaseMail| {
+        mail.from.as_ref().is_some_and(|from| from.identity() == author.identity()) && !mail.pending
+    };
+    let came_encrypted = latest.came_encrypted()
+        || case.mails.iter().filter(by_author).any(|mail| mail.encryption != Encryption::None);
+    let used = latest.reporter_cert.as_ref().is_some_and(|(standing, certificate)| {
+        *standing == crate::domain::signature::Standing::Pinned
+            || latest.signature.signer() == Some(certificate.fingerprint.as_str())
+    });
+    let protection = if came_encrypted || used { Protection::Encrypted } else { Protection::Signed };
+    let occasion = Occasion { case: case.id.clone(), about: Arc::clone(latest) };
+    in_thread_of(latest, id, protection, Body::Answer(occasion, Box::new(body)))
+}
+
+/// What a person writes to another one of the team.
+pub(super) fn note_to(case: &Case, to: &Mailbox, id: LetterId, note: Note) -> Letter {
+    let references = relays_before(case, to);
+    Letter {
+        id,
+        to: to.clone(),
+        protection: Protection::Encrypted,
+        in_reply_to: references.last().cloned(),
+        references,
+        body: Body::Note(case.id.clone(), Box::new(note)),
     }
 }

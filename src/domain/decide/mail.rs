@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
 use crate::domain::decide::letters::WritingDesk;
-use crate::domain::decide::{Decision, Facts, Sighting};
+use crate::domain::decide::{Decision, Facts, Sighting, command, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
 use crate::domain::letter::{BOUNCED, Letter, LetterKind, LetterState, Posting};
@@ -32,18 +32,18 @@ const PROVEN: u32 = 5;
 const RECORDED_BEFORE: &str = "recorded before this desk was restored, and perhaps answered";
 
 /// A mail, and how it stands to what is known.
-struct Taken<'a> {
-    message: &'a Arc<Message>,
-    received_at: Timestamp,
-    intake: Intake,
+pub(super) struct Taken<'a> {
+    pub(super) message: &'a Arc<Message>,
+    pub(super) received_at: Timestamp,
+    pub(super) intake: Intake,
     /// Its author takes part in the case, if it leads to one.
-    takes_part: bool,
+    pub(super) takes_part: bool,
     /// Its ids lead to the case, but its author takes no part in it.
-    pending: bool,
+    pub(super) pending: bool,
     /// It asks where its case stands, and may hear it.
     asks_status: bool,
     /// Somebody else sent its ciphertext before.
-    replayed: Option<&'a Sighting>,
+    pub(super) replayed: Option<&'a Sighting>,
 }
 
 /// See [`super::decide`].
@@ -55,6 +55,9 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let taken = taken(facts, message, received_at, policy, now);
+    if let Some(ordered) = facts.ordered.as_ref().filter(|_| taken.intake.kind == Kind::Command) {
+        return command::by_mail(facts, ordered, &taken, policy, now);
+    }
     let mut decision = Decision::default();
     let mut case = facts.case.clone();
     if taken.intake.opens_case {
@@ -70,6 +73,10 @@ pub(super) fn decide(
         .events
         .extend(facts.returned.as_ref().filter(|_| told).and_then(|it| returned(it, message, now)));
     let Some(case) = case else { return decision };
+    if let Some(known) = &facts.case {
+        let followed = team::followed(known, &taken, policy, now);
+        decision.events.extend(followed.map(|what| Event { at: now, case: Some(known.id.clone()), what }));
+    }
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
         let seen = certificates(message, &facts.remembered);
@@ -185,7 +192,7 @@ fn deserved_by_a_copy(facts: &Facts, message: &Message, now: Timestamp) -> bool 
         && acknowledgement_of(case).is_none_or(|waiting| waiting.withheld && to_the_author(waiting))
 }
 
-fn writing_desk<'a>(
+pub(super) fn writing_desk<'a>(
     facts: &Facts,
     taken: &'a Taken<'_>,
     case: &'a Case,
@@ -197,6 +204,7 @@ fn writing_desk<'a>(
         policy,
         intake: &taken.intake,
         pending: taken.pending,
+        team: facts.case.as_ref().and_then(|case| team::of_the_team(case, taken, policy)),
         notes: noticed(facts, taken),
         withheld: taken.replayed.is_some(),
         release: None,
@@ -234,7 +242,12 @@ fn write(
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, taken, case, policy, now);
-    for reader in policy.coordinators().map(|person| &person.mailbox) {
+    let readers: Vec<&Mailbox> = match desk.team {
+        // what the team writes is the coordinators' and the owner's, as every note
+        Some(_) => team::note_readers(case, policy).collect(),
+        None => team::readers(case, policy).collect(),
+    };
+    for reader in readers {
         if message.author().is_some_and(|author| wrote_it(author, reader, policy)) {
             continue;
         }
@@ -247,7 +260,7 @@ fn write(
 }
 
 /// The author is this coordinator: under his address, or a tagged form of it that can be no other coordinator's.
-fn wrote_it(author: &Mailbox, reader: &Mailbox, policy: &Policy) -> bool {
+pub(super) fn wrote_it(author: &Mailbox, reader: &Mailbox, policy: &Policy) -> bool {
     let same = |one: &&Person| one.mailbox.identity() == author.identity();
     author.canonical() == reader.canonical()
         || (author.identity() == reader.identity() && policy.coordinators().filter(same).count() == 1)
@@ -271,8 +284,8 @@ fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Eve
 fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
-    let what =
-        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason: why.to_owned(), mail, withheld };
+    let (reason, text) = (why.to_owned(), letter.text().cloned());
+    let what = What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text };
     Event { at: now, case, what }
 }
 
@@ -369,7 +382,7 @@ pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate,
 }
 
 /// The mail brings a ciphertext that came from somebody else before: whoever sent it need not be able to read it.
-fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
+pub(super) fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);
     let same =
         |sighting: &Sighting| author.is_some() && sighting.from.as_ref().map(Mailbox::canonical) == author;
@@ -439,20 +452,17 @@ fn is_machine_of(message: &Message, mailbox: &Mailbox) -> bool {
         && message.author().is_some_and(|author| author.canonical() == mailbox.canonical())
 }
 
-/// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes).
-pub(super) fn write_again(
-    facts: &Facts,
+/// A mail of a case, as it stood when it came.
+pub(super) fn taken_again<'a>(
+    facts: &'a Facts,
     case: &Case,
-    posting: &Posting,
-    message: &Arc<Message>,
+    message: &'a Arc<Message>,
     policy: &Policy,
-    now: Timestamp,
-) -> Option<Letter> {
-    let Posting { id, kind, to, .. } = posting;
+) -> Taken<'a> {
     let known = case.mails.iter().find(|mail| mail.mail == message.digest);
     let first = case.mails.first().is_some_and(|mail| mail.mail == message.digest);
     let received_at = if first { case.received_at } else { known.map_or(case.received_at, |mail| mail.at) };
-    let taken = Taken {
+    Taken {
         message,
         received_at,
         intake: judge(message, policy, !first),
@@ -461,7 +471,23 @@ pub(super) fn write_again(
         asks_status: false,
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
-    };
+    }
+}
+
+/// The letter `posting` stands for, written again from the mail it is about (it was held before it had bytes), and from the text that
+/// a person wrote for it.
+pub(super) fn write_again(
+    facts: &Facts,
+    case: &Case,
+    posting: &Posting,
+    message: &Arc<Message>,
+    text: Option<&str>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<Letter> {
+    let Posting { id, kind, to, .. } = posting;
+    let known = case.mails.iter().any(|mail| mail.mail == message.digest);
+    let taken = taken_again(facts, case, message, policy);
     let mut desk = writing_desk(facts, &taken, case, policy);
     let sent = |state| matches!(state, LetterState::Active | LetterState::Deferred | LetterState::Sent);
     let another = case
@@ -470,13 +496,18 @@ pub(super) fn write_again(
         .any(|letter| letter.kind == LetterKind::Acknowledgement && letter.id != *id && sent(letter.state));
     let letter = match *kind {
         // the mail may have been taken out of the case meanwhile, or the case have become part of another
-        LetterKind::Acknowledgement if another || known.is_none() || case.merged_into.is_some() => {
+        LetterKind::Acknowledgement if another || !known || case.merged_into.is_some() => {
             return None;
         }
         LetterKind::Acknowledgement => desk.acknowledgement(id.clone())?,
-        LetterKind::Relay => desk.relay(to, received_at),
+        LetterKind::Relay => desk.relay(to, taken.received_at),
         LetterKind::Status => desk.status(id.clone(), now)?,
-        LetterKind::Warning | LetterKind::Digest => return None,
+        LetterKind::Answer => team::answer_again(case, posting, message, text, policy)?,
+        LetterKind::Warning
+        | LetterKind::Digest
+        | LetterKind::Note
+        | LetterKind::Results
+        | LetterKind::Reminder => return None,
     };
     Some(Letter { id: id.clone(), ..letter })
 }
@@ -493,6 +524,7 @@ fn opened(facts: &Facts, taken: &Taken<'_>, policy: &Policy, now: Timestamp) -> 
         deadlines: promised(policy, *received_at),
         hints: reading.hints(),
         missing: reading.missing,
+        terms: Some(policy.terms),
     };
     let id = CaseId::new(&policy.case_prefix, policy.year(now), facts.next_number);
     Event { at: now, case: Some(id), what }
@@ -503,7 +535,7 @@ fn clear_subject(message: &Message) -> Option<String> {
     message.subject.clone().filter(|_| !message.subject_is_secret)
 }
 
-fn recorded(message: &Message, taken: &Taken<'_>, policy: &Policy) -> What {
+pub(super) fn recorded(message: &Message, taken: &Taken<'_>, policy: &Policy) -> What {
     let intake = &taken.intake;
     What::MailRecorded {
         mail: message.digest.clone(),
@@ -632,6 +664,7 @@ mod tests {
                 message_id: format!("{id}@example.org"),
                 bytes: crate::domain::message::Digest::from_bytes(&[7]),
                 mail: letter.occasion().map(|occasion| occasion.about.digest.clone()),
+                text: None,
             };
             case.apply(&Event { at: now(), case: Some(case.id.clone()), what });
         }

@@ -6,11 +6,13 @@
 //! * One acknowledgement a case, never for a mail that a rule of `intake` forbids to answer unless a person releases it.
 //! * A letter that carries anything of a report is encrypted.
 
+mod command;
 mod delivery;
 mod desk;
 mod letters;
 mod mail;
 mod sorting;
+mod team;
 
 use std::sync::Arc;
 
@@ -18,12 +20,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
+use crate::domain::command::order::{Misread, Order};
 use crate::domain::concern::Concern;
-use crate::domain::event::{Event, What};
+use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Letter, Outcome, Posting};
 use crate::domain::limit::Answered;
 use crate::domain::message::{Digest, Mailbox, Message};
 use crate::domain::policy::Policy;
+use crate::domain::reminder::Warning;
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Agenda;
 
@@ -59,12 +63,54 @@ pub struct Facts {
     pub concerns: Vec<Concern>,
     /// What the daily digest is made of, when its time has come.
     pub unanswered: Agenda,
-    /// Coordinators who can be written to encrypted, by their canonical address.
+    /// What somebody must be reminded of, and was not told yet.
+    pub warnings: Vec<Warning>,
+    /// Who was told today of what is ahead, by their canonical address.
+    pub reminded_today: Vec<String>,
+    /// People of the team who can be written to encrypted, by their canonical address.
     pub reachable: Vec<String>,
+    /// What the mail, or the command line, tells the desk to do.
+    pub ordered: Option<Box<Ordered>>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
     /// Letters whose turn may be further away than any wait.
     pub far_off: Vec<Posting>,
+}
+
+/// What a person tells the desk to do, and what has to be known to do it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ordered {
+    /// What was said.
+    pub order: Result<Order, Misread>,
+    /// The file of its text.
+    pub text: Option<Digest>,
+    /// The signature of the mail has been used.
+    pub used: bool,
+    /// The case that is named.
+    pub case: Option<Case>,
+    /// Other cases that are named.
+    pub others: Vec<Case>,
+    /// The case that goes on in the place of the first of them.
+    pub goes_on: Option<Case>,
+    /// The open cases, when they are asked for.
+    pub open: Vec<Case>,
+    /// The mails of the case, opened, when they are needed.
+    pub mails: Vec<Arc<Message>>,
+    /// The latest mail of each reporter, opened.
+    pub latest: Vec<Arc<Message>>,
+    /// The letter that is named.
+    pub letter: Option<Released>,
+}
+
+/// A letter that a person lets go, and what it is written from when it has no bytes yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Released {
+    /// The letter.
+    pub posting: Box<Posting>,
+    /// The mail it is about, opened again.
+    pub about: Option<Arc<Message>>,
+    /// The text that a person wrote for it.
+    pub text: Option<String>,
 }
 
 /// Where a ciphertext was seen for the first time.
@@ -103,28 +149,13 @@ pub enum Input {
         reason: String,
     },
     /// A person lets a letter go, or wants another attempt now.
-    Release {
-        /// The letter.
-        posting: Box<Posting>,
-        /// The mail it is about, opened again, when the letter has no bytes yet.
-        about: Option<Arc<Message>>,
-    },
+    Release(Released),
     /// A certificate was looked up for the author of a mail that it signed.
     Found {
         /// The mail, opened again with the certificate.
         message: Arc<Message>,
         /// The certificate.
         certificate: Certificate,
-    },
-    /// A person found that the case of the facts is about the same as another one, which goes on.
-    Merge {
-        /// The other one.
-        into: CaseId,
-    },
-    /// A person found that a mail of the case of the facts is about something else.
-    Split {
-        /// The mail, opened again.
-        message: Arc<Message>,
     },
     /// Time to look whether the coordinators must be told something.
     Look,
@@ -150,18 +181,25 @@ pub struct Decision {
 pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> Decision {
     match input {
         Input::Mail { message, received_at } => mail::decide(facts, message, *received_at, policy, now),
-        Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, now),
+        Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, policy, now),
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
-        Input::Release { posting, about } => delivery::release(facts, posting, about.as_ref(), policy, now),
+        Input::Release(released) => delivery::release(facts, released, OPERATOR, policy, now),
         Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
-        Input::Merge { into } => sorting::merge(facts, into, now),
-        Input::Split { message } => sorting::split(facts, message, policy, now),
         Input::Look => desk::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
             let (address, fingerprint) = (address.clone(), fingerprint.clone());
             let what = What::CertificateAccepted { address, fingerprint };
             Decision { events: vec![Event { at: now, case: None, what }], letters: Vec::new() }
         }
+    }
+}
+
+/// Carries out what the command line says ([`Facts::ordered`]); what follows, and what the person hears. The error says why nothing
+/// does.
+pub fn obey(facts: &Facts, policy: &Policy, now: Timestamp) -> Result<(Decision, String), String> {
+    match &facts.ordered {
+        Some(ordered) => command::by_operator(facts, ordered, policy, now),
+        None => Err("nothing was said".to_owned()),
     }
 }
 

@@ -1,28 +1,25 @@
-//! What people sort out: two cases that are one, a mail that is in the wrong one.
+//! What people sort out: a mail that is in the wrong case.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::case::{Case, CaseId};
+use crate::domain::case::Case;
 use crate::domain::decide::{Decision, Facts, mail};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::TAKEN_OUT;
 use crate::domain::message::{Digest, Message};
 use crate::domain::policy::Policy;
 
-/// The case of the facts ends; mails that lead to it lead to the other one.
-pub(super) fn merge(facts: &Facts, into: &CaseId, now: Timestamp) -> Decision {
-    let Some(case) = facts.case.as_ref().filter(|case| case.id != *into && case.merged_into.is_none()) else {
-        return Decision::default();
-    };
-    let what = What::CaseMerged { into: into.clone() };
-    Decision { events: vec![Event { at: now, case: Some(case.id.clone()), what }], letters: Vec::new() }
-}
-
 /// The mail leaves its case and opens one of its own, with the promises of the time when it came. It is acknowledged when a person
 /// says so: nobody knows what its author has heard so far.
-pub(super) fn split(facts: &Facts, message: &Arc<Message>, policy: &Policy, now: Timestamp) -> Decision {
+pub(super) fn split(
+    facts: &Facts,
+    message: &Arc<Message>,
+    by: &str,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
     let Some(old) = &facts.case else { return Decision::default() };
     let known = old.mails.iter().find(|mail| mail.mail == message.digest);
     let Some(known) = known.filter(|_| old.mails.len() > 1) else { return Decision::default() };
@@ -41,6 +38,7 @@ pub(super) fn split(facts: &Facts, message: &Arc<Message>, policy: &Policy, now:
         message_id: message.message_id.clone().filter(is_free),
         protected_id: message.protected_id.clone().filter(is_free_inside),
         to,
+        by: by.to_owned(),
     };
     decision.events.push(Event { at: now, case: Some(old.id.clone()), what });
     decision

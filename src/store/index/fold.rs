@@ -13,12 +13,15 @@ use crate::domain::concern::{letter_of, of_letter};
 use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::Kind;
-use crate::domain::letter::{LetterKind, Posting};
+use crate::domain::letter::{LetterKind, LetterState, Posting};
 use crate::domain::message::Digest;
+use crate::domain::reminder::Running;
 use crate::domain::signature::Certificate;
 use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
-use crate::store::index::{DESK_LETTERS, Draft, IndexError, Lookup, RESTORED, Restored, TOLD_AT};
+use crate::store::index::{
+    DESK_LETTERS, DIGESTED_AT, Draft, IndexError, Lookup, RESTORED, Restored, TOLD_AT,
+};
 use crate::store::journal::Record;
 
 /// No more certificates of one address are remembered. At least two.
@@ -58,7 +61,7 @@ impl Draft<'_> {
             None => Case::open(event),
         };
         if let Some(case) = case {
-            self.put(self.keys().case(id), &case)?;
+            self.put_case(&case)?;
         }
         if let What::MailRecorded { protected_id: Some(protected), .. } = &event.what {
             let thread = self.keys().protected_thread(protected);
@@ -80,6 +83,16 @@ impl Draft<'_> {
         self.fold_answer(event)
     }
 
+    /// A case, and what it owes.
+    fn put_case(&mut self, case: &Case) -> Result<(), IndexError> {
+        let running = self.keys().running(&case.id);
+        match Running::of(case) {
+            Some(owed) => self.put(running, &owed)?,
+            None => drop(self.changes.insert(running, None)),
+        }
+        self.put(self.keys().case(&case.id), case)
+    }
+
     /// Counts automatic answers; those that a rule keeps back are none.
     fn fold_answer(&mut self, event: &Event) -> Result<(), IndexError> {
         let (What::LetterQueued { kind, to, .. } | What::LetterHeld { kind, to, withheld: false, .. }) =
@@ -99,11 +112,11 @@ impl Draft<'_> {
     /// What people sorted out: threads lead elsewhere, a case knows what another one knew.
     fn fold_sorting(&mut self, event: &Event) -> Result<(), IndexError> {
         match &event.what {
-            What::CaseMerged { into } => {
+            What::CaseMerged { into, by } => {
                 let from = event.case.as_ref().map_or(Ok(None), |id| self.case(id))?;
                 if let (Some(from), Some(mut goes_on)) = (from, self.case(into)?) {
-                    goes_on.absorb(&from, event.at);
-                    self.put(self.keys().case(into), &goes_on)?;
+                    goes_on.absorb(&from, event.at, by);
+                    self.put_case(&goes_on)?;
                 }
             }
             What::MailMoved { message_id, protected_id, to, .. } => {
@@ -176,7 +189,19 @@ impl Draft<'_> {
                     self.put(self.keys().number(*year), &lost)?;
                 }
             }
+            What::Commanded { signature: Some(signature), .. } => {
+                self.put(self.keys().signature(signature), &event.at)?;
+            }
+            What::Reminded { to, warnings, ahead } => {
+                for warning in warnings {
+                    self.put(self.keys().reminded(warning), &event.at)?;
+                }
+                if *ahead {
+                    self.put(self.keys().reminded_at(to), &event.at)?;
+                }
+            }
             What::Digested { mails } => {
+                self.put(DIGESTED_AT.to_vec(), &event.at)?;
                 let listed: BTreeSet<&Digest> = mails.iter().collect();
                 for told in self.unanswered()?.iter().filter(|told| listed.contains(&told.mail)) {
                     let key = self.keys().unanswered(told.at, &told.mail);
@@ -227,6 +252,11 @@ impl Draft<'_> {
             match of_letter(&posting) {
                 Some(_) => self.put(untold, id)?,
                 None => drop(self.changes.insert(untold, None)),
+            }
+            let held = self.keys().held(id);
+            match posting.state == LetterState::Held && !posting.withheld {
+                true => self.put(held, id)?,
+                false => drop(self.changes.insert(held, None)),
             }
             self.put(self.keys().letter(id), &posting)?;
         }

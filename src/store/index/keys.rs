@@ -88,6 +88,31 @@ impl Keys {
         self.key("told", concern)
     }
 
+    /// What a person was reminded of.
+    pub(super) fn reminded(&self, warning: &str) -> Vec<u8> {
+        self.key("reminded", warning)
+    }
+
+    /// When a person was last told what is ahead.
+    pub(super) fn reminded_at(&self, address: &str) -> Vec<u8> {
+        self.key("reminded-at", &canonical(address))
+    }
+
+    /// A signature that is used up.
+    pub(super) fn signature(&self, signature: &Digest) -> Vec<u8> {
+        self.key("signature", signature.as_str())
+    }
+
+    /// What a case owes.
+    pub(super) fn running(&self, id: &CaseId) -> Vec<u8> {
+        self.key("running", id.as_str())
+    }
+
+    /// A letter that waits for a person, and that no rule keeps back.
+    pub(super) fn held(&self, letter: &LetterId) -> Vec<u8> {
+        self.key("held", letter.as_str())
+    }
+
     /// A letter that waits for a person who was not told yet.
     pub(super) fn untold(&self, letter: &str) -> Vec<u8> {
         self.key("untold", letter)

@@ -1,0 +1,572 @@
+//! One command after the other, each on the case as the ones before it left it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::advisory::{Finding, belongs};
+use crate::domain::case::{Case, CaseId, CaseMail};
+use crate::domain::command::authority::{Actor, Authorized};
+use crate::domain::command::{Affects, Class, Command, Snooze, Topic, help};
+use crate::domain::deadline::{Deadline, DeadlineKind};
+use crate::domain::decide::command::glance;
+use crate::domain::decide::letters::{answer_to, note_to};
+use crate::domain::decide::{Decision, Facts, Ordered, delivery, sorting, team};
+use crate::domain::event::{Event, What};
+use crate::domain::intake::Kind;
+use crate::domain::letter::{Answer, Letter, LetterId, Note};
+use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::phase::Phase;
+use crate::domain::policy::{Person, Policy, Role};
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Done {
+    pub(super) events: Vec<Event>,
+    pub(super) letters: Vec<Letter>,
+    /// For the person, a line a command.
+    pub(super) lines: Vec<String>,
+    /// What goes to the reporter, word for word.
+    pub(super) sent: Option<String>,
+    /// What was asked for.
+    pub(super) page: Option<String>,
+    /// Letters of the case so far.
+    pub(super) next: usize,
+}
+
+/// What can be told the person.
+type Told = Result<String, String>;
+
+pub(super) struct Worker<'a> {
+    facts: &'a Facts,
+    ordered: &'a Ordered,
+    by: Actor<'a>,
+    policy: &'a Policy,
+    now: Timestamp,
+    case: Option<Case>,
+    pub(super) done: Done,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        facts: &'a Facts,
+        ordered: &'a Ordered,
+        authorized: &Authorized<'a>,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> Self {
+        let case = ordered.case.clone();
+        let next = case.as_ref().map_or(0, |case| case.letters.len());
+        let done = Done { next, ..Done::default() };
+        Self { facts, ordered, by: authorized.by(), policy, now, case, done }
+    }
+
+    pub(super) fn carry_out(&mut self, command: &Command, text: Option<&str>) -> Told {
+        match command {
+            Command::Help => Ok(self.shows(help("!"), "these can be said")),
+            Command::List => {
+                let page = glance::list(&self.ordered.open, self.by, self.policy, self.now);
+                Ok(self.shows(page, "the open cases"))
+            }
+            _ => self.with_case(command, text),
+        }
+    }
+
+    fn with_case(&mut self, command: &Command, text: Option<&str>) -> Told {
+        let case = self.case()?.clone();
+        if let Some(into) = case.merged_into.as_ref().filter(|_| *command != Command::Show) {
+            return Err(format!("case {} was merged into {into}: say it of that one", case.id));
+        }
+        if !case.is_open() && !command.fits_closed() {
+            return Err(format!("case {} is {}: !reopen it first", case.id, case.phase.word()));
+        }
+        match command {
+            Command::Help | Command::List => Ok(String::new()),
+            Command::Show => {
+                let page = glance::page(&case, self.policy, self.now);
+                Ok(self.shows(page, "the case at a glance"))
+            }
+            Command::Take(person) => self.take(&case, person.as_deref()),
+            Command::Note => self.note(&case, text),
+            Command::Reply => self.answer(Topic::Reply, text, None),
+            Command::NeedInfo => self.answer(Topic::NeedInfo, text, None),
+            Command::Plan => self.answer(Topic::Plan, text, None),
+            Command::Accept => self.accept(&case, text),
+            Command::Reject(class) => self.reject(&case, class, text),
+            Command::Share(with) => self.share(&case, with, text),
+            Command::Severity { severity, tell } => {
+                self.find(Finding::Severity(severity.clone()));
+                match tell {
+                    true => self.answer(Topic::Severity, text, None),
+                    false => Ok(format!("severity {severity}")),
+                }
+            }
+            Command::Cwe(ids) => Ok(self.find(Finding::Cwe(ids.clone()))),
+            Command::Cve(ids) => Ok(self.find(Finding::Cve(ids.clone()))),
+            Command::Affects(lines) => self.affects(lines),
+            Command::Fixing => self.become_phase(&case, Phase::Fixing),
+            Command::Fixed(versions) => self.fixed(versions),
+            Command::NoFix(line) => self.no_fix(line, text),
+            Command::Workaround => {
+                let text = self.text_file(text)?;
+                Ok(self.find(Finding::Workaround(text)))
+            }
+            Command::Credit(Some(who)) => Ok(self.find(Finding::Credit(who.clone()))),
+            Command::Credit(None) => Ok(self.find(Finding::NoCredit)),
+            Command::Public(place) => self.public(&case, place.as_deref(), text),
+            Command::Merge(into) => self.merge(&case, into),
+            Command::Split(mail) => self.split(&case, mail),
+            Command::Priority(priority) => {
+                self.does(What::PrioritySet { priority: *priority, by: self.by.name() });
+                Ok(format!("priority {}", priority.word()))
+            }
+            Command::Snooze(snooze) => self.snooze(*snooze),
+            Command::Close => self.close(&case, text),
+            Command::Reopen => self.reopen(&case),
+            Command::Release(letter) => self.release(&case, letter),
+        }
+    }
+
+    fn case(&self) -> Result<&Case, String> {
+        self.case.as_ref().ok_or_else(|| "no case is named".to_owned())
+    }
+
+    fn shows(&mut self, page: String, line: &str) -> String {
+        let before = self.done.page.take().map_or_else(String::new, |before| format!("{before}\n\n"));
+        self.done.page = Some(format!("{before}{}", page.trim_end()));
+        line.to_owned()
+    }
+
+    /// Something happens to the case.
+    fn does(&mut self, what: What) {
+        let Some(case) = &mut self.case else { return };
+        let event = Event { at: self.now, case: Some(case.id.clone()), what };
+        case.apply(&event);
+        self.done.events.push(event);
+    }
+
+    fn next_id(&mut self, case: &CaseId) -> LetterId {
+        self.done.next = self.done.next.saturating_add(1);
+        LetterId::new(case, self.done.next)
+    }
+
+    fn find(&mut self, finding: Finding) -> String {
+        let told = crate::domain::case::timeline::told(&finding);
+        self.does(What::Assessed { finding, by: self.by.name() });
+        told
+    }
+
+    fn text_file(&self, text: Option<&str>) -> Result<Digest, String> {
+        let file = self.ordered.text.clone().filter(|_| text.is_some());
+        file.ok_or_else(|| "it needs a text".to_owned())
+    }
+
+    fn take(&mut self, case: &Case, person: Option<&str>) -> Told {
+        let owner = match (person, self.by.person()) {
+            (Some(named), _) => person_named(self.policy, named)?,
+            (None, Some(person)) => person,
+            (None, None) => return Err("who takes it? take PERSON".to_owned()),
+        };
+        let mailbox = &owner.mailbox;
+        if case.owner.as_ref().is_some_and(|known| known.identity() == mailbox.identity()) {
+            return Ok(format!("{} has it already", mailbox.address));
+        }
+        let knows = owner.is(Role::Coordinator) || Actor::Person(owner).may_see(case);
+        self.does(What::OwnerSet { owner: mailbox.clone(), by: self.by.name() });
+        self.triage();
+        if !knows {
+            self.relay_all(case, mailbox);
+        }
+        if self.by.person() != Some(owner) {
+            self.write_note(case, std::slice::from_ref(mailbox), "You answer for this case now.", None);
+        }
+        Ok(format!("{} answers for case {}", mailbox.address, case.id))
+    }
+
+    /// Whoever does something with a new case has looked at it.
+    fn triage(&mut self) {
+        if self.case.as_ref().is_some_and(|case| case.phase == Phase::Received) {
+            self.does(What::PhaseChanged { phase: Phase::Triaged, class: None, by: self.by.name() });
+        }
+    }
+
+    fn note(&mut self, case: &Case, text: Option<&str>) -> Told {
+        let file = self.text_file(text)?;
+        self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
+        let readers = self.others(team::note_readers(case, self.policy));
+        self.write_note(case, &readers, text.unwrap_or_default(), Some(file));
+        Ok(format!("noted, for {}", named(&readers)))
+    }
+
+    /// Without whoever says it.
+    fn others<'m>(&self, readers: impl Iterator<Item = &'m Mailbox>) -> Vec<Mailbox> {
+        let own = self.by.person().map(|person| person.mailbox.canonical());
+        readers.filter(|reader| Some(reader.canonical()) != own).cloned().collect()
+    }
+
+    fn write_note(&mut self, case: &Case, readers: &[Mailbox], text: &str, file: Option<Digest>) {
+        for reader in readers {
+            let id = self.next_id(&case.id);
+            let (by, subject) = (self.by.name(), case.subject.clone());
+            let note = Note { by, text: text.to_owned(), file: file.clone(), subject };
+            self.done.letters.push(note_to(case, reader, id, note));
+        }
+    }
+
+    /// A letter to each reporter.
+    fn answer(&mut self, topic: Topic, text: Option<&str>, class: Option<&Class>) -> Told {
+        let case = self.case()?.clone();
+        if self.ordered.latest.is_empty() {
+            return Err("there is nobody to write to: no reporter of this case has an address, or their mail cannot be read".to_owned());
+        }
+        let file = self.ordered.text.clone().filter(|_| text.is_some());
+        let mut to = Vec::new();
+        for message in &self.ordered.latest {
+            let body = Answer {
+                topic: topic.word(),
+                text: text.map(str::to_owned),
+                file: file.clone(),
+                ..self.answer_body(&case, message, class)
+            };
+            let id = self.next_id(&case.id);
+            let Some(letter) = answer_to(&case, message, id.clone(), body) else {
+                self.done.next = self.done.next.saturating_sub(1);
+                continue;
+            };
+            to.push(letter.to.clone());
+            self.done.letters.push(letter);
+            let by = self.by.name();
+            self.does(What::Answered { topic, by, letter: Some(id), text: file.clone() });
+        }
+        if to.is_empty() {
+            return Err("there is nobody to write to".to_owned());
+        }
+        self.triage();
+        if let Some(text) = text {
+            self.done.sent = Some(text.to_owned());
+        }
+        Ok(format!("{} to the reporter, {}", topic.told(), named(&to)))
+    }
+
+    fn answer_body(&self, case: &Case, message: &Arc<Message>, class: Option<&Class>) -> Answer {
+        team::answer_body(case, message, class, self.policy)
+    }
+
+    fn accept(&mut self, case: &Case, text: Option<&str>) -> Told {
+        let mut told = self.become_phase(case, Phase::Accepted)?;
+        if text.is_some() {
+            told = format!("{told}; {}", self.answer(Topic::Accept, text, None)?);
+        }
+        Ok(told)
+    }
+
+    fn reject(&mut self, case: &Case, class: &Class, text: Option<&str>) -> Told {
+        if let Class::Duplicate(other) = class
+            && (*other == case.id || !self.ordered.others.iter().any(|known| known.id == *other))
+        {
+            return Err(format!("there is no other case {other}"));
+        }
+        if !case.phase.may_become(Phase::Rejected) {
+            return Err(format!("a case that is {} is not rejected any more: close it", case.phase.word()));
+        }
+        let file = self.text_file(text)?;
+        let told = match class {
+            // whoever answers it tells its author that the address is read
+            Class::Spam => {
+                self.does(What::NoteWritten { text: Some(file), by: self.by.name() });
+                "nothing goes to its author".to_owned()
+            }
+            _ => self.answer(Topic::Reject, text, Some(class))?,
+        };
+        let (phase, class_, by) = (Phase::Rejected, Some(class.clone()), self.by.name());
+        self.does(What::PhaseChanged { phase, class: class_, by });
+        Ok(format!("case {} is rejected as {class}; {told}", case.id))
+    }
+
+    fn become_phase(&mut self, case: &Case, phase: Phase) -> Told {
+        if !case.phase.may_become(phase) {
+            return Err(format!("a case that is {} cannot become {}", case.phase.word(), phase.word()));
+        }
+        self.does(What::PhaseChanged { phase, class: None, by: self.by.name() });
+        Ok(format!("case {} is {}", case.id, phase.word()))
+    }
+
+    fn share(&mut self, case: &Case, with: &[String], text: Option<&str>) -> Told {
+        let people: Vec<&Person> = match with {
+            [] => self.policy.maintainers().collect(),
+            names => names.iter().map(|name| person_named(self.policy, name)).collect::<Result<_, _>>()?,
+        };
+        if let Some(person) = people.iter().find(|person| person.is(Role::Coordinator)) {
+            return Err(format!("{} is a coordinator, and has it", person.mailbox.address));
+        }
+        if people.is_empty() {
+            return Err("the configuration names no maintainer".to_owned());
+        }
+        let new: Vec<Mailbox> = people
+            .iter()
+            .filter(|person| !Actor::Person(person).may_see(case))
+            .map(|person| person.mailbox.clone())
+            .collect();
+        if new.is_empty() && text.is_none() {
+            return Ok("they have it already".to_owned());
+        }
+        if !new.is_empty() {
+            self.does(What::Shared { with: new.clone(), by: self.by.name() });
+            self.triage();
+            new.iter().for_each(|reader| self.relay_all(case, reader));
+        }
+        if let Some(text) = text {
+            let file = self.text_file(Some(text))?;
+            self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
+            let readers: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
+            self.write_note(case, &readers, text, Some(file));
+        }
+        let all: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
+        Ok(format!("shared with {}", named(&all)))
+    }
+
+    /// What has come so far, to somebody who has not had it.
+    fn relay_all(&mut self, case: &Case, reader: &Mailbox) {
+        // what a stranger slipped in is the coordinators' affair, and so is what the team wrote to itself
+        let is_reports = |mail: &CaseMail| {
+            let by = mail.from.as_ref();
+            let reported = by.is_some_and(|by| case.reporters().any(|one| one.identity() == by.identity()));
+            let of_the_team = by.is_some_and(|by| self.policy.person(&by.address).is_some());
+            !mail.pending && mail.kind != Kind::Command && (reported || !of_the_team)
+        };
+        let theirs = |message: &&Arc<Message>| {
+            case.mails.iter().any(|mail| mail.mail == message.digest && is_reports(mail))
+        };
+        for message in self.ordered.mails.iter().filter(theirs) {
+            let id = LetterId::new(&case.id, self.done.next.saturating_add(1));
+            let letter = team::relay_again(self.facts, case, message, reader, id, self.policy);
+            self.done.letters.push(letter);
+            self.done.next = self.done.next.saturating_add(1);
+        }
+    }
+
+    fn affects(&mut self, lines: &Affects) -> Told {
+        let supported = &self.policy.supported;
+        let lines = match lines {
+            Affects::All => supported.clone(),
+            Affects::None => Vec::new(),
+            Affects::Lines(lines) => lines.clone(),
+        };
+        let other: Vec<&String> = lines.iter().filter(|line| !supported.contains(line)).collect();
+        let note = match other.as_slice() {
+            [] => String::new(),
+            other if supported.is_empty() => {
+                format!(" (the configuration names no supported lines: {})", joined(other))
+            }
+            other => format!(" (not supported: {})", joined(other)),
+        };
+        let told = self.find(Finding::Affected(lines));
+        Ok(format!("{told}{note}{}", self.settle_fix(false)))
+    }
+
+    fn fixed(&mut self, versions: &[String]) -> Told {
+        let supported = &self.policy.supported;
+        let is_foreign = |version: &&String| !supported.iter().any(|line| belongs(version, line));
+        let foreign: Vec<&String> = versions.iter().filter(is_foreign).collect();
+        let note = match foreign.as_slice() {
+            [] => String::new(),
+            _ if supported.is_empty() => String::new(),
+            foreign => format!(" ({} is of no supported line)", joined(foreign)),
+        };
+        let told = self.find(Finding::Fixed(versions.to_vec()));
+        Ok(format!("{told}{note}{}", self.settle_fix(true)))
+    }
+
+    fn no_fix(&mut self, line: &str, text: Option<&str>) -> Told {
+        if !self.policy.supported.iter().any(|known| known == line) {
+            return Err(format!(
+                "{line} is no supported line: they are {}",
+                self.policy.supported.join(", ")
+            ));
+        }
+        let reason = self.text_file(text)?;
+        let told = self.find(Finding::Exception { line: line.to_owned(), reason });
+        Ok(format!("{told}{}", self.settle_fix(true)))
+    }
+
+    /// A case is fixed when each supported affected line is, and not before (P-16). What is still missing is told.
+    fn settle_fix(&mut self, working: bool) -> String {
+        let Some(case) = &self.case else { return String::new() };
+        let (phase, supported) = (case.phase, &self.policy.supported);
+        let complete = case.advisory.is_fixed(supported);
+        let open = case.advisory.lines(supported).into_iter();
+        let open: Vec<String> =
+            open.filter(|line| line.version.is_none() && !line.exception).map(|line| line.line).collect();
+        let fixed_something = !case.advisory.fixed.is_empty() || !case.advisory.exceptions.is_empty();
+        let public = case.embargo.public_since().is_some();
+        let next = match phase {
+            _ if complete && (working || (phase == Phase::Fixing && fixed_something)) => Phase::Fixed,
+            Phase::Fixed if !complete => Phase::Fixing,
+            _ if working => Phase::Fixing,
+            _ => return String::new(),
+        };
+        if phase.may_become(next) {
+            self.does(What::PhaseChanged { phase: next, class: None, by: self.by.name() });
+        }
+        if next == Phase::Fixed && public {
+            self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
+        }
+        match (next, open.is_empty()) {
+            (Phase::Fixed, _) => "; every supported affected line is fixed: the case is fixed".to_owned(),
+            (_, false) => format!(
+                "; still without a version: {} (fixed VERSION, or fixed except LINE)",
+                open.join(", ")
+            ),
+            _ => String::new(),
+        }
+    }
+
+    fn public(&mut self, case: &Case, place: Option<&str>, text: Option<&str>) -> Told {
+        if case.embargo.public_since().is_some() {
+            return Err("that is known: the case says so already".to_owned());
+        }
+        self.does(What::BecamePublic { place: place.map(str::to_owned), by: self.by.name() });
+        if case.phase == Phase::Fixed {
+            self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
+        }
+        let at = place.map_or_else(String::new, |place| format!("\n{place}"));
+        let readers = self.others(team::readers(case, self.policy));
+        let said =
+            format!("The matter is publicly known. The embargo is over, and the publication is due now.{at}");
+        self.write_note(case, &readers, &said, None);
+        // whoever reported it hears it from the desk, not from the news; there may be nobody to tell
+        let told = self.answer(Topic::Public, text, None).unwrap_or_else(|why| why);
+        Ok(format!("the embargo is over, the publication is due now; {told}; told: {}", named(&readers)))
+    }
+
+    fn merge(&mut self, case: &Case, into: &CaseId) -> Told {
+        let named = self.ordered.others.iter().find(|known| known.id == *into);
+        let goes_on = self.ordered.goes_on.as_ref().filter(|_| named.is_some());
+        let Some(goes_on) = goes_on else { return Err(format!("there is no case {into}")) };
+        if goes_on.id == case.id {
+            return Err(match case.id == *into {
+                true => format!("case {} cannot be merged into itself", case.id),
+                false => format!("case {into} is part of case {} already", case.id),
+            });
+        }
+        self.does(What::CaseMerged { into: goes_on.id.clone(), by: self.by.name() });
+        Ok(format!("case {} is part of case {} now", case.id, goes_on.id))
+    }
+
+    fn split(&mut self, case: &Case, mail: &str) -> Told {
+        let mut named = case.mails.iter().filter(|known| known.mail.as_str().starts_with(mail));
+        let one = named.next().filter(|_| named.next().is_none());
+        let message = one.and_then(|one| self.ordered.mails.iter().find(|mail| mail.digest == one.mail));
+        let Some(message) = message else {
+            return Err(format!(
+                "case {} has no mail {mail}, or several: see “psirtd case {}”",
+                case.id, case.id
+            ));
+        };
+        if case.mails.len() < 2 {
+            return Err(format!("it is the only mail of case {}", case.id));
+        }
+        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
+        let decision = sorting::split(&facts, message, &self.by.name(), self.policy, self.now);
+        let opened = decision.events.iter().find_map(Case::open).map(|case| case.id);
+        let Some(new) = opened else {
+            return Err(format!("mail {mail} cannot be taken out of case {}", case.id));
+        };
+        self.take_over(decision);
+        Ok(format!("the mail is case {new} now"))
+    }
+
+    fn take_over(&mut self, decision: Decision) {
+        for event in decision.events {
+            let case = self.case.as_mut().filter(|case| event.case.as_ref() == Some(&case.id));
+            case.into_iter().for_each(|case| case.apply(&event));
+            self.done.events.push(event);
+        }
+        self.done.letters.extend(decision.letters);
+    }
+
+    fn snooze(&mut self, snooze: Snooze) -> Told {
+        let calendar = &self.policy.calendar;
+        let until = match snooze {
+            Snooze::For(term) => calendar.due(self.now, term),
+            Snooze::Until(date) => {
+                date.to_zoned(calendar.zone.clone()).map_err(|error| error.to_string())?.timestamp()
+            }
+        };
+        if until <= self.now {
+            return Err("that time is over".to_owned());
+        }
+        self.does(What::Snoozed { until, by: self.by.name() });
+        Ok(format!("no reminders until {}; what is promised stays promised", calendar.line(until)))
+    }
+
+    fn close(&mut self, case: &Case, text: Option<&str>) -> Told {
+        let unanswered =
+            case.arrived_answers().next().is_none() && !case.answers.iter().any(|it| it.letter.is_some());
+        if let Some(text) = text {
+            self.note(case, Some(text))?;
+        }
+        self.does(What::PhaseChanged { phase: Phase::Closed, class: None, by: self.by.name() });
+        let note = if unanswered { "; its reporter has had no answer from a person" } else { "" };
+        Ok(format!("case {} is closed{note}", case.id))
+    }
+
+    fn reopen(&mut self, case: &Case) -> Told {
+        if case.is_open() {
+            return Err(format!("case {} is open: it is {}", case.id, case.phase.word()));
+        }
+        let told = self.become_phase(case, Phase::Reopened)?;
+        let terms = case.terms.unwrap_or(self.policy.terms);
+        let deadline =
+            Deadline::begin(DeadlineKind::StatusUpdate, &self.policy.calendar, self.now, terms.status_update);
+        self.does(What::ClockStarted { deadline });
+        Ok(told)
+    }
+
+    fn release(&mut self, case: &Case, letter: &LetterId) -> Told {
+        let Some(released) = self.ordered.letter.as_ref().filter(|it| it.posting.id == *letter) else {
+            return Err(format!("there is no letter {letter}"));
+        };
+        if released.posting.case.as_ref() != Some(&case.id) {
+            return Err(format!("letter {letter} is of another case"));
+        }
+        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
+        let by = self.by.name();
+        let decision = delivery::release(&facts, released, &by, self.policy, self.now);
+        if decision == Decision::default() {
+            return Err(format!(
+                "nothing to do for letter {letter}: it is {}",
+                released.posting.state.word()
+            ));
+        }
+        self.take_over(decision);
+        Ok(format!("letter {letter} is released"))
+    }
+}
+
+/// The person of the team who is named, by address, the part before its @, or name.
+fn person_named<'p>(policy: &'p Policy, named: &str) -> Result<&'p Person, String> {
+    let wanted = named.trim().to_lowercase();
+    let is = |person: &&Person| {
+        let mailbox = &person.mailbox;
+        let name = mailbox.name.as_deref().unwrap_or_default().to_lowercase();
+        mailbox.canonical() == wanted || mailbox.local_part() == wanted || name == wanted
+    };
+    let mut found = policy.people.iter().filter(is);
+    match (found.next(), found.next()) {
+        (Some(person), None) => Ok(person),
+        (None, _) => Err(format!("“{named}” is nobody of the team")),
+        (Some(_), Some(_)) => Err(format!("“{named}” may be several of the team: write the address")),
+    }
+}
+
+fn named(people: &[Mailbox]) -> String {
+    match people {
+        [] => "nobody else".to_owned(),
+        people => people.iter().map(|one| one.address.as_str()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn joined(texts: &[&String]) -> String {
+    texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(", ")
+}

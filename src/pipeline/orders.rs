@@ -1,0 +1,209 @@
+//! What a mail or the command line tells the desk to do: what has to be known for it, gathered before the core decides.
+//!
+//! # Invariants
+//! * Nothing is gathered for a mail whose author is nobody of the team, or which says nothing of the kind.
+//! * Mails are opened again only for commands that need what is in them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::case::{Case, CaseId, CaseMail};
+use crate::domain::command::order::{self, Misread, Order};
+use crate::domain::command::{Class, Command};
+use crate::domain::decide::{Facts, Ordered, Released, obey};
+use crate::domain::intake::Kind;
+use crate::domain::letter::{LetterId, Posting};
+use crate::domain::message::{Digest, Message};
+use crate::domain::signature::Signature;
+use crate::keyring;
+use crate::open;
+use crate::pipeline::facts::Batch;
+use crate::pipeline::person::{Wanted, impossible};
+use crate::pipeline::step::Step;
+use crate::pipeline::{Given, Pipeline};
+use crate::store::index::{Draft, IndexError, Lookup};
+
+/// No more mails of a case are opened for whoever gets to know it late.
+const MOST_MAILS: usize = 100;
+
+impl Pipeline {
+    /// What a mail tells the desk to do, if it does.
+    pub(super) fn ordered_by(
+        &self,
+        draft: &Draft<'_>,
+        message: &Message,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Option<Box<Ordered>>, IndexError> {
+        let of_the_team =
+            message.author().is_some_and(|author| self.policy.person(&author.address).is_some());
+        let signed = message.signature.is_good();
+        if !of_the_team || !order::has_commands(&message.text, signed) {
+            return Ok(None);
+        }
+        let order = order::read(&message.text, message.signed_subject.as_deref(), &self.policy.case_prefix);
+        let used = match &message.signature {
+            Signature::Good(verified) => draft.used(verified.id())?,
+            _ => false,
+        };
+        // of whoever may be somebody else nothing is looked up
+        let ordered = match signed {
+            true => self.ordered(draft, order, batch, now)?,
+            false => bare(order),
+        };
+        Ok(Some(Box::new(Ordered { used, ..ordered })))
+    }
+
+    /// The address of the mail's author, if they are of the team and can be written to encrypted.
+    pub(super) fn reachable_author(&self, message: &Message, now: Timestamp) -> Vec<String> {
+        let person = message.author().and_then(|author| self.policy.person(&author.address));
+        let person = person.map(|person| &person.mailbox);
+        let reachable = person.filter(|mailbox| keyring::encryptable(&self.keyring, mailbox, now).is_ok());
+        reachable.map(|mailbox| mailbox.canonical()).into_iter().collect()
+    }
+
+    /// Carries out what was typed on the command line.
+    pub(super) fn give(&self, draft: &Draft<'_>, given: Given, batch: &Batch, now: Timestamp) -> Wanted {
+        let Given { case, line, text } = given;
+        let ordered = self.ordered(draft, order::typed(&case, &line, text), batch, now)?;
+        let sightings = self.sightings_of(draft, &ordered)?;
+        let texts = text_of(&ordered);
+        let facts = Facts {
+            case: ordered.case.clone(),
+            sightings,
+            next_number: draft.next_number(self.policy.year(now))?,
+            desk_letters: draft.desk_letters()?,
+            ordered: Some(Box::new(ordered)),
+            ..Facts::default()
+        };
+        match obey(&facts, &self.policy, now) {
+            Ok((decision, said)) => Ok((Some(Step { texts, ..Step::from(decision) }), Ok(said))),
+            Err(why) => impossible(why),
+        }
+    }
+
+    fn ordered(
+        &self,
+        draft: &Draft<'_>,
+        order: Result<Order, Misread>,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Ordered, IndexError> {
+        let mut ordered = bare(order);
+        let Ok(order) = &ordered.order else {
+            let named = ordered.order.as_ref().err().and_then(|misread| misread.case.clone());
+            ordered.case = named.map_or(Ok(None), |id| draft.case(&id))?;
+            return Ok(ordered);
+        };
+        let commands = order.commands.clone();
+        ordered.case = order.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
+        for id in commands.iter().filter_map(other_case) {
+            if ordered.goes_on.is_none() {
+                ordered.goes_on = draft.followed(id.clone())?;
+            }
+            ordered.others.extend(draft.case(id)?);
+        }
+        if commands.contains(&Command::List) {
+            ordered.open = self.reader.index.cases()?.into_iter().filter(Case::is_open).collect();
+        }
+        if let Some(case) = &ordered.case {
+            let opened = |mail: &CaseMail| {
+                batch.get(&mail.mail).cloned().or_else(|| self.kept(&case.id, &mail.mail, now))
+            };
+            if commands.iter().any(needs_mails) {
+                ordered.mails = case.mails.iter().take(MOST_MAILS).filter_map(opened).collect();
+            }
+            if commands.iter().any(Command::writes_to_reporter) {
+                ordered.latest = latest(case).filter_map(opened).collect();
+            }
+        }
+        let letter = commands.iter().find_map(|command| match command {
+            Command::Release(letter) => Some(letter),
+            _ => None,
+        });
+        if let Some(posting) = letter.map_or(Ok(None), |letter| draft.posting(letter))? {
+            let about = self.about(&posting.id, now);
+            ordered.letter = Some(self.released(posting, about));
+        }
+        Ok(ordered)
+    }
+
+    /// A letter that is let go, and what it is written from.
+    pub(super) fn released(&self, posting: Posting, about: Option<Arc<Message>>) -> Released {
+        let text = posting.text.as_ref().filter(|_| posting.bytes.is_none());
+        let text = text.and_then(|file| self.reader.archive.letters.read(file).ok());
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        Released { posting: Box::new(posting), about, text }
+    }
+
+    /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
+    pub(super) fn about(&self, id: &LetterId, now: Timestamp) -> Option<Arc<Message>> {
+        let posting = self.reader.index.posting(id).ok().flatten()?;
+        if posting.bytes.is_some() {
+            return None;
+        }
+        self.kept(&posting.case?, &posting.about?, now)
+    }
+
+    /// The first mails that brought the ciphertexts of those that may be repeated now.
+    fn sightings_of(
+        &self,
+        draft: &Draft<'_>,
+        ordered: &Ordered,
+    ) -> Result<Vec<(crate::domain::decide::Sighting, bool)>, IndexError> {
+        let mut all = Vec::new();
+        let about = ordered.letter.iter().filter_map(|letter| letter.about.as_ref());
+        for message in ordered.mails.iter().chain(about) {
+            all.extend(crate::pipeline::facts::sightings(draft, message)?);
+        }
+        Ok(all)
+    }
+}
+
+/// The text of an order as a file.
+pub(super) fn text_of(ordered: &Ordered) -> Vec<(Digest, Vec<u8>)> {
+    let text = ordered.order.as_ref().ok().and_then(|order| order.text.as_ref());
+    text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes())).into_iter().collect()
+}
+
+/// Nothing is known yet.
+fn bare(order: Result<Order, Misread>) -> Ordered {
+    let text = order.as_ref().ok().and_then(|order| order.text.as_ref());
+    let text = text.map(|text| open::digest(text.as_bytes()));
+    Ordered {
+        order,
+        text,
+        used: false,
+        case: None,
+        others: Vec::new(),
+        goes_on: None,
+        open: Vec::new(),
+        mails: Vec::new(),
+        latest: Vec::new(),
+        letter: None,
+    }
+}
+
+fn other_case(command: &Command) -> Option<&CaseId> {
+    match command {
+        Command::Merge(case) | Command::Reject(Class::Duplicate(case)) => Some(case),
+        _ => None,
+    }
+}
+
+fn needs_mails(command: &Command) -> bool {
+    matches!(command, Command::Share(_) | Command::Take(Some(_)) | Command::Split(_))
+}
+
+/// The latest mail of each reporter.
+fn latest(case: &Case) -> impl Iterator<Item = &CaseMail> {
+    case.reporters().filter_map(|reporter| {
+        let by_reporter = |mail: &&CaseMail| {
+            !mail.pending
+                && mail.kind != Kind::Command
+                && mail.from.as_ref().is_some_and(|from| from.identity() == reporter.identity())
+        };
+        case.mails.iter().rev().find(by_reporter)
+    })
+}
