@@ -18,6 +18,7 @@ mod cli;
 mod clients;
 mod corpus;
 mod crash;
+mod cvss;
 mod data_key;
 mod explain;
 mod interop;

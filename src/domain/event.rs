@@ -361,7 +361,7 @@ pub enum What {
     Reminded {
         /// Who.
         to: String,
-        /// The keys of what they were told, and of what that makes needless.
+        /// The keys of what they were told.
         warnings: Vec<String>,
         /// Nothing among them was broken yet: no further such letter goes to them today.
         #[serde(default)]

@@ -6,12 +6,13 @@
 //!
 //! # Invariants
 //! * A warning is a function of what is owed and the time. Its key names the reader, the clock, the instant and the stage: what was
-//!   told is not told again, whatever the clock on the wall does; what was slept through is told once, at the stage that is reached.
+//!   told is not told again; what was slept through is told once, at the stage that is reached. What was told at a time that has not
+//!   come yet ([`told`]) was told by a clock that was wrong, and is told when it is true.
 //! * Half and four fifths are of the business time: a weekend brings nobody nearer to a breach.
 //! * What is ahead is told to a person once a day at most, all together; what is broken at once.
 //! * A snoozed case is silent until something is broken.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Calendar;
@@ -64,8 +65,6 @@ pub struct Warning {
     pub to: Mailbox,
     /// Names it.
     pub key: String,
-    /// The keys of the stages before, which it makes needless.
-    pub earlier: Vec<String>,
     /// How near it is.
     pub stage: Stage,
     /// What.
@@ -110,6 +109,12 @@ impl Running {
     }
 }
 
+/// Whether what was told then counts now. Small corrections of a clock repeat nothing.
+pub fn told(at: Timestamp, now: Timestamp) -> bool {
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+    at.duration_since(now) < DAY
+}
+
 /// All warnings that stand now, told or not.
 pub fn standing(running: &Running, policy: &Policy, now: Timestamp) -> Vec<Warning> {
     let snoozed = running.snoozed_until.is_some_and(|until| now < until);
@@ -124,11 +129,8 @@ pub fn standing(running: &Running, policy: &Policy, now: Timestamp) -> Vec<Warni
         }
         for to in readers(running, *kind, stage, policy) {
             let address = canonical(&to.address);
-            let key = |stage: Stage| {
-                format!("{address}/{}/{}/{due}/{}", running.case, kind.word(), stage.percent())
-            };
-            let earlier = Stage::ALL.into_iter().filter(|one| *one < stage).map(key).collect();
-            warnings.push(Warning { to: to.clone(), key: key(stage), earlier, stage, owed: owed.clone() });
+            let key = format!("{address}/{}/{}/{due}/{}", running.case, kind.word(), stage.percent());
+            warnings.push(Warning { to: to.clone(), key, stage, owed: owed.clone() });
         }
     }
     warnings

@@ -153,7 +153,7 @@ impl Pipeline {
         let mut today = BTreeSet::new();
         for running in draft.running()? {
             for warning in reminder::standing(&running, &self.policy, now) {
-                if draft.reminded(&warning.key)? {
+                if draft.reminded(&warning.key)?.is_some_and(|at| reminder::told(at, now)) {
                     continue;
                 }
                 let address = warning.to.canonical();

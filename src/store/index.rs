@@ -218,9 +218,9 @@ pub trait Lookup {
         self.entry(DIGESTED_AT)
     }
 
-    /// Was somebody reminded of this?
-    fn reminded(&self, warning: &str) -> Result<bool, IndexError> {
-        Ok(self.get(&self.keys().reminded(warning))?.is_some())
+    /// When somebody was reminded of this.
+    fn reminded(&self, warning: &str) -> Result<Option<Timestamp>, IndexError> {
+        self.entry(&self.keys().reminded(warning))
     }
 
     /// When somebody was last told what is ahead.

@@ -5,6 +5,7 @@
 
 mod calendar;
 mod certificates;
+mod clocks;
 mod corners_of_answers;
 mod corners_of_threads;
 mod desk_by_mail;

@@ -816,6 +816,11 @@ impl Desk {
         self.setup.borrow_mut().coordinators.reverse();
     }
 
+    /// From the next start on the `[policy]` section has these lines.
+    pub fn policy_becomes(&self, lines: &str) {
+        self.setup.borrow_mut().policy = lines.to_owned();
+    }
+
     /// From the next start on Otto is the only coordinator.
     pub fn otto_is_alone(&self) {
         self.setup.borrow_mut().coordinators.retain(|(name, _)| name == "otto");

@@ -79,7 +79,7 @@ fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
             references: Vec::new(),
             body,
         });
-        let warnings = listed().flat_map(|it| it.earlier.iter().chain([&it.key])).cloned().collect();
+        let warnings = listed().map(|warning| warning.key.clone()).collect();
         let what = What::Reminded { to: address, warnings, ahead: !broken };
         decision.events.push(Event { at: now, case: None, what });
     }
