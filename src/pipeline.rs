@@ -480,7 +480,7 @@ fn forget_what_nobody_was_told(events: &mut Vec<Event>) {
     }
     // a reminder has one reader, and is written again for that one
     let unreminded = |event: &Event| match &event.what {
-        What::LetterHeld { kind: LetterKind::Reminder, to, .. } => Some(to.canonical()),
+        What::LetterHeld { kind: LetterKind::Reminder | LetterKind::Warning, to, .. } => Some(to.canonical()),
         _ => None,
     };
     let unreminded: Vec<String> = events.iter().filter_map(unreminded).collect();

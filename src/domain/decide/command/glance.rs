@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::case::Case;
+use crate::domain::case::{Case, Entry};
 use crate::domain::command::authority::Actor;
 use crate::domain::deadline::{Deadline, Standing};
 use crate::domain::policy::Policy;
@@ -17,7 +17,7 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     let calendar = &policy.calendar;
     let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let mut lines = vec![format!("{}  {}", case.id, case.phase.word())];
-    let mut fact = |name: &str, value: String| lines.push(format!("{name:<12} {}", or_none(value)));
+    let mut fact = |name: &str, value: String| lines.push(format!("{name:<14} {}", or_none(value)));
     fact("subject", case.subject.clone().unwrap_or_else(|| "(protected)".to_owned()));
     fact("reporter", case.reporters().map(|one| one.address.as_str()).collect::<Vec<_>>().join(", "));
     fact("owner", case.owner.as_ref().map_or_else(String::new, |owner| owner.address.clone()));
@@ -44,7 +44,10 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     if !ids.is_empty() {
         fact("ids", ids.join(", "));
     }
-    for line in case.advisory.lines(&policy.supported) {
+    // a report that nobody has accepted has nothing to be fixed
+    let lines_to_fix =
+        if case.phase.is_undecided() { Vec::new() } else { case.advisory.lines(&policy.supported) };
+    for line in lines_to_fix {
         let stands = match (&line.version, line.exception) {
             (Some(version), _) => format!("fixed in {version}"),
             (None, true) => "no fix, with a reason".to_owned(),
@@ -60,11 +63,14 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     }
     fact("mails", case.mails.len().to_string());
     lines.push(String::new());
-    let skipped = case.timeline.len().saturating_sub(LATEST);
+    // a letter on its way is no news; one that is held, or came back, is
+    let is_news = |entry: &&Entry| !(entry.what.ends_with(" queued") || entry.what.contains(" sent: "));
+    let timeline: Vec<&Entry> = case.timeline.iter().filter(is_news).collect();
+    let skipped = timeline.len().saturating_sub(LATEST);
     if skipped > 0 {
         lines.push(format!("({skipped} lines before)"));
     }
-    for entry in case.timeline.iter().skip(skipped) {
+    for entry in timeline.into_iter().skip(skipped) {
         lines.push(format!("{}  {} ({})", entry.at.strftime("%Y-%m-%d %H:%MZ"), entry.what, entry.who));
     }
     lines.join("\n")
