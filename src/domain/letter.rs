@@ -195,6 +195,8 @@ pub struct Note {
     pub by: String,
     /// What.
     pub text: String,
+    /// It went to the reporter; the team is to know.
+    pub sent: bool,
     /// The file that it lies in.
     #[serde(skip)]
     pub file: Option<Digest>,

@@ -166,7 +166,7 @@ pub fn sample(kind: LetterKind) -> Value {
             supported => ["0.12"], severity => "7.5 high (CVSS:3.1/...)", place => "https://example.com",
         },
         LetterKind::Note => {
-            context! { desk, case => "EX-2026-0001", by => "a@example.org", text => "x", subject => "x" }
+            context! { desk, case => "EX-2026-0001", by => "a@example.org", sent => false, text => "x", subject => "x" }
         }
         LetterKind::Results => context! {
             desk, case => "EX-2026-0001", refused => false, doubtful => false, commands => ["take"], lines => ["x"],

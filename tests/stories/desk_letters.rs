@@ -48,7 +48,7 @@ fn a_plan_by_mail() {
     let body = "!take\n!plan\n\nWe build your example tonight.\n\nOn Friday the desk wrote:\n> Hint: priority\n-- \nAda Example\n";
     desk.receives(&desk.orders("ada", CASE, body));
     let letters = desk.letters();
-    assert_eq!(letters.len(), 2);
+    assert_eq!(letters.len(), 3);
     // to Rita nothing of what Ada quoted, nor her name
     insta::assert_snapshot!(desk.shown(&letters[0]), @r#"
     ======== answer EX-2026-0001.4 to rita@example.net, signed
@@ -80,7 +80,20 @@ fn a_plan_by_mail() {
     Example Project Security
     security@example.org
     "#);
+    // the other coordinator knows that it is answered
     insta::assert_snapshot!(read(&letters[1]), @"
+    note to otto@example.org
+    Subject: [EX-2026-0001] Heap overflow in the tile parser
+
+    ada@example.org writes to the reporter of case EX-2026-0001
+
+    For you to know: it goes to the reporter as it stands here.
+
+    ------------------------------------------------------ the note ------
+
+    We build your example tonight.
+    ");
+    insta::assert_snapshot!(read(&letters[2]), @"
     results to ada@example.org
     Subject: [EX-2026-0001] done: take, plan
 
@@ -93,7 +106,7 @@ fn a_plan_by_mail() {
 
     We build your example tonight.
     ");
-    assert!(letters[1].encrypted);
+    assert!(letters[1].encrypted && letters[2].encrypted);
 }
 
 #[test]
@@ -237,7 +250,7 @@ fn a_rejection_gives_its_reason() {
         assert!(refused.contains("needs a text"), "{refused}");
         assert_eq!(desk.cases()[0]["phase"], "received");
         desk.writes(CASE, &format!("reject {class}"), "It is not, because of this.");
-        let letter = desk.letter();
+        let letter = desk.letters().remove(0);
         assert!(
             letter.text().starts_with("It is not, because of this.\n") && letter.text().contains(also),
             "{class}: {}",
@@ -259,7 +272,7 @@ fn a_rejection_gives_its_reason() {
             .contains("no other case")
     );
     desk.writes("EX-2026-0002", "reject duplicate EX-2026-0001", "We know it already.");
-    assert!(!String::from_utf8(desk.letter().raw).unwrap().contains("EX-2026-0001"));
+    assert!(!String::from_utf8(desk.letters().remove(0).raw).unwrap().contains("EX-2026-0001"));
     // nobody writes to a spammer
     let desk = reported();
     desk.writes(CASE, "reject spam", "Sells pills.");
@@ -271,7 +284,7 @@ fn a_rejection_gives_its_reason() {
 fn in_german() {
     let desk = reported_at(Desk::builder().desk("language = \"de\"").policy(POLICY).open());
     desk.writes(CASE, "reject not-security", "Die Eingabe kommt vom Benutzer selbst.");
-    insta::assert_snapshot!(read(&desk.letter()), @"
+    insta::assert_snapshot!(read(&desk.letters()[0]), @"
     answer to rita@example.net
     Subject: Re: [EX-2026-0001] Heap overflow in the tile parser
 

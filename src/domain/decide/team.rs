@@ -175,7 +175,10 @@ pub(super) fn answer_again(
 /// A note that was held, written again.
 pub(super) fn note_again(case: &Case, posting: &Posting, text: &str) -> Option<Letter> {
     let file = posting.text.clone();
-    let (_, by) = case.notes.iter().find(|(text, _)| Some(text) == file.as_ref())?;
-    let note = Note { by: by.clone(), text: text.to_owned(), file, subject: case.subject.clone() };
+    let noted = case.notes.iter().find(|(text, _)| Some(text) == file.as_ref()).map(|(_, by)| by);
+    let answered = case.answers.iter().find(|answer| answer.text == file && file.is_some());
+    let by = noted.or(answered.map(|answer| &answer.by))?.clone();
+    let (sent, subject) = (noted.is_none(), case.subject.clone());
+    let note = Note { by, text: text.to_owned(), sent, file, subject };
     Some(note_to(case, &posting.to, posting.id.clone(), note))
 }

@@ -21,7 +21,7 @@ use crate::domain::decide::mail::Taken;
 use crate::domain::decide::{Decision, Facts, Ordered, mail, team};
 use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Body, Letter, LetterId, LetterKind, Protection, Results};
-use crate::domain::message::Message;
+use crate::domain::message::{Attachment, Message};
 use crate::domain::policy::{Person, Policy};
 
 /// So many mails a day under the name of one person are answered of which nobody knows whether that person wrote them.
@@ -140,6 +140,11 @@ fn outcome(
     };
     let case = ordered.case.as_ref();
     let done = match &ordered.order {
+        Ok(order) if order.text.is_some() && !files(message).is_empty() => Err(vec![format!(
+            "its attachments ({}) would not go along with the text, so nothing was done: an answer without commands takes them to \
+             the team; for the reporter, put what is in them into the text",
+            files(message).join(", ")
+        )]),
         Ok(order) => author
             .authorize(order.clone(), case)
             .and_then(|authorized| carried_out(facts, ordered, &authorized, policy, now)),
@@ -148,6 +153,19 @@ fn outcome(
     // what somebody may not see is not shown to have been written to
     let case = case.filter(|case| author.actor().may_see(case)).cloned();
     Outcome { case, done, doubt: None, by: author.actor().name(), signature: Some(author.signature()) }
+}
+
+/// What a person attached; not what mail programs do by themselves: keys, signatures, another form of the text, a logo.
+fn files(message: &Message) -> Vec<&str> {
+    let by_itself = |file: &&Attachment| {
+        let name = file.name.as_deref().unwrap_or_default();
+        file.media_type.starts_with("application/pgp-")
+            || file.media_type.starts_with("image/")
+            || name == "body.html"
+            || name.starts_with("OpenPGP_")
+    };
+    let files = message.attachments.iter().filter(|file| !by_itself(file));
+    files.map(|file| file.name.as_deref().unwrap_or("one without a name")).collect()
 }
 
 fn carried_out(

@@ -178,7 +178,8 @@ impl<'a> Worker<'a> {
             self.relay_all(case, mailbox);
         }
         if self.by.person() != Some(owner) {
-            self.write_note(case, std::slice::from_ref(mailbox), "You answer for this case now.", None);
+            let said = self.note_of("You answer for this case now.", None, false);
+            self.write_note(case, std::slice::from_ref(mailbox), &said);
         }
         Ok(format!("{} answers for case {}", mailbox.address, case.id))
     }
@@ -194,7 +195,8 @@ impl<'a> Worker<'a> {
         let file = self.text_file(text)?;
         self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
         let readers = self.others(team::note_readers(case, self.policy));
-        self.write_note(case, &readers, text.unwrap_or_default(), Some(file));
+        let note = self.note_of(text.unwrap_or_default(), Some(file), false);
+        self.write_note(case, &readers, &note);
         Ok(format!("noted, for {}", named(&readers)))
     }
 
@@ -204,11 +206,14 @@ impl<'a> Worker<'a> {
         readers.filter(|reader| Some(reader.canonical()) != own).cloned().collect()
     }
 
-    fn write_note(&mut self, case: &Case, readers: &[Mailbox], text: &str, file: Option<Digest>) {
+    fn note_of(&self, text: &str, file: Option<Digest>, sent: bool) -> Note {
+        Note { by: self.by.name(), text: text.to_owned(), sent, file, subject: None }
+    }
+
+    fn write_note(&mut self, case: &Case, readers: &[Mailbox], note: &Note) {
         for reader in readers {
             let id = self.next_id(&case.id);
-            let (by, subject) = (self.by.name(), case.subject.clone());
-            let note = Note { by, text: text.to_owned(), file: file.clone(), subject };
+            let note = Note { subject: case.subject.clone(), ..note.clone() };
             self.done.letters.push(note_to(case, reader, id, note));
         }
     }
@@ -244,6 +249,10 @@ impl<'a> Worker<'a> {
         self.triage();
         if let Some(text) = text {
             self.done.sent = Some(text.to_owned());
+            // or another one answers, too
+            let readers = self.others(team::note_readers(&case, self.policy));
+            let note = self.note_of(text, file, true);
+            self.write_note(&case, &readers, &note);
         }
         Ok(format!("{} to the reporter, {}", topic.told(), named(&to)))
     }
@@ -319,7 +328,8 @@ impl<'a> Worker<'a> {
             let file = self.text_file(Some(text))?;
             self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
             let readers: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
-            self.write_note(case, &readers, text, Some(file));
+            let note = self.note_of(text, Some(file), false);
+            self.write_note(case, &readers, &note);
         }
         let all: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
         Ok(format!("shared with {}", named(&all)))
@@ -433,7 +443,8 @@ impl<'a> Worker<'a> {
         let readers = self.others(team::readers(case, self.policy));
         let said =
             format!("The matter is publicly known. The embargo is over, and the publication is due now.{at}");
-        self.write_note(case, &readers, &said, None);
+        let note = self.note_of(&said, None, false);
+        self.write_note(case, &readers, &note);
         // whoever reported it hears it from the desk, not from the news; there may be nobody to tell
         let told = self.answer(Topic::Public, text, None).unwrap_or_else(|why| why);
         Ok(format!("the embargo is over, the publication is due now; {told}; told: {}", named(&readers)))
