@@ -405,7 +405,9 @@ impl Pipeline {
                 }
                 (Work::Order(given, answer), _) => {
                     let (step, done) = self.give(&draft, *given, &mails, now)?;
-                    (step, Reply::Word(answer, done))
+                    let letters = step.iter().flat_map(|step| &step.letters).map(|letter| letter.id.clone());
+                    let letters = letters.collect();
+                    (step, Reply::Done(answer, letters, done))
                 }
                 (Work::Found(found, answer), message) => {
                     (self.found(&draft, *found, message, now)?, Reply::Unit(answer))

@@ -97,7 +97,7 @@ pub fn tell(event: &Event) {
         What::OwnerSet { .. } => info!(case, "case taken"),
         What::NoteWritten { .. } => info!(case, "note written"),
         What::Answered { topic, .. } => info!(case, topic = topic.word(), "answered"),
-        What::ClockStarted { deadline } => {
+        What::ClockStarted { deadline, .. } => {
             info!(case, clock = deadline.kind.word(), due = %deadline.due, "clock started")
         }
         What::PhaseChanged { phase, .. } => info!(case, phase = phase.word(), "phase changed"),

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use psirtd::domain::case::{Case, CaseId};
+use psirtd::domain::case::{Case, CaseId, CaseMail};
 use psirtd::domain::command::Command;
 use psirtd::domain::command::order::Order;
 use psirtd::domain::concern::Concern;
@@ -563,7 +563,7 @@ impl Model {
             | Body::Digest(_)
             | Body::Note(..)
             | Body::Results(..)
-            | Body::Reminder(_) => CANARY.to_owned(),
+            | Body::Reminder(..) => CANARY.to_owned(),
         };
         prop_assert!(letter.protection == Protection::Encrypted || !said.contains(CANARY), "{said}");
         prop_assert!(letter.to.name.is_none(), "nothing that a stranger wrote is in its header");
@@ -665,7 +665,10 @@ impl Model {
             return Ok(());
         };
         let message = Arc::clone(&self.mails[&mail]);
-        let only = case.mails.len() < 2;
+        let stays = |other: &CaseMail| {
+            other.mail != mail && (other.pending || thread::tells_of_it(&case, other, &self.policy))
+        };
+        let only = !case.mails.iter().any(stays);
         let next_number = u32::try_from(self.cases.len()).unwrap() + 1;
         let command = Command::Split(mail.as_str().to_owned());
         let ordered = Ordered { mails: vec![message], ..ordered(command, &case) };
@@ -770,8 +773,10 @@ fn ordered(command: Command, case: &Case) -> Ordered {
         goes_on: None,
         open: Vec::new(),
         mails: Vec::new(),
+        left_out: 0,
         latest: Vec::new(),
-        letter: None,
+        letters: Vec::new(),
+        sightings: BTreeMap::new(),
     }
 }
 

@@ -109,7 +109,7 @@ fn facts(case: &Value, now: Timestamp) -> Vec<(&'static str, Vec<Span>)> {
         ("weakness", plain(words(&case["cwe"]))),
         ("CVE", plain(words(&case["cve"]))),
         ("affected", plain(words(&case["affected"]))),
-        ("fixed in", plain(fixed(&case["fixed"]))),
+        ("fixed in", plain(fixed(case))),
         ("not yet fixed", vec![(Tone::Soon, words(&case["unfixed"]))]),
         ("workaround", plain(workaround.to_owned())),
         ("credits", plain(words(&case["credits"]))),
@@ -143,9 +143,12 @@ fn severity(severity: &Value) -> Vec<Span> {
     vec![(tone, format!("{score} {band}")), (Tone::Quiet, text(severity, "vector").to_owned())]
 }
 
-/// Every line of releases with the version that fixes it.
-fn fixed(fixed: &Value) -> String {
-    let named = items(fixed).filter(|fix| !text(fix, "line").is_empty());
+/// Every line of releases with the version that fixes it; of a desk that names no lines, the versions.
+fn fixed(case: &Value) -> String {
+    if items(&case["fixed"]).next().is_none() {
+        return words(&case["fixed_versions"]);
+    }
+    let named = items(&case["fixed"]).filter(|fix| !text(fix, "line").is_empty());
     let told = named.map(|fix| {
         let (line, version) = (text(fix, "line"), text(fix, "version"));
         match (version, fix["exception"] == true) {
@@ -322,7 +325,10 @@ fn timeline(sheet: &mut Sheet, timeline: &Value) {
         return;
     }
     sheet.heading("Timeline");
-    for entry in items(timeline) {
+    // a letter on its way is no news, and stands above; one that is held, or came back, is
+    let on_its_way = |what: &str| what.ends_with(" queued") || what.contains(" sent: ");
+    let is_news = |entry: &&Value| text(entry, "who") != "psirtd" || !on_its_way(text(entry, "what"));
+    for entry in items(timeline).filter(is_news) {
         let at = minute(text(entry, "at"));
         let mut line = vec![(Tone::Plain, text(entry, "what").to_owned())];
         if !text(entry, "who").is_empty() {
@@ -522,8 +528,6 @@ pub(super) mod tests {
 
         Timeline
           2026-11-12 09:12Z  case opened – psirtd
-          2026-11-12 09:12Z  acknowledgement EX-2026-0001.1 to rita@example.net sent:
-                             250 2.0.0 Ok: queued as 4WfQ1x2kXyz – psirtd
           2026-11-12 15:00Z  accepted – ada@example.org
         ");
     }
@@ -621,8 +625,6 @@ pub(super) mod tests {
 
         ␛[1mTimeline␛[0m
           ␛[2m2026-11-12 09:12Z␛[0m  case opened ␛[2m– psirtd␛[0m
-          ␛[2m2026-11-12 09:12Z␛[0m  acknowledgement EX-2026-0001.1 to rita@example.net sent:
-                             250 2.0.0 Ok: queued as 4WfQ1x2kXyz ␛[2m– psirtd␛[0m
           ␛[2m2026-11-12 15:00Z␛[0m  accepted ␛[2m– ada@example.org␛[0m
         ");
     }

@@ -71,7 +71,7 @@ fn promises(case: &Case, now: Timestamp) -> Vec<Promised> {
         met_at,
         withdrawn_at: if case.is_open() { None } else { ended_at },
     };
-    let past = case.past.iter().map(|(deadline, met_at)| promised(deadline, Some(*met_at)));
+    let past = case.past.iter().map(|past| promised(&past.deadline, Some(past.met_at)));
     let now_running = case.deadlines.iter().filter_map(|deadline| {
         let standing = deadline.standing(case, now);
         let waits = deadline.kind == DeadlineKind::StatusUpdate && case.waiting_since.is_some();

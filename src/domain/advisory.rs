@@ -111,6 +111,23 @@ impl Advisory {
         }
     }
 
+    /// Takes over what another one knows and this one does not.
+    pub fn fill_from(&mut self, other: &Self) {
+        fn fill<T: Clone>(mine: &mut Vec<T>, theirs: &[T]) {
+            if mine.is_empty() {
+                mine.extend_from_slice(theirs);
+            }
+        }
+        self.severity = self.severity.take().or_else(|| other.severity.clone());
+        self.affected = self.affected.take().or_else(|| other.affected.clone());
+        self.workaround = self.workaround.take().or_else(|| other.workaround.clone());
+        fill(&mut self.cwe, &other.cwe);
+        fill(&mut self.cve, &other.cve);
+        fill(&mut self.fixed, &other.fixed);
+        fill(&mut self.exceptions, &other.exceptions);
+        fill(&mut self.credits, &other.credits);
+    }
+
     /// Each affected line, and what fixes it. Lines that are affected but not supported need no fix.
     pub fn lines(&self, supported: &[String]) -> Vec<Line> {
         let affected = |line: &&String| self.affected.as_ref().is_none_or(|affected| affected.contains(line));

@@ -162,6 +162,11 @@ impl Calendar {
         date.to_zoned(self.zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp())
     }
 
+    /// The first instant of a day at the desk.
+    pub fn begin_of(&self, date: Date) -> Timestamp {
+        date.to_zoned(self.zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp())
+    }
+
     /// The last second of a day at the desk. It is found from the next day: where the clock is put back at midnight, 23:59:59
     /// comes twice.
     fn end_of(&self, date: Date) -> Timestamp {

@@ -78,9 +78,9 @@ pub struct Case {
     pub not_acknowledged: Option<String>,
     /// What was promised.
     pub deadlines: Vec<Deadline>,
-    /// Clocks that began anew: what they were, and when that was done which was due.
+    /// Clocks that began anew, because what was due was done.
     #[serde(default)]
-    pub past: Vec<(Deadline, Timestamp)>,
+    pub past: Vec<Past>,
     /// The terms that it was opened with; a case of an earlier version has none.
     #[serde(default)]
     pub terms: Option<Terms>,
@@ -255,6 +255,17 @@ pub struct CaseLetter {
     pub last_reply: Option<String>,
 }
 
+/// A clock that was met, and began anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// What was due.
+    pub deadline: Deadline,
+    /// When it was done.
+    pub met_at: Timestamp,
+    /// By which letter.
+    pub letter: Option<LetterId>,
+}
+
 /// What a person of the team wrote to the reporter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -343,21 +354,14 @@ impl Case {
             | What::PrioritySet { .. }
             | What::Snoozed { .. }
             | What::BecamePublic { .. } => self.work(event),
-            What::MailRecorded { why_no_answer, pending, from, .. } => {
-                let writes = |reporter: &Mailbox| {
-                    from.as_ref().is_some_and(|from| from.identity() == reporter.identity())
-                };
-                // the answer that was waited for
-                if !*pending && self.reporters().any(writes) {
-                    self.waiting_since = None;
-                }
+            What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone().filter(|why| why != FOLLOW_UP);
                 }
                 self.mails.extend(CaseMail::recorded(event));
             }
             What::CaseMerged { into, .. } => self.merged_into = Some(into.clone()),
-            What::MailMoved { mail, .. } => self.lose(mail),
+            What::MailMoved { mail, reporter, .. } => self.lose(mail, reporter.as_ref()),
             What::SignatureChecked { mail, signature, verdict, signer, standing } => {
                 if let Some(mail) = self.mails.iter_mut().find(|known| known.mail == *mail) {
                     mail.signature.clone_from(signature);
@@ -426,12 +430,20 @@ impl Case {
         self.phase.is_open() && self.merged_into.is_none()
     }
 
-    /// When it reached a phase for the last time, unless it has gone back before that since.
+    /// When it reached a phase; for what can be taken back, since it was looked at again, and as long as it has not gone back.
     pub fn reached(&self, phase: Phase) -> Option<Timestamp> {
+        let when = |milestones: &[(Phase, Timestamp)]| {
+            milestones.iter().rev().find(|(known, _)| *known == phase).map(|(_, at)| *at)
+        };
+        // what is public stays public
+        if phase == Phase::Disclosed {
+            return self.milestones.iter().find(|(known, _)| *known == phase).map(|(_, at)| *at);
+        }
+        let reopened = self.milestones.iter().rposition(|(known, _)| *known == Phase::Reopened);
+        let since = self.milestones.get(reopened.unwrap_or_default()..).unwrap_or_default();
         let place = |phase: Phase| Phase::ALL.iter().position(|known| *known == phase);
-        let passed = |now: Phase| now == Phase::Closed || place(now) >= place(phase);
-        let at = self.milestones.iter().rev().find(|(known, _)| *known == phase).map(|(_, at)| *at);
-        at.filter(|_| passed(self.phase) && self.phase != Phase::Reopened)
+        let passed = self.phase == Phase::Closed || place(self.phase) >= place(phase);
+        when(since).filter(|_| passed)
     }
 
     /// What people of the team wrote to the reporter and the next server took, and when: what is held, waits, or came back is not
@@ -443,6 +455,13 @@ impl Case {
             let sent = letter.sent_at.filter(|_| letter.state == LetterState::Sent);
             sent.map(|at| (answer.topic, at))
         })
+    }
+
+    /// The reporter has it, or will have it without a person's doing.
+    pub fn is_under_way(&self, answer: &Answer) -> bool {
+        let waits = |letter: &CaseLetter| matches!(letter.state, LetterState::Held | LetterState::Returned);
+        let letter = answer.letter.as_ref();
+        letter.is_none_or(|id| self.letters.iter().any(|letter| letter.id == *id && !waits(letter)))
     }
 
     /// Those for whom the case is no secret besides the coordinators: its owner, and the maintainers it is shared with.
@@ -474,11 +493,13 @@ impl Case {
                 self.further_reporters.push(reporter.clone());
             }
         }
-        // what was promised to either reporter is promised
-        for deadline in &mut self.deadlines {
-            let theirs = other.deadlines.iter().find(|theirs| theirs.kind == deadline.kind);
-            deadline.due = theirs.map_or(deadline.due, |theirs| theirs.due.min(deadline.due));
+        self.absorb_clocks(other, at);
+        if self.embargo == Embargo::None {
+            self.embargo = other.embargo.clone();
         }
+        self.advisory.fill_from(&other.advisory);
+        // a letter of the other case that leaves later begins a clock of this one, and meets none
+        self.answers.extend(other.answers.iter().filter(|answer| answer.letter.is_some()).cloned());
         let what = format!("case {} merged into this one", other.id);
         // whoever was in the know of either is in the know of both
         let new = other.insiders().filter(|one| !self.insiders().any(|known| known == *one));
@@ -488,11 +509,12 @@ impl Case {
     }
 
     /// A mail turned out to be about something else. If it opened the case, who wrote the next one is the reporter.
-    fn lose(&mut self, mail: &Digest) {
+    fn lose(&mut self, mail: &Digest, reporter: Option<&Mailbox>) {
         let opened_it = self.mails.first().is_some_and(|first| first.mail == *mail);
         self.mails.retain(|known| known.mail != *mail);
         if opened_it {
-            self.reporter = self.mails.iter().find(|mail| !mail.pending).and_then(|mail| mail.from.clone());
+            let left = self.mails.iter().find(|mail| !mail.pending && mail.kind != Kind::Command);
+            self.reporter = reporter.cloned().or_else(|| left.and_then(|mail| mail.from.clone()));
         }
         // who has no mail here any more takes no part
         let writes = |reporter: &Mailbox| {

@@ -268,7 +268,7 @@ pub const GRAMMAR: [Row; 28] = [
     row(
         "need-info",
         "",
-        "The text, a question, goes to the reporter; nothing is owed until he answers",
+        "The text, a question, goes to the reporter; until he answers, no status update is due",
         "need-info",
     )
     .to_reporter(Text::Wanted),

@@ -3,7 +3,7 @@
 //! # What it is for
 //! Five clocks. Three are promised when the report arrives: the first answer of a person (P-9), the plan (P-3), the target of the
 //! public disclosure (P-14). Two begin with a letter: after each answer the next word to the reporter is due (`status-update`), and a
-//! question to the reporter (`need-info`) waits for an answer, during which nothing else is owed.
+//! question to the reporter (`need-info`) waits for an answer, during which no next word is owed.
 //!
 //! # Invariants
 //! * When a deadline is due is computed once, when its clock begins, under the terms that the case was opened with, and kept: how a
@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Calendar, Term};
 use crate::domain::case::Case;
-use crate::domain::command::Topic;
+use crate::domain::command::{Class, Topic};
+use crate::domain::letter::LetterId;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 
@@ -31,6 +32,24 @@ pub struct Deadline {
     /// When its clock began; with the report, if it does not say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub since: Option<Timestamp>,
+    /// The letter that began it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub letter: Option<LetterId>,
+    /// Only what is done later meets it: who is owed it came with another case.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<Timestamp>,
+}
+
+/// Why a clock begins, or begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// A person of the team wrote to the reporter: that is what was due, too.
+    Written,
+    /// The reporter answered.
+    Answered,
+    /// The case is looked at again.
+    Reopened,
 }
 
 /// The promises.
@@ -135,7 +154,7 @@ impl Standing {
 impl Deadline {
     /// A clock that begins now.
     pub fn begin(kind: DeadlineKind, calendar: &Calendar, now: Timestamp, term: Term) -> Self {
-        Self { kind, due: calendar.due(now, term), since: Some(now) }
+        Self { kind, due: calendar.due(now, term), since: Some(now), letter: None, after: None }
     }
 
     /// When its clock began.
@@ -158,19 +177,29 @@ impl Deadline {
         match (self.met_at(case), self.kind) {
             (Some(at), _) if at <= due => Standing::Met(at),
             (Some(at), _) => Standing::Late(at),
-            _ if !case.is_open() => Standing::Ended,
+            _ if !case.is_open() && !self.outlives(case) => Standing::Ended,
             (None, DeadlineKind::NeedInfo) if !waiting => Standing::Ended,
             (None, DeadlineKind::StatusUpdate) if waiting => Standing::Paused,
-            // whoever has not been answered at all yet is owed that first
             (None, _) if now > due => Standing::Overdue,
             (None, _) => Standing::Running,
         }
     }
 
+    /// A case is rejected, and its reporter has not heard why: the letter is held, on its way, or came back (P-8).
+    fn outlives(&self, case: &Case) -> bool {
+        let told = || case.arrived_answers().any(|(topic, _)| topic == Topic::Reject);
+        case.phase == Phase::Rejected
+            && case.merged_into.is_none()
+            && case.rejected_as != Some(Class::Spam)
+            && matches!(self.kind, DeadlineKind::FirstResponse | DeadlineKind::Plan)
+            && !told()
+    }
+
     fn met_at(&self, case: &Case) -> Option<Timestamp> {
         let first = |topics: Option<&[Topic]>| {
             let meets = |topic: &Topic| topics.is_none_or(|topics| topics.contains(topic));
-            case.arrived_answers().filter(|(topic, _)| meets(topic)).map(|(_, at)| at).min()
+            let in_time = |at: &Timestamp| self.after.is_none_or(|after| *at > after);
+            case.arrived_answers().filter(|(topic, _)| meets(topic)).map(|(_, at)| at).filter(in_time).min()
         };
         match self.kind {
             DeadlineKind::FirstResponse => first(None),
@@ -190,7 +219,10 @@ pub fn promised(policy: &Policy, received_at: Timestamp) -> Vec<Deadline> {
         (DeadlineKind::Disclosure, policy.terms.disclosure),
     ]
     .into_iter()
-    .map(|(kind, term)| Deadline { kind, due: policy.calendar.due(received_at, term), since: None })
+    .map(|(kind, term)| {
+        let due = policy.calendar.due(received_at, term);
+        Deadline { kind, due, since: None, letter: None, after: None }
+    })
     .collect()
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::Finding;
 use crate::domain::case::CaseId;
 use crate::domain::command::{Class, Topic};
-use crate::domain::deadline::{Deadline, Terms};
+use crate::domain::deadline::{Because, Deadline, Terms};
 use crate::domain::intake::{Kind, Sort};
 use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
@@ -131,6 +131,9 @@ pub enum What {
         protected_id: Option<Digest>,
         /// The case it opened.
         to: CaseId,
+        /// Who reported what is left; the author of the first mail that is left, if it does not say.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reporter: Option<Mailbox>,
         /// Who found it.
         #[serde(default = "operator")]
         by: String,
@@ -310,6 +313,8 @@ pub enum What {
     ClockStarted {
         /// What is due by when.
         deadline: Deadline,
+        /// Why.
+        because: Because,
     },
     /// A case came further, or back.
     PhaseChanged {

@@ -156,8 +156,8 @@ pub enum Body {
     Note(CaseId, Box<Note>),
     /// To whoever gave commands.
     Results(Option<CaseId>, Box<Results>),
-    /// To a person of the team: clocks that run out, a line each.
-    Reminder(Vec<Owed>),
+    /// To a person of the team: clocks that run out, and how many more than are listed.
+    Reminder(Vec<Owed>, usize),
 }
 
 /// What a person of the team writes to the reporter.
@@ -296,7 +296,7 @@ impl Letter {
             Body::Answer(..) => LetterKind::Answer,
             Body::Note(..) => LetterKind::Note,
             Body::Results(..) => LetterKind::Results,
-            Body::Reminder(_) => LetterKind::Reminder,
+            Body::Reminder(..) => LetterKind::Reminder,
         }
     }
 
@@ -307,7 +307,7 @@ impl Letter {
             | Body::Relay(occasion, _)
             | Body::Status(occasion, _)
             | Body::Answer(occasion, _) => Some(occasion),
-            Body::Warning(_) | Body::Digest(_) | Body::Note(..) | Body::Results(..) | Body::Reminder(_) => {
+            Body::Warning(_) | Body::Digest(_) | Body::Note(..) | Body::Results(..) | Body::Reminder(..) => {
                 None
             }
         }

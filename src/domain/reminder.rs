@@ -82,11 +82,6 @@ impl Running {
         (!clocks.is_empty()).then_some(Self { case: id, owner, snoozed_until: case.snoozed_until, clocks })
     }
 
-    /// When its clocks began.
-    pub fn since(&self) -> impl Iterator<Item = Timestamp> {
-        self.clocks.iter().map(|(_, since, _)| *since)
-    }
-
     /// Each thing owed, as letters tell it.
     pub fn owed<'a>(
         &'a self,

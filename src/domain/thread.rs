@@ -13,7 +13,8 @@
 //! # Standards
 //! RFC 5322 §3.6.4, RFC 5233 (subaddresses).
 
-use crate::domain::case::Case;
+use crate::domain::case::{Case, CaseMail};
+use crate::domain::intake::Kind;
 use crate::domain::message::{Mailbox, Message, canonical};
 use crate::domain::policy::Policy;
 use crate::domain::trust::{Trust, Verdict};
@@ -65,6 +66,14 @@ pub fn takes_part(case: &Case, message: &Message, trust: &Trust, policy: &Policy
     let known = case.reporters().map(Mailbox::identity).any(|identity| identity == author.identity())
         || policy.person(&author.address).is_some();
     known && (trust.verdict != Verdict::Fail || message.signature.is_good())
+}
+
+/// A mail of a case that tells of the matter: not a command, nor what the team wrote to itself, nor what a stranger slipped in.
+pub fn tells_of_it(case: &Case, mail: &CaseMail, policy: &Policy) -> bool {
+    let by = mail.from.as_ref();
+    let reported = by.is_some_and(|by| case.reporters().any(|one| one.identity() == by.identity()));
+    let of_the_team = by.is_some_and(|by| policy.person(&by.address).is_some());
+    !mail.pending && mail.kind != Kind::Command && (reported || !of_the_team)
 }
 
 /// The mail asks for the status of its case, and for nothing else: the word alone is its first line, or its subject when there is

@@ -57,7 +57,11 @@ impl Pipeline {
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
         Ok((
-            Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), texts, ..Step::from(decision) }),
+            Some(Step {
+                receipt: Some(receipt),
+                mail: Some(arrival.raw),
+                ..Step::from(decision).with_texts(texts)
+            }),
             Ok(Recorded::New),
         ))
     }

@@ -12,9 +12,9 @@ use crate::domain::decide::{Facts, Sighting};
 use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::{LetterKind, Posting, Waiting};
 use crate::domain::message::{Digest, Mailbox, Message};
-use crate::domain::reminder::{self, Running, Warning};
+use crate::domain::reminder::{self, Warning};
 use crate::domain::thread;
-use crate::domain::unanswered::{self, Agenda, MOST, OLD, Unanswered};
+use crate::domain::unanswered::{self, Agenda, MOST, OLD};
 use crate::keyring;
 use crate::pipeline::Pipeline;
 use crate::store::index::{Draft, IndexError, Lookup};
@@ -167,19 +167,18 @@ impl Pipeline {
         Ok((warnings, today.into_iter().collect()))
     }
 
-    /// What the digest tells, if its time has come.
+    /// What the digest tells, if its time has come: the desk's hour, since the first thing that it would tell.
     fn agenda(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Agenda, IndexError> {
-        let all: Vec<Unanswered> = draft.unanswered()?;
-        let running = draft.running()?;
-        let first = all.first().map(|oldest| oldest.at);
-        let first = first.into_iter().chain(running.iter().flat_map(Running::since)).min();
-        let since = draft.digested_at()?.or(first);
-        let is_due = since.is_some_and(|since| unanswered::is_due(&self.policy, since, now));
-        let mut agenda = Agenda { is_due, ..Agenda::default() };
-        if !is_due {
+        let mut agenda = Agenda::default();
+        // by a clock that is right
+        let last = draft.digested_at()?.filter(|at| reminder::told(*at, now));
+        if last.is_some_and(|last| !unanswered::is_due(&self.policy, last, now)) {
             return Ok(agenda);
         }
-        for mail in all {
+        let calendar = &self.policy.calendar;
+        let mut first: Vec<Timestamp> = Vec::new();
+        for mail in draft.unanswered()? {
+            first.push(mail.at);
             let case = mail.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
             let line = mail.line(case.as_ref()).filter(|_| now.duration_since(mail.at) < OLD);
             match line {
@@ -192,25 +191,30 @@ impl Pipeline {
                 }
             }
         }
-        let calendar = &self.policy.calendar;
+        let running = draft.running()?;
         let mut owed: Vec<_> = running.iter().flat_map(|running| running.owed(calendar, now)).collect();
         owed.sort_by_key(|(due, owed)| (*due, owed.case.clone()));
         for (due, owed) in owed {
-            match owed.late {
-                true if agenda.daily.late.len() < MOST => agenda.daily.late.push(owed),
-                false if calendar.date(due) == calendar.date(now) && agenda.daily.today.len() < MOST => {
-                    agenda.daily.today.push(owed);
-                }
-                _ => {}
+            let today = calendar.date(due) == calendar.date(now);
+            if owed.late && agenda.daily.late.len() < MOST {
+                first.push(due);
+                agenda.daily.late.push(owed);
+            } else if !owed.late && today && agenda.daily.today.len() < MOST {
+                first.push(calendar.begin_of(calendar.date(due)));
+                agenda.daily.today.push(owed);
             }
         }
-        let held = draft.held()?.into_iter().take(MOST).map(|posting| Waiting {
-            letter: posting.id.to_string(),
-            kind: posting.kind.word(),
-            to: posting.to.address,
-            why: posting.last_reply.unwrap_or_default(),
-        });
-        agenda.daily.held = held.collect();
+        for posting in draft.held()?.into_iter().take(MOST) {
+            first.push(posting.queued_at);
+            agenda.daily.held.push(Waiting {
+                letter: posting.id.to_string(),
+                kind: posting.kind.word(),
+                to: posting.to.address,
+                why: posting.last_reply.unwrap_or_default(),
+            });
+        }
+        let first = first.into_iter().min();
+        agenda.is_due = first.is_some_and(|first| unanswered::is_due(&self.policy, first, now));
         Ok(agenda)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
-use crate::domain::case::CaseId;
+use crate::domain::case::{CaseId, CaseMail};
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Standing;
 use crate::open;
@@ -109,9 +109,19 @@ impl Pipeline {
 
     /// A mail of a case, opened again.
     pub(super) fn kept(&self, case: &CaseId, mail: &Digest, now: Timestamp) -> Option<Arc<Message>> {
-        let raw = self.reader.archive.mails.read(mail).ok()?;
         let case = self.reader.index.case(case).ok().flatten()?;
-        let known = case.mails.iter().find(|known| known.mail == *mail);
+        self.kept_as(case.mails.iter().find(|known| known.mail == *mail), mail, now)
+    }
+
+    /// The same, where it is known what the case says of it.
+    pub(super) fn kept_as<'m>(
+        &self,
+        known: impl Into<Option<&'m CaseMail>>,
+        mail: &Digest,
+        now: Timestamp,
+    ) -> Option<Arc<Message>> {
+        let raw = self.reader.archive.mails.read(mail).ok()?;
+        let known = known.into();
         let problem = known.and_then(|known| Some((known.problem.as_ref()?, known.from.is_some())));
         if let Some((why, with_header)) = problem.filter(|(why, _)| why.starts_with(open::UNOPENED)) {
             let author = open::hidden_author(&raw, &self.policy);

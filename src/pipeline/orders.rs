@@ -4,6 +4,7 @@
 //! * Nothing is gathered for a mail whose author is nobody of the team, or which says nothing of the kind.
 //! * Mails are opened again only for commands that need what is in them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,14 +12,15 @@ use jiff::Timestamp;
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::command::order::{self, Misread, Order};
 use crate::domain::command::{Class, Command};
-use crate::domain::decide::{Facts, Ordered, Released, obey};
+use crate::domain::decide::{Decision, Facts, Named, Ordered, Released, obey};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Signature;
+use crate::domain::thread;
 use crate::keyring;
 use crate::open;
-use crate::pipeline::facts::Batch;
+use crate::pipeline::facts::{self, Batch};
 use crate::pipeline::person::{Wanted, impossible};
 use crate::pipeline::step::Step;
 use crate::pipeline::{Given, Pipeline};
@@ -67,18 +69,17 @@ impl Pipeline {
     pub(super) fn give(&self, draft: &Draft<'_>, given: Given, batch: &Batch, now: Timestamp) -> Wanted {
         let Given { case, line, text } = given;
         let ordered = self.ordered(draft, order::typed(&case, &line, text), batch, now)?;
-        let sightings = self.sightings_of(draft, &ordered)?;
         let texts = text_of(&ordered);
         let facts = Facts {
             case: ordered.case.clone(),
-            sightings,
             next_number: draft.next_number(self.policy.year(now))?,
             desk_letters: draft.desk_letters()?,
             ordered: Some(Box::new(ordered)),
             ..Facts::default()
         };
         match obey(&facts, &self.policy, now) {
-            Ok((decision, said)) => Ok((Some(Step { texts, ..Step::from(decision) }), Ok(said))),
+            Ok((decision, said)) if decision == Decision::default() => Ok((None, Ok(said))),
+            Ok((decision, said)) => Ok((Some(Step::from(decision).with_texts(texts)), Ok(said))),
             Err(why) => impossible(why),
         }
     }
@@ -107,26 +108,53 @@ impl Pipeline {
         if commands.contains(&Command::List) {
             ordered.open = self.reader.index.cases()?.into_iter().filter(Case::is_open).collect();
         }
-        if let Some(case) = &ordered.case {
-            let opened = |mail: &CaseMail| {
-                batch.get(&mail.mail).cloned().or_else(|| self.kept(&case.id, &mail.mail, now))
-            };
-            if commands.iter().any(needs_mails) {
-                ordered.mails = case.mails.iter().take(MOST_MAILS).filter_map(opened).collect();
-            }
-            if commands.iter().any(Command::writes_to_reporter) {
-                ordered.latest = latest(case).filter_map(opened).collect();
-            }
+        if let Some(case) = ordered.case.clone() {
+            self.open_mails(&case, &commands, &mut ordered, batch, now);
         }
-        let letter = commands.iter().find_map(|command| match command {
-            Command::Release(letter) => Some(letter),
-            _ => None,
-        });
-        if let Some(posting) = letter.map_or(Ok(None), |letter| draft.posting(letter))? {
-            let about = self.about(&posting.id, now);
-            ordered.letter = Some(self.released(posting, about));
+        for letter in commands.iter().filter_map(letter_named) {
+            let Some(posting) = draft.posting(letter)? else { continue };
+            let case = posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
+            let goes_on = posting.case.clone().map_or(Ok(None), |id| draft.followed(id))?.map(|case| case.id);
+            let released = self.released(posting, self.about(letter, now));
+            ordered.letters.push(Named { released, case, goes_on });
+        }
+        let about = ordered.letters.iter().filter_map(|letter| letter.released.about.as_ref());
+        for message in ordered.mails.iter().chain(about) {
+            ordered.sightings.insert(message.digest.clone(), facts::sightings(draft, message)?);
         }
         Ok(ordered)
+    }
+
+    /// Opens the mails that the commands need.
+    fn open_mails(
+        &self,
+        case: &Case,
+        commands: &[Command],
+        ordered: &mut Ordered,
+        batch: &Batch,
+        now: Timestamp,
+    ) {
+        let opened =
+            |mail: &CaseMail| batch.get(&mail.mail).cloned().or_else(|| self.kept_as(mail, &mail.mail, now));
+        if commands.iter().any(|command| matches!(command, Command::Share(_) | Command::Take(Some(_)))) {
+            let theirs: Vec<&CaseMail> =
+                case.mails.iter().filter(|mail| thread::tells_of_it(case, mail, &self.policy)).collect();
+            ordered.mails = theirs.iter().take(MOST_MAILS).filter_map(|mail| opened(mail)).collect();
+            ordered.left_out = theirs.len().saturating_sub(ordered.mails.len());
+        }
+        for mail in commands.iter().filter_map(|command| match command {
+            Command::Split(mail) => Some(mail),
+            _ => None,
+        }) {
+            let named =
+                case.mails.iter().filter(|known| known.mail.as_str().starts_with(mail.as_str())).take(2);
+            let named = named.filter_map(opened).filter(|mail| !ordered.mails.contains(mail));
+            let named: Vec<_> = named.collect();
+            ordered.mails.extend(named);
+        }
+        if commands.iter().any(Command::writes_to_reporter) {
+            ordered.latest = latest(case).filter_map(opened).collect();
+        }
     }
 
     /// A letter that is let go, and what it is written from.
@@ -144,20 +172,6 @@ impl Pipeline {
             return None;
         }
         self.kept(&posting.case?, &posting.about?, now)
-    }
-
-    /// The first mails that brought the ciphertexts of those that may be repeated now.
-    fn sightings_of(
-        &self,
-        draft: &Draft<'_>,
-        ordered: &Ordered,
-    ) -> Result<Vec<(crate::domain::decide::Sighting, bool)>, IndexError> {
-        let mut all = Vec::new();
-        let about = ordered.letter.iter().filter_map(|letter| letter.about.as_ref());
-        for message in ordered.mails.iter().chain(about) {
-            all.extend(crate::pipeline::facts::sightings(draft, message)?);
-        }
-        Ok(all)
     }
 }
 
@@ -180,8 +194,10 @@ fn bare(order: Result<Order, Misread>) -> Ordered {
         goes_on: None,
         open: Vec::new(),
         mails: Vec::new(),
+        left_out: 0,
         latest: Vec::new(),
-        letter: None,
+        letters: Vec::new(),
+        sightings: BTreeMap::new(),
     }
 }
 
@@ -192,8 +208,11 @@ fn other_case(command: &Command) -> Option<&CaseId> {
     }
 }
 
-fn needs_mails(command: &Command) -> bool {
-    matches!(command, Command::Share(_) | Command::Take(Some(_)) | Command::Split(_))
+fn letter_named(command: &Command) -> Option<&LetterId> {
+    match command {
+        Command::Release(letter) => Some(letter),
+        _ => None,
+    }
 }
 
 /// The latest mail of each reporter.

@@ -29,6 +29,16 @@ impl From<Decision> for Step {
 }
 
 impl Step {
+    /// With those of these texts that an event or a letter names: what was refused is kept nowhere but in its mail.
+    pub(super) fn with_texts(self, texts: Vec<(Digest, Vec<u8>)>) -> Self {
+        let is_named = |file: &Digest| {
+            self.events.iter().any(|event| event.what.text() == Some(file))
+                || self.letters.iter().any(|letter| letter.text() == Some(file))
+        };
+        let texts = texts.into_iter().filter(|(file, _)| is_named(file)).collect();
+        Self { texts, ..self }
+    }
+
     /// As the draft of a batch sees it. The letters are not sealed yet, but they are there: the next mail of the same case counts
     /// its own letters from them.
     pub(super) fn record(&self, now: Timestamp) -> Record {
@@ -50,6 +60,8 @@ pub(super) enum Reply {
     Unit(Answer<()>),
     Text(Answer<String>, LetterId, Result<String, Refused>),
     Word(Answer<String>, Result<String, Refused>),
+    /// What came of a command, and the letters that it wrote.
+    Done(Answer<String>, Vec<LetterId>, Result<String, Refused>),
     None,
 }
 
@@ -61,6 +73,17 @@ impl Reply {
             Self::Unit(answer) => drop(answer.send(Ok(()))),
             Self::Word(answer, done) => drop(answer.send(done)),
             Self::None => {}
+            Self::Done(answer, letters, done) => {
+                let held = events.iter().filter_map(|event| match &event.what {
+                    What::LetterHeld { letter, reason, withheld: false, .. } if letters.contains(letter) => {
+                        Some(format!("letter {letter} is HELD: {reason} (psirtd outbox)"))
+                    }
+                    _ => None,
+                });
+                let held: Vec<String> = held.collect();
+                let done = done.map(|done| std::iter::once(done).chain(held).collect::<Vec<_>>().join("\n"));
+                drop(answer.send(done));
+            }
             Self::Text(answer, id, done) => {
                 // a letter that was to be written anew may have been held again
                 let held = events.iter().find_map(|event| match &event.what {
@@ -80,7 +103,9 @@ impl Reply {
         match self {
             Self::Mail(answer, _) => drop(answer.send(Err(refused))),
             Self::Unit(answer) => drop(answer.send(Err(refused))),
-            Self::Text(answer, ..) | Self::Word(answer, _) => drop(answer.send(Err(refused))),
+            Self::Text(answer, ..) | Self::Word(answer, _) | Self::Done(answer, ..) => {
+                drop(answer.send(Err(refused)))
+            }
             Self::None => {}
         }
     }

@@ -126,7 +126,7 @@ fn recipient(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Cert,
         | Body::Digest(_)
         | Body::Note(..)
         | Body::Results(..)
-        | Body::Reminder(_) => keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held),
+        | Body::Reminder(..) => keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held),
     }
 }
 
@@ -147,7 +147,9 @@ fn facts(letter: &Letter, letterhead: &Letterhead, keyring: &Keyring) -> Result<
             about_a_case(occasion, Value::from(Serde(body.clone())), &context! { desk })
         }
         Body::Digest(daily) => with(Value::from(Serde(daily.as_ref().clone())), &context! { desk }),
-        Body::Reminder(clocks) => context! { desk, clocks => Value::from(Serde(clocks.clone())) },
+        Body::Reminder(clocks, more) => {
+            context! { desk, clocks => Value::from(Serde(clocks.clone())), more => *more }
+        }
         Body::Answer(occasion, body) => {
             let body = Answer { subject: body.subject.as_deref().map(clean_line), ..body.as_ref().clone() };
             about_a_case(occasion, Value::from(Serde(body)), &context! { desk })

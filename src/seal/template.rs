@@ -159,7 +159,7 @@ pub fn sample(kind: LetterKind) -> Value {
                 },
             ],
         },
-        LetterKind::Reminder => context! { desk, clocks => [owed] },
+        LetterKind::Reminder => context! { desk, clocks => [owed], more => 1 },
         LetterKind::Answer => context! {
             desk, case => "EX-2026-0001", topic => "reply", text => "x", subject => "x", class => "upstream", upstream => "x",
             public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",

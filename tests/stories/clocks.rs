@@ -257,7 +257,10 @@ fn an_answer_that_is_held_stops_nothing_until_it_leaves() {
     );
     desk.letters();
     let said = desk.writes(CASE, "reply", "We look into it.");
-    assert_eq!(said, "answer to the reporter, nora@example.net");
+    assert_eq!(
+        said,
+        "answer to the reporter, nora@example.net\nletter EX-2026-0001.4 is HELD: no certificate for nora@example.net (psirtd outbox)"
+    );
     assert_eq!(clock(&desk, "first-response"), "running");
     desk.clock_to("2026-11-20T23:00:00Z");
     let told: Vec<String> =

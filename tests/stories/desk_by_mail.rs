@@ -207,6 +207,8 @@ fn journal(desk: &Desk) -> Vec<Value> {
             for field in ["at", "by", "signature", "mail", "digest", "letter", "to"] {
                 fields.remove(field);
             }
+            // letters to the team count among those of the case
+            fields.get_mut("deadline").and_then(Value::as_object_mut).map(|clock| clock.remove("letter"));
             events.push(event);
         }
         place = Some(serde_json::from_value(page["place"].clone()).unwrap());

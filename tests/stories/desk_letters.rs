@@ -304,7 +304,7 @@ fn closed_and_reopened() {
     let desk = reported();
     desk.writes(CASE, "reply", "Thank you.");
     assert_eq!(desk.does(CASE, "close"), "case EX-2026-0001 is closed");
-    assert!(desk.is_told(CASE, "accept", None).unwrap_err().contains("is closed: !reopen it first"));
+    assert!(desk.is_told(CASE, "accept", None).unwrap_err().contains("is closed: reopen it first"));
     assert!(desk.is_told(CASE, "close", None).is_err());
     desk.letters();
     // what its reporter writes then is not lost

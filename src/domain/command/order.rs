@@ -65,7 +65,7 @@ fn first_word(line: &str) -> String {
 /// A mail begins with a command. `signed`: whoever signs his mail and puts `!` before a word means a command, even when there is no
 /// such one; otherwise it may be an exclamation.
 pub fn has_commands(text: &str, signed: bool) -> bool {
-    let own = own_words(text);
+    let (own, _) = own_words(text);
     let first = own.iter().find(|line| !line.trim().is_empty()).and_then(|line| line.strip_prefix('!'));
     let word = first.map(str::trim_start).and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
     let known = row_of(&word.to_lowercase()).is_some();
@@ -74,7 +74,7 @@ pub fn has_commands(text: &str, signed: bool) -> bool {
 
 /// Reads what a mail says. `subject` is the signed one; `prefix` is that of the desk's cases.
 pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Misread> {
-    let lines = own_words(text);
+    let (lines, open_fence) = own_words(text);
     let mut said = Vec::new();
     let mut rest = lines.iter().peekable();
     while let Some(line) = rest.next_if(|line| line.starts_with('!') || line.trim().is_empty()) {
@@ -92,7 +92,16 @@ pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Mi
     let text = rest.copied().collect::<Vec<_>>().join("\n");
     let text = text.trim_matches('\n').trim_end().to_owned();
     let named = subject.map_or_else(Vec::new, |subject| thread::named_in(subject, prefix));
-    understood(said, Some(text).filter(|text| !text.is_empty()), &named)
+    let order = understood(said, Some(text).filter(|text| !text.is_empty()), &named)?;
+    let to_reporter =
+        order.taker.and_then(|place| order.commands.get(place)).is_some_and(Command::writes_to_reporter);
+    if open_fence && to_reporter {
+        // what is quoted below it would go along
+        let wrong = vec!["a block of code begins with ``` and does not end: end it, or the rest of the mail is taken for code".to_owned()];
+        let said = order.commands.iter().map(|command| command.word().to_owned()).collect();
+        return Err(Misread { said, wrong, case: order.case });
+    }
+    Ok(order)
 }
 
 /// Reads what was typed on the command line: one command, and the text that goes with it.
@@ -200,8 +209,8 @@ fn taker(commands: &[Command], text: Option<&str>) -> Result<Option<usize>, Stri
     }
 }
 
-/// The lines that the author wrote: what is quoted is not his, nor what follows `-- `.
-fn own_words(text: &str) -> Vec<&str> {
+/// The lines that the author wrote: what is quoted is not his, nor what follows `-- `; and whether a block of code does not end.
+fn own_words(text: &str) -> (Vec<&str>, bool) {
     let mut own: Vec<&str> = Vec::new();
     let mut fenced = false;
     let mut quoting = false;
@@ -222,17 +231,23 @@ fn own_words(text: &str) -> Vec<&str> {
             own.push(line.trim_end());
         }
     }
-    own
+    (own, fenced)
 }
 
 /// “On Friday, Rita wrote:”, which may go on for a line or two.
 fn drop_attribution(own: &mut Vec<&str>) {
     let end = own.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last.saturating_add(1));
     let block = own.iter().take(end).rev().take_while(|line| !line.is_empty()).count();
-    let introduces = own.get(..end).and_then(<[&str]>::last).is_some_and(|line| line.ends_with(':'));
-    let commands = own
-        .get(end.saturating_sub(block)..end)
-        .is_some_and(|lines| lines.iter().any(|line| line.starts_with('!')));
+    // a line of the author's own may end like that, too: “Yes, but:”
+    let says_who = |line: &&str| {
+        const WROTE: [&str; 6] = ["wrote", "writes", "schrieb", "écrit", "escribió", "scritto"];
+        line.contains(|c: char| c.is_ascii_digit() || c == '@')
+            || WROTE.iter().any(|word| line.contains(word))
+    };
+    let block_lines = own.get(end.saturating_sub(block)..end).unwrap_or_default();
+    let introduces =
+        block_lines.last().is_some_and(|line| line.ends_with(':')) && block_lines.iter().any(says_who);
+    let commands = block_lines.iter().any(|line| line.starts_with('!'));
     if introduces && !commands && block <= ATTRIBUTION {
         own.truncate(end.saturating_sub(block));
     }
@@ -320,7 +335,7 @@ mod tests {
                 "take :",
             ),
             ("On Friday the desk wrote:\n> !close\n>\n> x\n\n!take\n", "take :"),
-            ("!reply\n\nYes:\n\n> is it so?\n\nIt is.\n", "reply reply: It is."),
+            ("!reply\n\nYes:\n\n> is it so?\n\nIt is.\n", "reply reply: Yes:|||It is."),
             // code is text, whatever is in it
             ("!reply\n\n```\n!close\n> x\n-- \n```\nso\n", "reply reply: ```|!close|> x|--|```|so"),
             ("!reply\nfirst\n!close\n", "reply reply: first|!close"),

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::backoff::LETTERS;
-use crate::domain::deadline::after;
+use crate::domain::deadline::{Because, Deadline, after};
 use crate::domain::decide::{Decision, Facts, Released, mail, team};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterKind, LetterState, Outcome, Posting};
@@ -55,8 +55,9 @@ pub(super) fn decide(
 fn begun(facts: &Facts, posting: &Posting, policy: &Policy, now: Timestamp) -> Option<Event> {
     let case = facts.case.as_ref()?;
     let answer = case.answers.iter().find(|answer| answer.letter.as_ref() == Some(&posting.id))?;
-    let deadline = after(answer.topic, case, policy, now)?;
-    Some(Event { at: now, case: posting.case.clone(), what: What::ClockStarted { deadline } })
+    let deadline = Deadline { letter: Some(posting.id.clone()), ..after(answer.topic, case, policy, now)? };
+    let what = What::ClockStarted { deadline, because: Because::Written };
+    Some(Event { at: now, case: Some(case.id.clone()), what })
 }
 
 /// A person stops a letter that has not left yet.
@@ -87,7 +88,7 @@ pub(super) fn release(
         return only(posting, what, now);
     }
     let letter = facts.case.as_ref().and_then(|case| match (posting.kind, about) {
-        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref()?),
+        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref()),
         (_, Some(about)) => mail::write_again(facts, case, posting, about, text.as_deref(), policy, now),
         _ => None,
     });

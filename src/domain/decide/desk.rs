@@ -62,7 +62,8 @@ fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
         let reachable = facts.reachable.contains(&address);
         *number = number.saturating_add(1);
         let body = if reachable {
-            Body::Reminder(listed().map(|warning| warning.owed.clone()).collect())
+            let more = mine.len().saturating_sub(MOST);
+            Body::Reminder(listed().map(|warning| warning.owed.clone()).collect(), more)
         } else {
             // which cases there are is not for everybody on the way
             let late = mine.iter().filter(|warning| warning.stage == Stage::Broken).count();
@@ -79,7 +80,8 @@ fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
             references: Vec::new(),
             body,
         });
-        let warnings = listed().map(|warning| warning.key.clone()).collect();
+        // what is not listed is counted, and stands in the list of cases
+        let warnings = mine.iter().map(|warning| warning.key.clone()).collect();
         let what = What::Reminded { to: address, warnings, ahead: !broken };
         decision.events.push(Event { at: now, case: None, what });
     }

@@ -46,6 +46,13 @@ pub(super) struct Taken<'a> {
     pub(super) replayed: Option<&'a Sighting>,
 }
 
+impl Taken<'_> {
+    /// A person of the case wrote something; not a machine, and not only the word “status”.
+    pub(super) fn is_an_answer(&self) -> bool {
+        self.intake.kind == Kind::Reply && !self.pending && !thread::asks_for_status(self.message)
+    }
+}
+
 /// See [`super::decide`].
 pub(super) fn decide(
     facts: &Facts,
@@ -281,7 +288,7 @@ fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Eve
 }
 
 /// A letter that is not written before a person says so.
-fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
+pub(super) fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
     let (reason, text) = (why.to_owned(), letter.text().cloned());
@@ -330,7 +337,7 @@ fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
 }
 
 /// Why the mail is not relayed any more: a responder without any mark of a machine seems to answer the relays.
-fn looks_like_a_loop(
+pub(super) fn looks_like_a_loop(
     facts: &Facts,
     taken: &Taken<'_>,
     case: &Case,

@@ -14,6 +14,7 @@ mod mail;
 mod sorting;
 mod team;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -96,10 +97,25 @@ pub struct Ordered {
     pub open: Vec<Case>,
     /// The mails of the case, opened, when they are needed.
     pub mails: Vec<Arc<Message>>,
+    /// So many mails of the case are not among them.
+    pub left_out: usize,
     /// The latest mail of each reporter, opened.
     pub latest: Vec<Arc<Message>>,
-    /// The letter that is named.
-    pub letter: Option<Released>,
+    /// The letters that are named.
+    pub letters: Vec<Named>,
+    /// The first mails that brought the ciphertexts of each of these mails.
+    pub sightings: BTreeMap<Digest, Vec<(Sighting, bool)>>,
+}
+
+/// A letter that is named, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// The letter.
+    pub released: Released,
+    /// Its case.
+    pub case: Option<Case>,
+    /// The case that goes on in the place of that one.
+    pub goes_on: Option<CaseId>,
 }
 
 /// A letter that a person lets go, and what it is written from when it has no bytes yet.

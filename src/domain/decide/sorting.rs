@@ -10,6 +10,7 @@ use crate::domain::event::{Event, What};
 use crate::domain::intake::TAKEN_OUT;
 use crate::domain::message::{Digest, Message};
 use crate::domain::policy::Policy;
+use crate::domain::thread;
 
 /// The mail leaves its case and opens one of its own, with the promises of the time when it came. It is acknowledged when a person
 /// says so: nobody knows what its author has heard so far.
@@ -33,11 +34,14 @@ pub(super) fn split(
             && !old.letters.iter().any(|letter| letter.message_id.as_ref() == Some(id))
     };
     let is_free_inside = |id: &Digest| !others().any(|mail| mail.protected_id.as_ref() == Some(id));
+    let left = others().find(|mail| thread::tells_of_it(old, mail, policy));
+    let reporter = left.and_then(|mail| mail.from.clone());
     let what = What::MailMoved {
         mail: message.digest.clone(),
         message_id: message.message_id.clone().filter(is_free),
         protected_id: message.protected_id.clone().filter(is_free_inside),
         to,
+        reporter,
         by: by.to_owned(),
     };
     decision.events.push(Event { at: now, case: Some(old.id.clone()), what });

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 use crate::domain::case::Case;
 use crate::domain::command::{Class, Topic};
-use crate::domain::deadline::after;
+use crate::domain::deadline::{Because, after};
 use crate::domain::decide::Facts;
 use crate::domain::decide::letters::{Team, answer_to, note_to};
 use crate::domain::decide::mail::{Taken, taken_again, writing_desk, wrote_it};
-use crate::domain::event::What;
+use crate::domain::embargo::Embargo;
+use crate::domain::event::{OPERATOR, What};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{Answer, Letter, LetterId, Note, Posting};
 use crate::domain::message::{Mailbox, Message, identity};
@@ -72,7 +73,9 @@ pub(super) fn followed<'a>(
     now: Timestamp,
 ) -> impl Iterator<Item = What> + use<> {
     let by = taken.message.author().map_or_else(String::new, |author| author.address.clone());
-    let clock = |topic| after(topic, case, policy, now).map(|deadline| What::ClockStarted { deadline });
+    let clock = |because| {
+        after(Topic::Reply, case, policy, now).map(|deadline| What::ClockStarted { deadline, because })
+    };
     let writes = |reporter: &Mailbox| {
         taken.message.author().is_some_and(|author| author.identity() == reporter.identity())
     };
@@ -82,13 +85,13 @@ pub(super) fn followed<'a>(
             vec![
                 Some(What::Answered { topic: Topic::Reply, by, letter: None, text: None }),
                 Some(triaged).filter(|_| case.phase == Phase::Received),
-                clock(Topic::Reply),
+                clock(Because::Written),
             ]
         }
         Some(Team::Note) => vec![Some(What::NoteWritten { text: None, by })],
         // the answer that was waited for: the next word is the desk's
-        None if case.waiting_since.is_some() && !taken.pending && case.reporters().any(writes) => {
-            vec![clock(Topic::Reply)]
+        None if case.waiting_since.is_some() && taken.is_an_answer() && case.reporters().any(writes) => {
+            vec![clock(Because::Answered)]
         }
         Some(Team::Unproven) | None => Vec::new(),
     };
@@ -133,7 +136,11 @@ pub(super) fn answer_body(case: &Case, message: &Message, class: Option<&Class>,
         topic: Topic::Reply.word(),
         text: None,
         file: None,
-        subject: message.subject.clone(),
+        // whoever sent somebody else's ciphertext must not learn what is in it
+        subject: message
+            .subject
+            .clone()
+            .filter(|_| !message.subject_is_secret || message.wrote_what_was_encrypted()),
         class: class.map(Class::word),
         upstream: class.and_then(|class| match class {
             Class::Upstream(project) => project.clone(),
@@ -144,8 +151,8 @@ pub(super) fn answer_body(case: &Case, message: &Message, class: Option<&Class>,
         supported: policy.supported.clone(),
         severity: case.advisory.severity.as_ref().map(ToString::to_string),
         place: match &case.embargo {
-            crate::domain::embargo::Embargo::Broken { place, .. } => place.clone(),
-            crate::domain::embargo::Embargo::None => None,
+            Embargo::Broken { place, .. } => place.clone(),
+            Embargo::None => None,
         },
     }
 }
@@ -173,12 +180,33 @@ pub(super) fn answer_again(
 }
 
 /// A note that was held, written again.
-pub(super) fn note_again(case: &Case, posting: &Posting, text: &str) -> Option<Letter> {
-    let file = posting.text.clone();
-    let noted = case.notes.iter().find(|(text, _)| Some(text) == file.as_ref()).map(|(_, by)| by);
-    let answered = case.answers.iter().find(|answer| answer.text == file && file.is_some());
-    let by = noted.or(answered.map(|answer| &answer.by))?.clone();
-    let (sent, subject) = (noted.is_none(), case.subject.clone());
-    let note = Note { by, text: text.to_owned(), sent, file, subject };
+pub(super) fn note_again(case: &Case, posting: &Posting, text: Option<&str>) -> Option<Letter> {
+    let (file, subject) = (posting.text.clone(), case.subject.clone());
+    let note = match (&file, text) {
+        (Some(file), Some(text)) => {
+            let noted = case.notes.iter().find(|(text, _)| text == file).map(|(_, by)| by);
+            let answered = case.answers.iter().find(|answer| answer.text.as_ref() == Some(file));
+            let by = noted.or(answered.map(|answer| &answer.by))?.clone();
+            Note { by, text: text.to_owned(), sent: noted.is_none(), file: posting.text.clone(), subject }
+        }
+        // a text that cannot be read is not left out
+        (Some(_), None) => return None,
+        (None, _) if case.owner.as_ref().is_some_and(|owner| owner.canonical() == posting.to.canonical()) => {
+            Note { by: OPERATOR.to_owned(), text: TAKEN.to_owned(), sent: false, file: None, subject }
+        }
+        (None, _) => {
+            Note { by: OPERATOR.to_owned(), text: public_note(case)?, sent: false, file: None, subject }
+        }
+    };
     Some(note_to(case, &posting.to, posting.id.clone(), note))
+}
+
+/// What a new owner hears.
+pub(super) const TAKEN: &str = "You answer for this case now.";
+
+/// What everybody concerned hears of a case that is publicly known.
+pub(super) fn public_note(case: &Case) -> Option<String> {
+    let Embargo::Broken { place, .. } = &case.embargo else { return None };
+    let place = place.as_ref().map_or_else(String::new, |place| format!("\n{place}"));
+    Some(format!("The matter is publicly known. The embargo is over, and the publication is due now.{place}"))
 }

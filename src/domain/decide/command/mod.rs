@@ -8,6 +8,7 @@
 
 mod glance;
 mod work;
+mod writing;
 
 use std::sync::Arc;
 
@@ -58,7 +59,13 @@ pub(super) fn by_mail(
         commands: order::words(&ordered.order),
         signature: outcome.signature.clone(),
         mail: Some(message.digest.clone()),
-        refused: outcome.done.as_ref().err().map(|wrong| wrong.join("; ")),
+        // what is wrong with a command may repeat what the person wrote, which only that person is told
+        refused: outcome.done.is_err().then(|| {
+            outcome.doubt.clone().unwrap_or_else(|| match &ordered.order {
+                Ok(_) => "it cannot be done, or not by them".to_owned(),
+                Err(_) => "not understood".to_owned(),
+            })
+        }),
     };
     let mut recorded = mail::recorded(message, taken, policy);
     if let (Some(doubt), What::MailRecorded { pending, why_no_answer, .. }) = (&outcome.doubt, &mut recorded)
@@ -76,8 +83,14 @@ pub(super) fn by_mail(
     }
     if let (Some(doubt), Some(case)) = (&outcome.doubt, case) {
         let why = format!("REFUSED as commands: {doubt}");
-        decision.letters.extend(team::relays_to_others(facts, taken, case, &why, policy));
-        next = next.saturating_add(decision.letters.len());
+        let relays = team::relays_to_others(facts, taken, case, &why, policy);
+        next = next.saturating_add(relays.len());
+        match mail::looks_like_a_loop(facts, taken, case, policy, now) {
+            None => decision.letters.extend(relays),
+            Some(why) => {
+                decision.events.extend(relays.into_iter().map(|relay| mail::held(relay, &why, false, now)))
+            }
+        }
     }
     let results = person.filter(|person| is_answered(facts, person, &outcome, policy));
     decision.letters.extend(results.map(|person| {

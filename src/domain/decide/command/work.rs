@@ -1,23 +1,20 @@
 //! One command after the other, each on the case as the ones before it left it.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::domain::advisory::{Finding, belongs};
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::command::authority::{Actor, Authorized};
-use crate::domain::command::{Affects, Class, Command, Snooze, Topic, help};
-use crate::domain::deadline::{Deadline, DeadlineKind};
+use crate::domain::command::{Affects, Command, Snooze, Topic, help};
+use crate::domain::deadline::{Because, Deadline, DeadlineKind};
 use crate::domain::decide::command::glance;
-use crate::domain::decide::letters::{answer_to, note_to};
-use crate::domain::decide::{Decision, Facts, Ordered, delivery, sorting, team};
+use crate::domain::decide::{Decision, Facts, Named, Ordered, delivery, sorting, team};
 use crate::domain::event::{Event, What};
-use crate::domain::intake::Kind;
-use crate::domain::letter::{Answer, Letter, LetterId, Note};
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::letter::{Letter, LetterId};
+use crate::domain::message::{Digest, Mailbox};
 use crate::domain::phase::Phase;
 use crate::domain::policy::{Person, Policy, Role};
+use crate::domain::thread;
 
 /// What was done.
 #[derive(Debug, Clone, Default)]
@@ -35,15 +32,16 @@ pub(super) struct Done {
 }
 
 /// What can be told the person.
-type Told = Result<String, String>;
+pub(super) type Told = Result<String, String>;
 
 pub(super) struct Worker<'a> {
-    facts: &'a Facts,
-    ordered: &'a Ordered,
-    by: Actor<'a>,
-    policy: &'a Policy,
+    pub(super) ordered: &'a Ordered,
+    pub(super) by: Actor<'a>,
+    pub(super) policy: &'a Policy,
     now: Timestamp,
-    case: Option<Case>,
+    pub(super) case: Option<Case>,
+    /// The number of the next case of the year.
+    pub(super) next_number: u32,
     pub(super) done: Done,
 }
 
@@ -58,12 +56,15 @@ impl<'a> Worker<'a> {
         let case = ordered.case.clone();
         let next = case.as_ref().map_or(0, |case| case.letters.len());
         let done = Done { next, ..Done::default() };
-        Self { facts, ordered, by: authorized.by(), policy, now, case, done }
+        Self { next_number: facts.next_number, ordered, by: authorized.by(), policy, now, case, done }
     }
 
     pub(super) fn carry_out(&mut self, command: &Command, text: Option<&str>) -> Told {
         match command {
-            Command::Help => Ok(self.shows(help("!"), "these can be said")),
+            Command::Help => {
+                let before = if self.by == Actor::Operator { "" } else { "!" };
+                Ok(self.shows(help(before), "these can be said"))
+            }
             Command::List => {
                 let page = glance::list(&self.ordered.open, self.by, self.policy, self.now);
                 Ok(self.shows(page, "the open cases"))
@@ -78,7 +79,7 @@ impl<'a> Worker<'a> {
             return Err(format!("case {} was merged into {into}: say it of that one", case.id));
         }
         if !case.is_open() && !command.fits_closed() {
-            return Err(format!("case {} is {}: !reopen it first", case.id, case.phase.word()));
+            return Err(format!("case {} is {}: reopen it first", case.id, case.phase.word()));
         }
         match command {
             Command::Help | Command::List => Ok(String::new()),
@@ -127,7 +128,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn case(&self) -> Result<&Case, String> {
+    pub(super) fn case(&self) -> Result<&Case, String> {
         self.case.as_ref().ok_or_else(|| "no case is named".to_owned())
     }
 
@@ -138,14 +139,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Something happens to the case.
-    fn does(&mut self, what: What) {
+    pub(super) fn does(&mut self, what: What) {
         let Some(case) = &mut self.case else { return };
         let event = Event { at: self.now, case: Some(case.id.clone()), what };
         case.apply(&event);
         self.done.events.push(event);
     }
 
-    fn next_id(&mut self, case: &CaseId) -> LetterId {
+    pub(super) fn next_id(&mut self, case: &CaseId) -> LetterId {
         self.done.next = self.done.next.saturating_add(1);
         LetterId::new(case, self.done.next)
     }
@@ -156,7 +157,7 @@ impl<'a> Worker<'a> {
         told
     }
 
-    fn text_file(&self, text: Option<&str>) -> Result<Digest, String> {
+    pub(super) fn text_file(&self, text: Option<&str>) -> Result<Digest, String> {
         let file = self.ordered.text.clone().filter(|_| text.is_some());
         file.ok_or_else(|| "it needs a text".to_owned())
     }
@@ -178,87 +179,17 @@ impl<'a> Worker<'a> {
             self.relay_all(case, mailbox);
         }
         if self.by.person() != Some(owner) {
-            let said = self.note_of("You answer for this case now.", None, false);
+            let said = self.note_of(team::TAKEN, None, false);
             self.write_note(case, std::slice::from_ref(mailbox), &said);
         }
         Ok(format!("{} answers for case {}", mailbox.address, case.id))
     }
 
     /// Whoever does something with a new case has looked at it.
-    fn triage(&mut self) {
+    pub(super) fn triage(&mut self) {
         if self.case.as_ref().is_some_and(|case| case.phase == Phase::Received) {
             self.does(What::PhaseChanged { phase: Phase::Triaged, class: None, by: self.by.name() });
         }
-    }
-
-    fn note(&mut self, case: &Case, text: Option<&str>) -> Told {
-        let file = self.text_file(text)?;
-        self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
-        let readers = self.others(team::note_readers(case, self.policy));
-        let note = self.note_of(text.unwrap_or_default(), Some(file), false);
-        self.write_note(case, &readers, &note);
-        Ok(format!("noted, for {}", named(&readers)))
-    }
-
-    /// Without whoever says it.
-    fn others<'m>(&self, readers: impl Iterator<Item = &'m Mailbox>) -> Vec<Mailbox> {
-        let own = self.by.person().map(|person| person.mailbox.canonical());
-        readers.filter(|reader| Some(reader.canonical()) != own).cloned().collect()
-    }
-
-    fn note_of(&self, text: &str, file: Option<Digest>, sent: bool) -> Note {
-        Note { by: self.by.name(), text: text.to_owned(), sent, file, subject: None }
-    }
-
-    fn write_note(&mut self, case: &Case, readers: &[Mailbox], note: &Note) {
-        for reader in readers {
-            let id = self.next_id(&case.id);
-            let note = Note { subject: case.subject.clone(), ..note.clone() };
-            self.done.letters.push(note_to(case, reader, id, note));
-        }
-    }
-
-    /// A letter to each reporter.
-    fn answer(&mut self, topic: Topic, text: Option<&str>, class: Option<&Class>) -> Told {
-        let case = self.case()?.clone();
-        if self.ordered.latest.is_empty() {
-            return Err("there is nobody to write to: no reporter of this case has an address, or their mail cannot be read".to_owned());
-        }
-        let file = self.ordered.text.clone().filter(|_| text.is_some());
-        let mut to = Vec::new();
-        for message in &self.ordered.latest {
-            let body = Answer {
-                topic: topic.word(),
-                text: text.map(str::to_owned),
-                file: file.clone(),
-                ..self.answer_body(&case, message, class)
-            };
-            let id = self.next_id(&case.id);
-            let Some(letter) = answer_to(&case, message, id.clone(), body) else {
-                self.done.next = self.done.next.saturating_sub(1);
-                continue;
-            };
-            to.push(letter.to.clone());
-            self.done.letters.push(letter);
-            let by = self.by.name();
-            self.does(What::Answered { topic, by, letter: Some(id), text: file.clone() });
-        }
-        if to.is_empty() {
-            return Err("there is nobody to write to".to_owned());
-        }
-        self.triage();
-        if let Some(text) = text {
-            self.done.sent = Some(text.to_owned());
-            // or another one answers, too
-            let readers = self.others(team::note_readers(&case, self.policy));
-            let note = self.note_of(text, file, true);
-            self.write_note(&case, &readers, &note);
-        }
-        Ok(format!("{} to the reporter, {}", topic.told(), named(&to)))
-    }
-
-    fn answer_body(&self, case: &Case, message: &Arc<Message>, class: Option<&Class>) -> Answer {
-        team::answer_body(case, message, class, self.policy)
     }
 
     fn accept(&mut self, case: &Case, text: Option<&str>) -> Told {
@@ -269,90 +200,12 @@ impl<'a> Worker<'a> {
         Ok(told)
     }
 
-    fn reject(&mut self, case: &Case, class: &Class, text: Option<&str>) -> Told {
-        if let Class::Duplicate(other) = class
-            && (*other == case.id || !self.ordered.others.iter().any(|known| known.id == *other))
-        {
-            return Err(format!("there is no other case {other}"));
-        }
-        if !case.phase.may_become(Phase::Rejected) {
-            return Err(format!("a case that is {} is not rejected any more: close it", case.phase.word()));
-        }
-        let file = self.text_file(text)?;
-        let told = match class {
-            // whoever answers it tells its author that the address is read
-            Class::Spam => {
-                self.does(What::NoteWritten { text: Some(file), by: self.by.name() });
-                "nothing goes to its author".to_owned()
-            }
-            _ => self.answer(Topic::Reject, text, Some(class))?,
-        };
-        let (phase, class_, by) = (Phase::Rejected, Some(class.clone()), self.by.name());
-        self.does(What::PhaseChanged { phase, class: class_, by });
-        Ok(format!("case {} is rejected as {class}; {told}", case.id))
-    }
-
-    fn become_phase(&mut self, case: &Case, phase: Phase) -> Told {
+    pub(super) fn become_phase(&mut self, case: &Case, phase: Phase) -> Told {
         if !case.phase.may_become(phase) {
             return Err(format!("a case that is {} cannot become {}", case.phase.word(), phase.word()));
         }
         self.does(What::PhaseChanged { phase, class: None, by: self.by.name() });
         Ok(format!("case {} is {}", case.id, phase.word()))
-    }
-
-    fn share(&mut self, case: &Case, with: &[String], text: Option<&str>) -> Told {
-        let people: Vec<&Person> = match with {
-            [] => self.policy.maintainers().collect(),
-            names => names.iter().map(|name| person_named(self.policy, name)).collect::<Result<_, _>>()?,
-        };
-        if let Some(person) = people.iter().find(|person| person.is(Role::Coordinator)) {
-            return Err(format!("{} is a coordinator, and has it", person.mailbox.address));
-        }
-        if people.is_empty() {
-            return Err("the configuration names no maintainer".to_owned());
-        }
-        let new: Vec<Mailbox> = people
-            .iter()
-            .filter(|person| !Actor::Person(person).may_see(case))
-            .map(|person| person.mailbox.clone())
-            .collect();
-        if new.is_empty() && text.is_none() {
-            return Ok("they have it already".to_owned());
-        }
-        if !new.is_empty() {
-            self.does(What::Shared { with: new.clone(), by: self.by.name() });
-            self.triage();
-            new.iter().for_each(|reader| self.relay_all(case, reader));
-        }
-        if let Some(text) = text {
-            let file = self.text_file(Some(text))?;
-            self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
-            let readers: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
-            let note = self.note_of(text, Some(file), false);
-            self.write_note(case, &readers, &note);
-        }
-        let all: Vec<Mailbox> = people.iter().map(|person| person.mailbox.clone()).collect();
-        Ok(format!("shared with {}", named(&all)))
-    }
-
-    /// What has come so far, to somebody who has not had it.
-    fn relay_all(&mut self, case: &Case, reader: &Mailbox) {
-        // what a stranger slipped in is the coordinators' affair, and so is what the team wrote to itself
-        let is_reports = |mail: &CaseMail| {
-            let by = mail.from.as_ref();
-            let reported = by.is_some_and(|by| case.reporters().any(|one| one.identity() == by.identity()));
-            let of_the_team = by.is_some_and(|by| self.policy.person(&by.address).is_some());
-            !mail.pending && mail.kind != Kind::Command && (reported || !of_the_team)
-        };
-        let theirs = |message: &&Arc<Message>| {
-            case.mails.iter().any(|mail| mail.mail == message.digest && is_reports(mail))
-        };
-        for message in self.ordered.mails.iter().filter(theirs) {
-            let id = LetterId::new(&case.id, self.done.next.saturating_add(1));
-            let letter = team::relay_again(self.facts, case, message, reader, id, self.policy);
-            self.done.letters.push(letter);
-            self.done.next = self.done.next.saturating_add(1);
-        }
     }
 
     fn affects(&mut self, lines: &Affects) -> Told {
@@ -415,13 +268,15 @@ impl<'a> Worker<'a> {
             _ if working => Phase::Fixing,
             _ => return String::new(),
         };
-        if phase.may_become(next) {
+        let changes = phase.may_become(next);
+        if changes {
             self.does(What::PhaseChanged { phase: next, class: None, by: self.by.name() });
         }
-        if next == Phase::Fixed && public {
+        if changes && next == Phase::Fixed && public {
             self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
         }
         match (next, open.is_empty()) {
+            (Phase::Fixed, _) if !changes => String::new(),
             (Phase::Fixed, _) => "; every supported affected line is fixed: the case is fixed".to_owned(),
             (_, false) => format!(
                 "; still without a version: {} (fixed VERSION, or fixed except LINE)",
@@ -429,25 +284,6 @@ impl<'a> Worker<'a> {
             ),
             _ => String::new(),
         }
-    }
-
-    fn public(&mut self, case: &Case, place: Option<&str>, text: Option<&str>) -> Told {
-        if case.embargo.public_since().is_some() {
-            return Err("that is known: the case says so already".to_owned());
-        }
-        self.does(What::BecamePublic { place: place.map(str::to_owned), by: self.by.name() });
-        if case.phase == Phase::Fixed {
-            self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
-        }
-        let at = place.map_or_else(String::new, |place| format!("\n{place}"));
-        let readers = self.others(team::readers(case, self.policy));
-        let said =
-            format!("The matter is publicly known. The embargo is over, and the publication is due now.{at}");
-        let note = self.note_of(&said, None, false);
-        self.write_note(case, &readers, &note);
-        // whoever reported it hears it from the desk, not from the news; there may be nobody to tell
-        let told = self.answer(Topic::Public, text, None).unwrap_or_else(|why| why);
-        Ok(format!("the embargo is over, the publication is due now; {told}; told: {}", named(&readers)))
     }
 
     fn merge(&mut self, case: &Case, into: &CaseId) -> Told {
@@ -459,6 +295,12 @@ impl<'a> Worker<'a> {
                 true => format!("case {} cannot be merged into itself", case.id),
                 false => format!("case {into} is part of case {} already", case.id),
             });
+        }
+        if !goes_on.is_open() {
+            let (id, phase) = (&goes_on.id, goes_on.phase.word());
+            return Err(format!(
+                "case {id} is {phase}, and nobody would look after it: reopen that one first"
+            ));
         }
         self.does(What::CaseMerged { into: goes_on.id.clone(), by: self.by.name() });
         Ok(format!("case {} is part of case {} now", case.id, goes_on.id))
@@ -477,12 +319,20 @@ impl<'a> Worker<'a> {
         if case.mails.len() < 2 {
             return Err(format!("it is the only mail of case {}", case.id));
         }
-        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
+        // commands and notes alone are no report
+        let stays = |other: &&CaseMail| {
+            other.mail != message.digest && (other.pending || thread::tells_of_it(case, other, self.policy))
+        };
+        if case.mails.iter().find(stays).is_none() {
+            return Err(format!("it is the only mail of case {} that tells of the matter", case.id));
+        }
+        let facts = self.facts_about(message);
         let decision = sorting::split(&facts, message, &self.by.name(), self.policy, self.now);
         let opened = decision.events.iter().find_map(Case::open).map(|case| case.id);
         let Some(new) = opened else {
             return Err(format!("mail {mail} cannot be taken out of case {}", case.id));
         };
+        self.next_number = self.next_number.saturating_add(1);
         self.take_over(decision);
         Ok(format!("the mail is case {new} now"))
     }
@@ -530,20 +380,23 @@ impl<'a> Worker<'a> {
         let terms = case.terms.unwrap_or(self.policy.terms);
         let deadline =
             Deadline::begin(DeadlineKind::StatusUpdate, &self.policy.calendar, self.now, terms.status_update);
-        self.does(What::ClockStarted { deadline });
+        self.does(What::ClockStarted { deadline, because: Because::Reopened });
         Ok(told)
     }
 
     fn release(&mut self, case: &Case, letter: &LetterId) -> Told {
-        let Some(released) = self.ordered.letter.as_ref().filter(|it| it.posting.id == *letter) else {
+        let named = self.ordered.letters.iter().find(|named| named.released.posting.id == *letter);
+        let Some(Named { released, case: own, goes_on }) = named else {
             return Err(format!("there is no letter {letter}"));
         };
-        if released.posting.case.as_ref() != Some(&case.id) {
+        if goes_on.as_ref() != Some(&case.id) {
             return Err(format!("letter {letter} is of another case"));
         }
-        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
-        let by = self.by.name();
-        let decision = delivery::release(&facts, released, &by, self.policy, self.now);
+        let about = released.about.as_ref().map(|about| self.facts_about(about));
+        let own =
+            if released.posting.case.as_ref() == Some(&case.id) { self.case.clone() } else { own.clone() };
+        let facts = Facts { case: own, ..about.unwrap_or_default() };
+        let decision = delivery::release(&facts, released, &self.by.name(), self.policy, self.now);
         if decision == Decision::default() {
             return Err(format!(
                 "nothing to do for letter {letter}: it is {}",
@@ -556,7 +409,7 @@ impl<'a> Worker<'a> {
 }
 
 /// The person of the team who is named, by address, the part before its @, or name.
-fn person_named<'p>(policy: &'p Policy, named: &str) -> Result<&'p Person, String> {
+pub(super) fn person_named<'p>(policy: &'p Policy, named: &str) -> Result<&'p Person, String> {
     let wanted = named.trim().to_lowercase();
     let is = |person: &&Person| {
         let mailbox = &person.mailbox;
@@ -571,7 +424,7 @@ fn person_named<'p>(policy: &'p Policy, named: &str) -> Result<&'p Person, Strin
     }
 }
 
-fn named(people: &[Mailbox]) -> String {
+pub(super) fn named(people: &[Mailbox]) -> String {
     match people {
         [] => "nobody else".to_owned(),
         people => people.iter().map(|one| one.address.as_str()).collect::<Vec<_>>().join(", "),
