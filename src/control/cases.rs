@@ -10,6 +10,7 @@ use crate::domain::deadline::Deadline;
 use crate::domain::intake::Sort;
 use crate::domain::phase::Priority;
 use crate::domain::policy::Policy;
+use crate::domain::severity::Band;
 use crate::domain::signature::Standing;
 
 /// A case as a line of `psirtd cases --json`.
@@ -70,7 +71,7 @@ fn advisory_json(case: &Case, policy: &Policy) -> Value {
         .map(|line| json!({ "line": line.line, "version": line.version, "exception": line.exception }))
         .collect();
     let severity = advisory.severity.as_ref().map(|severity| {
-        json!({ "vector": severity.vector(), "score": severity.score(), "band": severity.band().word(),
+        json!({ "vector": severity.vector(), "score": severity.score(), "band": severity.band().map(Band::word),
                 "version": severity.version() })
     });
     // a report that nobody has accepted has nothing to be fixed

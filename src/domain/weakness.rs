@@ -7,6 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// An error repeats no more bytes of what was typed.
+const MOST_SHOWN: usize = 60;
+
 /// A kind of mistake: `CWE-787`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,12 +23,12 @@ pub struct Cve(String);
 impl Cwe {
     /// As people type it: `CWE-787`, `cwe-787`, `787`. The error is for them.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let upper = text.trim().to_uppercase();
+        let upper = text.trim().to_ascii_uppercase();
         let number = upper.strip_prefix("CWE-").unwrap_or(&upper);
         let digits = (1..=7).contains(&number.len()) && is_number(number) && !number.starts_with('0');
         match digits {
             true => Ok(Self(format!("CWE-{number}"))),
-            false => Err(format!("“{text}” is no CWE id, such as CWE-787")),
+            false => Err(format!("{} is no CWE id, such as CWE-787", shown(text))),
         }
     }
 }
@@ -33,15 +36,24 @@ impl Cwe {
 impl Cve {
     /// As people type it. The error is for them.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let upper = text.trim().to_uppercase();
+        let upper = text.trim().to_ascii_uppercase();
         let parts = upper.strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
         let right = |(year, number): &(&str, &str)| {
             year.len() == 4 && is_number(year) && (4..=19).contains(&number.len()) && is_number(number)
         };
         match parts.filter(right) {
             Some((year, number)) => Ok(Self(format!("CVE-{year}-{number}"))),
-            None => Err(format!("“{text}” is no CVE id, such as CVE-2026-12345")),
+            None => Err(format!("{} is no CVE id, such as CVE-2026-12345", shown(text))),
         }
+    }
+}
+
+/// What was typed, as an error repeats it: not when it is long, or would break the line or hide.
+fn shown(text: &str) -> String {
+    let harmless = |c: char| c.is_alphanumeric() || c.is_ascii_graphic();
+    match text.len() <= MOST_SHOWN && text.chars().all(harmless) {
+        true => format!("“{text}”"),
+        false => "this".to_owned(),
     }
 }
 
@@ -63,6 +75,8 @@ impl fmt::Display for Cve {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,6 +97,34 @@ mod tests {
             "CVE-2026-1234-5",
         ] {
             assert!(Cve::parse(typed).is_err(), "{typed}");
+        }
+    }
+    #[test]
+    fn an_error_repeats_what_was_typed_only_when_it_is_short() {
+        assert_eq!(Cwe::parse("CWE-7x").unwrap_err(), "“CWE-7x” is no CWE id, such as CWE-787");
+        assert_eq!(Cwe::parse(&"9".repeat(100_000)).unwrap_err(), "this is no CWE id, such as CWE-787");
+        assert_eq!(Cve::parse("CVE-1\n2").unwrap_err(), "this is no CVE id, such as CVE-2026-12345");
+    }
+
+    #[test]
+    fn ids_are_kept_as_texts() {
+        let id = Cve::parse("CVE-2026-12345").unwrap();
+        let kept = serde_json::to_string(&id).unwrap();
+        assert_eq!(kept, "\"CVE-2026-12345\"");
+        assert_eq!(serde_json::from_str::<Cve>(&kept).unwrap(), id);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>(), near in "(?i)(CWE|CVE)?-?[0-9]{0,8}-?[0-9]{0,20}") {
+            for text in [&text, &near] {
+                if let Ok(id) = Cwe::parse(text) {
+                    prop_assert_eq!(Cwe::parse(&id.to_string()).unwrap(), id);
+                }
+                if let Ok(id) = Cve::parse(text) {
+                    prop_assert_eq!(Cve::parse(&id.to_string()).unwrap(), id);
+                }
+            }
         }
     }
 }
