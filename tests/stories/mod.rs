@@ -9,6 +9,7 @@ mod clocks;
 mod corners_of_answers;
 mod corners_of_threads;
 mod desk_by_mail;
+mod desk_corners;
 mod desk_letters;
 mod encrypted_report;
 mod follow_up;
