@@ -102,6 +102,17 @@ pub enum JournalError {
         /// The last record that could be read.
         after: u64,
     },
+    /// The chain and the seal are right, and this version does not know what it says.
+    #[error(
+        "journal {path}: what follows record {after} was written by a newer psirtd, and this one does not know what it means; \
+         nothing was changed: run the newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The last record that could be read.
+        after: u64,
+    },
     /// It has lost what was committed.
     #[error(
         "journal {path}: the batch after record {last} is damaged or cut off, but record {seen} was committed; restore the state \
@@ -429,7 +440,9 @@ impl Batches {
             Some(vault) => vault.open_sealed(&belongs(&self.place), payload).ok_or_else(sealed)?,
             None => payload,
         };
-        let records = serde_json::from_slice(&payload).map_err(|_| self.damaged())?;
+        // the chain and the seal are right: nobody changed it
+        let unknown = |_| JournalError::Newer { path: self.path.clone(), after: self.place.last };
+        let records = serde_json::from_slice(&payload).map_err(unknown)?;
         self.place = behind;
         Ok(Some(records))
     }
@@ -668,6 +681,25 @@ pub(super) mod tests {
         OpenOptions::new().append(true).open(&path).unwrap().write_all(&frame).unwrap();
         let error = reopened(&path).unwrap_err().to_string();
         assert!(error.contains("the batch after record 1 cannot be opened with this data key"), "{error}");
+    }
+
+    /// Somebody went back to an older psirtd: nothing is damaged, and nothing of it is passed over.
+    #[test]
+    fn what_a_newer_version_wrote_is_named() {
+        let (_dir, path, _) = written(&[2]);
+        let mut batches = Batches::sealed(&path, &vault()).unwrap();
+        while batches.skip().unwrap() {}
+        let place = batches.place().clone();
+        let event = r#"{"at":"1970-01-01T00:00:00Z","event":"from-the-future"}"#;
+        let record =
+            format!(r#"[{{"seq":3,"at":"1970-01-01T00:00:00Z","receipt":null,"events":[{event}]}}]"#);
+        let sealed = vault().seal(&belongs(&place), record.into_bytes()).unwrap();
+        let (frame, _) = SEALED.frame(&place, 1, &sealed).unwrap();
+        let whole = [std::fs::read(&path).unwrap(), frame].concat();
+        std::fs::write(&path, &whole).unwrap();
+        let error = reopened(&path).unwrap_err();
+        assert!(matches!(error, JournalError::Newer { after: 2, .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "nothing was changed");
     }
 
     #[test]
