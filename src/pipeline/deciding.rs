@@ -12,6 +12,7 @@ use crate::chance;
 use crate::domain::case::Case;
 use crate::domain::concern::Silence;
 use crate::domain::decide::{Decision, Facts, Input, decide};
+use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
 use crate::domain::message::Message;
 use crate::domain::signature::{Certificate, Standing};
@@ -51,11 +52,14 @@ impl Pipeline {
             return Ok((step, Ok(Recorded::Known)));
         }
         let facts = self.facts_of_mail(draft, &message, mails, now)?;
-        let texts = facts.ordered.as_ref().map_or_else(Vec::new, |ordered| text_of(ordered));
         mails.insert(message.digest.clone(), Arc::clone(&message));
         let message = up_to_date(message, &facts.remembered);
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
+        // nobody asks for the text of what was refused
+        let done = |event: &Event| matches!(event.what, What::Commanded { refused: None, .. });
+        let ordered = facts.ordered.as_ref().filter(|_| decision.events.iter().any(done));
+        let texts = ordered.map_or_else(Vec::new, |ordered| text_of(ordered));
         Ok((
             Some(Step { receipt: Some(receipt), mail: Some(arrival.raw), texts, ..Step::from(decision) }),
             Ok(Recorded::New),
