@@ -772,6 +772,7 @@ fn ordered(command: Command, case: &Case) -> Ordered {
         mails: Vec::new(),
         latest: Vec::new(),
         letter: None,
+        sightings: Vec::new(),
     }
 }
 

@@ -271,6 +271,9 @@ pub enum What {
         /// What identifies the signature, which is used up by that; the command line needs none.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         signature: Option<Digest>,
+        /// The same of further signatures of the same author beside it.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        further: Vec<Digest>,
         /// The mail they are in.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         mail: Option<Digest>,

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::command::order::{self, Misread, Order};
 use crate::domain::command::{Class, Command};
-use crate::domain::decide::{Facts, Ordered, Released, obey};
+use crate::domain::decide::{Facts, Ordered, Released, Sighting, obey};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Signature;
 use crate::keyring;
 use crate::open;
-use crate::pipeline::facts::Batch;
+use crate::pipeline::facts::{Batch, sightings};
 use crate::pipeline::person::{Wanted, impossible};
 use crate::pipeline::step::Step;
 use crate::pipeline::{Given, Pipeline};
@@ -42,9 +42,24 @@ impl Pipeline {
         if !of_the_team || !order::has_commands(&message.text, signed) {
             return Ok(None);
         }
-        let order = order::read(&message.text, message.signed_subject.as_deref(), &self.policy.case_prefix);
+        let order = match message.reads_html {
+            false => order::read(&message.text, message.signed_subject.as_deref(), &self.policy.case_prefix),
+            true => Err(Misread {
+                wrong: vec![
+                    "in HTML what you quote cannot be told from what you say: send it as plain text"
+                        .to_owned(),
+                ],
+                ..Misread::default()
+            }),
+        };
         let used = match &message.signature {
-            Signature::Good(verified) => draft.used(verified.id())?,
+            Signature::Good(verified) => {
+                let mut used = false;
+                for id in verified.ids() {
+                    used = used || draft.used(id)?;
+                }
+                used
+            }
             _ => false,
         };
         // of whoever may be somebody else nothing is looked up
@@ -67,11 +82,9 @@ impl Pipeline {
     pub(super) fn give(&self, draft: &Draft<'_>, given: Given, batch: &Batch, now: Timestamp) -> Wanted {
         let Given { case, line, text } = given;
         let ordered = self.ordered(draft, order::typed(&case, &line, text), batch, now)?;
-        let sightings = self.sightings_of(draft, &ordered)?;
         let texts = text_of(&ordered);
         let facts = Facts {
             case: ordered.case.clone(),
-            sightings,
             next_number: draft.next_number(self.policy.year(now))?,
             desk_letters: draft.desk_letters()?,
             ordered: Some(Box::new(ordered)),
@@ -126,6 +139,7 @@ impl Pipeline {
             let about = self.about(&posting.id, now);
             ordered.letter = Some(self.released(posting, about));
         }
+        ordered.sightings = sightings_of(draft, &ordered)?;
         Ok(ordered)
     }
 
@@ -145,20 +159,17 @@ impl Pipeline {
         }
         self.kept(&posting.case?, &posting.about?, now)
     }
+}
 
-    /// The first mails that brought the ciphertexts of those that may be repeated now.
-    fn sightings_of(
-        &self,
-        draft: &Draft<'_>,
-        ordered: &Ordered,
-    ) -> Result<Vec<(crate::domain::decide::Sighting, bool)>, IndexError> {
-        let mut all = Vec::new();
-        let about = ordered.letter.iter().filter_map(|letter| letter.about.as_ref());
-        for message in ordered.mails.iter().chain(about) {
-            all.extend(crate::pipeline::facts::sightings(draft, message)?);
-        }
-        Ok(all)
+/// The first mails that brought the ciphertexts of those that may be repeated now.
+fn sightings_of(draft: &Draft<'_>, ordered: &Ordered) -> Result<Vec<(Digest, Sighting, bool)>, IndexError> {
+    let mut all = Vec::new();
+    let about = ordered.letter.iter().filter_map(|letter| letter.about.as_ref());
+    for message in ordered.mails.iter().chain(about) {
+        let seen = sightings(draft, message)?.into_iter();
+        all.extend(seen.map(|(sighting, by_author)| (message.digest.clone(), sighting, by_author)));
     }
+    Ok(all)
 }
 
 /// The text of an order as a file.
@@ -182,6 +193,7 @@ fn bare(order: Result<Order, Misread>) -> Ordered {
         mails: Vec::new(),
         latest: Vec::new(),
         letter: None,
+        sightings: Vec::new(),
     }
 }
 

@@ -281,7 +281,7 @@ fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Eve
 }
 
 /// A letter that is not written before a person says so.
-fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
+pub(super) fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
     let (reason, text) = (why.to_owned(), letter.text().cloned());
@@ -330,7 +330,7 @@ fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
 }
 
 /// Why the mail is not relayed any more: a responder without any mark of a machine seems to answer the relays.
-fn looks_like_a_loop(
+pub(super) fn looks_like_a_loop(
     facts: &Facts,
     taken: &Taken<'_>,
     case: &Case,

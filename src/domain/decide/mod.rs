@@ -100,6 +100,8 @@ pub struct Ordered {
     pub latest: Vec<Arc<Message>>,
     /// The letter that is named.
     pub letter: Option<Released>,
+    /// The first mail that brought a ciphertext of one of these mails; see [`Facts::sightings`].
+    pub sightings: Vec<(Digest, Sighting, bool)>,
 }
 
 /// A letter that a person lets go, and what it is written from when it has no bytes yet.

@@ -38,7 +38,8 @@ pub(super) struct Done {
 type Told = Result<String, String>;
 
 pub(super) struct Worker<'a> {
-    facts: &'a Facts,
+    /// The number that the next case would get.
+    next_number: u32,
     ordered: &'a Ordered,
     by: Actor<'a>,
     policy: &'a Policy,
@@ -58,7 +59,8 @@ impl<'a> Worker<'a> {
         let case = ordered.case.clone();
         let next = case.as_ref().map_or(0, |case| case.letters.len());
         let done = Done { next, ..Done::default() };
-        Self { facts, ordered, by: authorized.by(), policy, now, case, done }
+        let next_number = facts.next_number;
+        Self { next_number, ordered, by: authorized.by(), policy, now, case, done }
     }
 
     pub(super) fn carry_out(&mut self, command: &Command, text: Option<&str>) -> Told {
@@ -339,10 +341,17 @@ impl<'a> Worker<'a> {
         };
         for message in self.ordered.mails.iter().filter(theirs) {
             let id = LetterId::new(&case.id, self.done.next.saturating_add(1));
-            let letter = team::relay_again(self.facts, case, message, reader, id, self.policy);
+            let letter = team::relay_again(&self.facts_of(message), case, message, reader, id, self.policy);
             self.done.letters.push(letter);
             self.done.next = self.done.next.saturating_add(1);
         }
+    }
+
+    /// What is known of a mail of the case. What is known of the mail that has the commands says nothing about it.
+    fn facts_of(&self, message: &Message) -> Facts {
+        let of_it = self.ordered.sightings.iter().filter(|(mail, ..)| *mail == message.digest);
+        let sightings = of_it.map(|(_, sighting, by_author)| (sighting.clone(), *by_author)).collect();
+        Facts { case: self.case.clone(), sightings, next_number: self.next_number, ..Facts::default() }
     }
 
     fn affects(&mut self, lines: &Affects) -> Told {
@@ -466,13 +475,14 @@ impl<'a> Worker<'a> {
         if case.mails.len() < 2 {
             return Err(format!("it is the only mail of case {}", case.id));
         }
-        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
+        let facts = self.facts_of(message);
         let decision = sorting::split(&facts, message, &self.by.name(), self.policy, self.now);
         let opened = decision.events.iter().find_map(Case::open).map(|case| case.id);
         let Some(new) = opened else {
             return Err(format!("mail {mail} cannot be taken out of case {}", case.id));
         };
         self.take_over(decision);
+        self.next_number = self.next_number.saturating_add(1);
         Ok(format!("the mail is case {new} now"))
     }
 
@@ -530,7 +540,13 @@ impl<'a> Worker<'a> {
         if released.posting.case.as_ref() != Some(&case.id) {
             return Err(format!("letter {letter} is of another case"));
         }
-        let facts = Facts { case: self.case.clone(), ..self.facts.clone() };
+        if self.done.letters.iter().any(|written| written.id == *letter) {
+            return Err(format!("letter {letter} is released twice"));
+        }
+        let facts = match &released.about {
+            Some(about) => self.facts_of(about),
+            None => Facts { case: self.case.clone(), ..Facts::default() },
+        };
         let by = self.by.name();
         let decision = delivery::release(&facts, released, &by, self.policy, self.now);
         if decision == Decision::default() {
