@@ -745,6 +745,7 @@ fn command_does_not_pass_on_what_was_replayed() {
 
 /// As long as a text may be: reading it takes no time worth the name, and what is kept of it is short.
 #[test]
+#[allow(clippy::disallowed_methods)] // it is the time that counts
 fn command_mail_made_to_be_slow() {
     let times = |line: &str| line.repeat(256 * 1024 / line.len());
     for hostile in [
