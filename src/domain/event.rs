@@ -308,6 +308,9 @@ pub enum What {
         /// The file of the text.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         text: Option<Digest>,
+        /// What identifies the signatures of that person's own mail, which are used up by that.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        signatures: Vec<Digest>,
     },
     /// A clock of a case begins, or begins anew.
     ClockStarted {

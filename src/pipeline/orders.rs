@@ -52,16 +52,7 @@ impl Pipeline {
                 ..Misread::default()
             }),
         };
-        let used = match &message.signature {
-            Signature::Good(verified) => {
-                let mut used = false;
-                for id in verified.ids() {
-                    used = used || draft.used(id)?;
-                }
-                used
-            }
-            _ => false,
-        };
+        let used = signature_used(draft, message)?;
         // of whoever may be somebody else nothing is looked up
         let ordered = match signed {
             true => self.ordered(draft, order, batch, now)?,
@@ -159,6 +150,17 @@ impl Pipeline {
         }
         self.kept(&posting.case?, &posting.about?, now)
     }
+}
+
+/// A signature of the mail was that of an earlier one, which counted.
+pub(super) fn signature_used(draft: &Draft<'_>, message: &Message) -> Result<bool, IndexError> {
+    let Signature::Good(verified) = &message.signature else { return Ok(false) };
+    for id in verified.ids() {
+        if draft.used(id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first mails that brought the ciphertexts of those that may be repeated now.

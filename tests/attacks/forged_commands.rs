@@ -743,6 +743,50 @@ fn command_does_not_pass_on_what_was_replayed() {
     );
 }
 
+/// Ada's own mail to Rita, with the desk in Cc, is an answer, once: whoever sends it again, to whatever case, stops no clock.
+#[test]
+fn answer_sent_again() {
+    let desk = desk();
+    let entity = signed(&desk, &text("We look at it.\n"), "ada@example.org");
+    let answer = |number, parent: &str| {
+        let mail = in_thread(&mail(ADA, number, &entity)).replace("r-1@example.net", parent);
+        mail.replace("To: security@example.org", "To: rita@example.net\nCc: security@example.org")
+    };
+    desk.receives(&answer(1, "r-1@example.net"));
+    assert_eq!(
+        (told(&desk.letters()), &state(&desk)["phase"]),
+        (vec!["relay to otto".to_owned()], &"triaged".into())
+    );
+    desk.receives(&report("r-2@example.net", "Another one"));
+    desk.letters();
+    let other = |desk: &Desk| desk.ask(&Question::Case("EX-2026-0002".to_owned()))["deadlines"].clone();
+    let before = (state(&desk)["deadlines"].clone(), other(&desk));
+    desk.set_clock(desk.now() + SignedDuration::from_hours(1));
+    for (number, parent) in [(2, "r-1@example.net"), (3, "r-2@example.net")] {
+        desk.receives(&answer(number, parent));
+        let after = (state(&desk)["deadlines"].clone(), other(&desk));
+        let due = |all: &Value| {
+            all.as_array()
+                .unwrap()
+                .iter()
+                .map(|it| (it["due"].clone(), it["met_at"].clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((due(&after.0), due(&after.1)), (due(&before.0), due(&before.1)), "{parent}");
+        let relay = desk.letter();
+        assert!(
+            relay
+                .text()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .contains("its signature has been used"),
+            "{}",
+            relay.text()
+        );
+    }
+}
+
 /// As long as a text may be: reading it takes no time worth the name, and what is kept of it is short.
 #[test]
 #[allow(clippy::disallowed_methods)] // it is the time that counts

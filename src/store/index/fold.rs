@@ -189,6 +189,11 @@ impl Draft<'_> {
                     self.put(self.keys().number(*year), &lost)?;
                 }
             }
+            What::Answered { signatures, .. } => {
+                for signature in signatures {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
+            }
             What::Commanded { signature, further, .. } => {
                 for signature in signature.iter().chain(further) {
                     self.put(self.keys().signature(signature), &event.at)?;

@@ -237,8 +237,8 @@ impl<'a> Worker<'a> {
             };
             to.push(letter.to.clone());
             self.done.letters.push(letter);
-            let by = self.by.name();
-            self.does(What::Answered { topic, by, letter: Some(id), text: file.clone() });
+            let (by, text) = (self.by.name(), file.clone());
+            self.does(What::Answered { topic, by, letter: Some(id), text, signatures: Vec::new() });
         }
         if to.is_empty() {
             return Err("there is nobody to write to".to_owned());
