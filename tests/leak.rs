@@ -165,6 +165,52 @@ fn a_plain_report_is_in_no_log_and_nowhere_on_the_disk() {
     }
 }
 
+/// What people of the team write, and what somebody writes in their name: each text is for its readers, and for nobody who has the disk.
+#[test]
+fn the_texts_of_commands_are_sealed() {
+    let desk = Desk::builder().start(&Clock::System.now().to_string()).otto().max().open();
+    let case = format!("EX-{}-0001", Clock::System.now().strftime("%Y"));
+    let report =
+        "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r-1@example.net>\n\nIt crashes.\n";
+    let forged = format!(
+        "From: Ada <ada@example.org>\nTo: security@example.org\nSubject: x\nMessage-ID: <f-1@example.org>\n\
+         In-Reply-To: <r-1@example.net>\n\n!case {case}\n!reply\n\n{CANARY} forged\n"
+    );
+    let mails = [
+        report.to_owned(),
+        desk.orders("ada", &case, &format!("!note\n\n{CANARY} noted\n")),
+        desk.orders("ada", &case, &format!("!need-info\n\n{CANARY} asked\n")),
+        desk.orders("ada", &case, &format!("!workaround\n\n{CANARY} helps\n")),
+        desk.orders("ada", &case, &format!("!reply\n!{CANARY}\n\n{CANARY} misread\n")),
+        desk.orders("max", &case, &format!("!note\n\n{CANARY} refused\n")),
+        forged,
+    ];
+    desk.steps_aside();
+    let (log, said) = run(&desk, "trace", &mails);
+    assert!(!shows(log.as_bytes(), CANARY), "{log}");
+    assert!(said.contains("REFUSED reply"), "{said}");
+
+    desk.set_clock(Clock::System.now());
+    desk.comes_back();
+    desk.writes(&case, "note", &format!("{CANARY} typed"));
+    desk.writes(&case, "reject not-security", &format!("{CANARY} rejected"));
+    let letters = desk.letters();
+    desk.steps_aside();
+    let found = places(&desk.state(), CANARY);
+    assert!(found.is_empty(), "{found:?}");
+
+    // each came through to those who may read it, and to them alone
+    let read = |words: &str| {
+        let with = letters.iter().filter(|letter| letter.text().contains(words));
+        let mut readers: Vec<&str> = with.map(|letter| letter.to.split('@').next().unwrap()).collect();
+        readers.sort_unstable();
+        readers.join(" ")
+    };
+    let words = ["noted", "asked", "helps", "misread", "refused", "forged", "typed", "rejected"];
+    let readers = words.map(|word| read(&format!("{CANARY} {word}")));
+    assert_eq!(readers, ["otto", "ada otto rita", "", "", "", "otto", "ada otto", "ada otto rita"]);
+}
+
 /// A search that finds nothing must be one that could.
 #[test]
 fn the_search_finds_the_canary_in_every_dress() {

@@ -24,6 +24,7 @@ mod explain;
 mod interop;
 mod keys;
 mod laws;
+mod laws_of_commands;
 mod leak;
 mod load;
 mod lookup;

@@ -274,6 +274,9 @@ pub enum What {
         /// What identifies the signature, which is used up by that; the command line needs none.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         signature: Option<Digest>,
+        /// The same of further signatures of the same author beside it.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        further: Vec<Digest>,
         /// The mail they are in.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         mail: Option<Digest>,
@@ -308,6 +311,9 @@ pub enum What {
         /// The file of the text.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         text: Option<Digest>,
+        /// What identifies the signatures of that person's own mail, which are used up by that.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        signatures: Vec<Digest>,
     },
     /// A clock of a case begins, or begins anew.
     ClockStarted {

@@ -75,6 +75,8 @@ pub struct Message {
     pub signature: Signature,
     /// The readable text, decrypted, as it is shown to the team.
     pub text: String,
+    /// Some of it was HTML: what was quoted there cannot be told from what was not.
+    pub reads_html: bool,
     /// Everything that is not the readable text.
     pub attachments: Vec<Attachment>,
     /// Certificates the mail itself offers, as they came; whose they are is not checked yet.

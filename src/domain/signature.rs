@@ -160,7 +160,9 @@ pub struct Verified {
     standing: Standing,
     signed_at: Timestamp,
     id: Digest,
+    further: Vec<Digest>,
     named: bool,
+    lapsed: bool,
 }
 
 impl Verified {
@@ -172,7 +174,27 @@ impl Verified {
         id: Digest,
         named: bool,
     ) -> Self {
-        Self { fingerprint, standing, signed_at, id, named }
+        Self { fingerprint, standing, signed_at, id, further: Vec::new(), named, lapsed: false }
+    }
+
+    /// These signatures are as good, and stand beside it.
+    pub fn beside(self, further: Vec<Digest>) -> Self {
+        Self { further, ..self }
+    }
+
+    /// The key was valid when it signed, by its own word, and is not any more.
+    pub fn by_a_lapsed_key(self, lapsed: bool) -> Self {
+        Self { lapsed, ..self }
+    }
+
+    /// See [`Self::by_a_lapsed_key`].
+    pub fn is_lapsed(&self) -> bool {
+        self.lapsed
+    }
+
+    /// What identifies each good signature of the mail: whoever takes one away has not made another mail.
+    pub fn ids(&self) -> impl Iterator<Item = &Digest> {
+        std::iter::once(&self.id).chain(&self.further)
     }
 
     /// The certificate's fingerprint, in hexadecimal.

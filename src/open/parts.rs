@@ -286,6 +286,7 @@ impl Opening<'_> {
         }
         let mut pieces = armor::pieces(&text);
         if let PartType::Html(html) = &part.body {
+            self.message.reads_html = true;
             self.attach(Some("body.html".to_owned()), "application/octet-stream", mime::bytes_of(part, raw));
             let in_html = armor::pieces_of_html(&veil::lifted(html));
             if !in_html.is_empty() {

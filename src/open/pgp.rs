@@ -79,6 +79,8 @@ pub(super) enum Verdict {
         at: Timestamp,
         /// See [`Verified::id`].
         id: Digest,
+        /// See [`Verified::is_lapsed`].
+        lapsed: bool,
     },
     /// By a key nobody knows.
     Unknown {
@@ -107,14 +109,15 @@ impl Verdict {
             Self::Unknown { signer } => Signature::UnknownKey { signer },
             Self::Bad { signer, fault, why } => Signature::Bad { signer, fault, why },
             Self::Checked { fingerprint, .. } if !whole => Signature::Partial { signer: Some(fingerprint) },
-            Self::Checked { fingerprint, at, id } => {
+            Self::Checked { fingerprint, at, id, lapsed } => {
                 let held = author.map(|author| keyring.held_for(&author.address)).unwrap_or_default();
                 let by = held.iter().find(|(_, cert)| cert.fingerprint().to_hex() == fingerprint);
                 match by.map(|(standing, _)| *standing) {
                     Some(Standing::Offered) => Signature::Offered { signer: fingerprint },
                     Some(standing) => {
                         let named = author.is_some_and(|by| keyring.names(&by.address, &fingerprint));
-                        Signature::Good(Verified::mint(fingerprint, standing, at, id, named))
+                        let verified = Verified::mint(fingerprint, standing, at, id, named);
+                        Signature::Good(verified.by_a_lapsed_key(lapsed))
                     }
                     None => Signature::OtherAddress { signer: fingerprint },
                 }
@@ -139,7 +142,16 @@ pub(super) fn weigh(
         Signature::None => 5,
     };
     let signatures = verdicts.into_iter().map(|verdict| verdict.hold_against(author, whole, keyring));
-    signatures.min_by_key(weight).unwrap_or_default()
+    let signatures: Vec<Signature> = signatures.collect();
+    let good = signatures.iter().filter_map(|signature| match signature {
+        Signature::Good(verified) => Some(verified.id().clone()),
+        _ => None,
+    });
+    let further: Vec<Digest> = good.skip(1).collect();
+    match signatures.into_iter().min_by_key(weight).unwrap_or_default() {
+        Signature::Good(verified) => Signature::Good(verified.beside(further)),
+        other => other,
+    }
 }
 
 /// Opens an OpenPGP message with any secret key of the keyring. `room` is what it may unpack to, in bytes, and becomes what is
@@ -167,7 +179,7 @@ fn read_to_end(
     room: &mut u64,
 ) -> Result<Opened, String> {
     let policy = policy(now);
-    let helper = Helper::new(keyring);
+    let helper = Helper::new(keyring, now);
     let builder = DecryptorBuilder::from_bytes(ciphertext).map_err(|error| problem(&error))?;
     let mut decryptor =
         builder.with_policy(&policy, tolerant(now), helper).map_err(|error| problem(&error))?;
@@ -199,7 +211,7 @@ pub(super) fn verify_detached(
     let policy = policy(now);
     let check = || {
         let builder = DetachedVerifierBuilder::from_bytes(signature)?;
-        let helper = Helper::new(keyring);
+        let helper = Helper::new(keyring, now);
         let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         verifier.verify_bytes(signed)?;
         Ok(verifier.into_helper().verdicts)
@@ -217,7 +229,7 @@ pub(super) fn verify_cleartext(text: &[u8], keyring: &Keyring, now: Timestamp) -
     let policy = policy(now);
     let check = || {
         let builder = VerifierBuilder::from_bytes(text)?;
-        let helper = Helper::new(keyring);
+        let helper = Helper::new(keyring, now);
         let mut verifier = builder.with_policy(&policy, tolerant(now), helper)?;
         // the text is no longer than what it was made of
         let mut plaintext = Vec::new();
@@ -287,6 +299,7 @@ enum Refusal {
 
 struct Helper<'k> {
     keyring: &'k Keyring,
+    now: Timestamp,
     ciphertext: Option<Digest>,
     verdicts: Vec<Verdict>,
     old_cipher: Option<String>,
@@ -296,10 +309,10 @@ struct Helper<'k> {
 }
 
 impl<'k> Helper<'k> {
-    fn new(keyring: &'k Keyring) -> Self {
+    fn new(keyring: &'k Keyring, now: Timestamp) -> Self {
         let (packets, signatures, compressions) = (0, 0, 0);
         let (ciphertext, verdicts, old_cipher) = (None, Vec::new(), None);
-        Self { keyring, ciphertext, verdicts, old_cipher, packets, signatures, compressions }
+        Self { keyring, now, ciphertext, verdicts, old_cipher, packets, signatures, compressions }
     }
 
     /// It names recipients, and the desk is none of them.
@@ -307,6 +320,16 @@ impl<'k> Helper<'k> {
         let ours = |id: &Fingerprint| self.keyring.secret_keys().iter().any(|key| key.fingerprint() == *id);
         let mut recipients = signature.intended_recipients().peekable();
         recipients.peek().is_some() && !recipients.any(ours)
+    }
+
+    /// The key cannot sign any more what it could sign then.
+    fn has_lapsed(&self, cert: &Cert, key: &Fingerprint) -> bool {
+        let (policy, now) = (policy(self.now), keyring::system_time(self.now));
+        let mut valid = cert.keys().with_policy(&policy, now).alive().revoked(false).for_signing();
+        let lives = cert.with_policy(&policy, now).is_ok_and(|cert| {
+            cert.alive().is_ok() && !matches!(cert.revocation_status(), RevocationStatus::Revoked(_))
+        });
+        !lives || !valid.any(|known| known.key().fingerprint() == *key)
     }
 
     fn judge(&self, result: VerificationResult<'_>) -> Verdict {
@@ -322,6 +345,7 @@ impl<'k> Helper<'k> {
                 Verdict::Checked {
                     at: at.unwrap_or(Timestamp::UNIX_EPOCH),
                     id: signature_id(&fingerprint, good.sig),
+                    lapsed: self.has_lapsed(good.ka.cert(), &good.ka.key().fingerprint()),
                     fingerprint,
                 }
             }

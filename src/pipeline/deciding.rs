@@ -51,11 +51,11 @@ impl Pipeline {
             return Ok((step, Ok(Recorded::Known)));
         }
         let facts = self.facts_of_mail(draft, &message, mails, now)?;
-        let texts = facts.ordered.as_ref().map_or_else(Vec::new, |ordered| text_of(ordered));
         mails.insert(message.digest.clone(), Arc::clone(&message));
         let message = up_to_date(message, &facts.remembered);
         let received_at = arrival.received_at.min(now);
         let decision = decide(&facts, &Input::Mail { message, received_at }, &self.policy, now);
+        let texts = facts.ordered.as_ref().map_or_else(Vec::new, |ordered| text_of(ordered));
         Ok((
             Some(Step {
                 receipt: Some(receipt),

@@ -17,6 +17,7 @@ use crate::domain::thread;
 use crate::domain::unanswered::{self, Agenda, MOST, OLD};
 use crate::keyring;
 use crate::pipeline::Pipeline;
+use crate::pipeline::orders::signature_used;
 use crate::store::index::{Draft, IndexError, Lookup};
 
 /// Mails of more bytes are not compared.
@@ -74,6 +75,7 @@ impl Pipeline {
             answered: draft.answered(author, now)?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
             sightings: sightings(draft, message)?,
+            signature_used: signature_used(draft, message)?,
             own_letter: ours && is_own_letter(draft, message.message_id.as_ref())?,
             next_number: draft.next_number(self.policy.year(now))?,
             desk_letters: draft.desk_letters()?,

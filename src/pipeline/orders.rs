@@ -44,11 +44,17 @@ impl Pipeline {
         if !of_the_team || !order::has_commands(&message.text, signed) {
             return Ok(None);
         }
-        let order = order::read(&message.text, message.signed_subject.as_deref(), &self.policy.case_prefix);
-        let used = match &message.signature {
-            Signature::Good(verified) => draft.used(verified.id())?,
-            _ => false,
+        let order = match message.reads_html {
+            false => order::read(&message.text, message.signed_subject.as_deref(), &self.policy.case_prefix),
+            true => Err(Misread {
+                wrong: vec![
+                    "in HTML what you quote cannot be told from what you say: send it as plain text"
+                        .to_owned(),
+                ],
+                ..Misread::default()
+            }),
         };
+        let used = signature_used(draft, message)?;
         // of whoever may be somebody else nothing is looked up
         let ordered = match signed {
             true => self.ordered(draft, order, batch, now)?,
@@ -173,6 +179,17 @@ impl Pipeline {
         }
         self.kept(&posting.case?, &posting.about?, now)
     }
+}
+
+/// A signature of the mail was that of an earlier one, which counted.
+pub(super) fn signature_used(draft: &Draft<'_>, message: &Message) -> Result<bool, IndexError> {
+    let Signature::Good(verified) = &message.signature else { return Ok(false) };
+    for id in verified.ids() {
+        if draft.used(id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The text of an order as a file.

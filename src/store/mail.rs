@@ -6,6 +6,7 @@
 //! * What is read is checked against its digest.
 //! * What is written is sealed in its place: a mail is not held in memory twice.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -71,7 +72,9 @@ impl MailFiles {
         if files.is_empty() {
             return Ok(());
         }
-        let mut files = files.into_iter();
+        // two of one name would be written over each other: the same text may come twice in a batch
+        let mut known = BTreeSet::new();
+        let mut files = files.into_iter().filter(|(digest, _)| known.insert(digest.clone()));
         loop {
             let some: Vec<(Digest, Vec<u8>)> = files.by_ref().take(AT_A_TIME).collect();
             if some.is_empty() {
@@ -119,6 +122,17 @@ impl MailFiles {
 mod tests {
     use super::*;
     use crate::store::vault::tests::vault;
+
+    #[test]
+    fn a_file_that_comes_twice_is_written_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = MailFiles::open(&dir.path().join("mail"), &vault()).unwrap();
+        let digest = Digest::from_bytes(&Sha256::digest(b"a text"));
+        for _ in 0..20 {
+            files.write(vec![(digest.clone(), b"a text".to_vec()); 16]).unwrap();
+            assert_eq!(files.read(&digest).unwrap(), b"a text");
+        }
+    }
 
     #[test]
     fn a_damaged_file_and_one_of_another_mail_are_found() {

@@ -11,6 +11,7 @@
 //! | `bombs` | time and memory, with few bytes |
 //! | `floods` | time and memory, with many packets, keys and parts |
 //! | `seen_through` | what a second look found |
+//! | `forged_commands` | the team's word: commands that nobody of it gave |
 //!
 //! `packets` makes what no honest program writes. `docs/mistakes-of-others.md` says where each attack comes from.
 //!
@@ -19,6 +20,7 @@
 
 mod bombs;
 mod floods;
+mod forged_commands;
 mod integrity;
 mod leaks;
 mod packets;

@@ -401,6 +401,18 @@ impl Desk {
         self.takes_in(Arrival { junk: true, ..arrival })
     }
 
+    /// A mail arrives that a desk has recorded whose disk is lost, and of which only a backup is left.
+    pub fn receives_again_after_a_restore(&self, mail: &str) -> Recorded {
+        let arrival = self.arrival(mail.replace('\n', "\r\n").as_bytes());
+        self.takes_in(Arrival { recorded_before: true, ..arrival })
+    }
+
+    /// A mail arrives that has lain in the mailbox since then.
+    pub fn receives_late(&self, mail: &str, received_at: Timestamp) -> Recorded {
+        let arrival = self.arrival(mail.replace('\n', "\r\n").as_bytes());
+        self.takes_in(Arrival { received_at, ..arrival })
+    }
+
     /// A mail of so many bytes arrives, of which nothing but this header is fetched.
     pub fn receives_header(&self, header: &str, size: u64) -> Recorded {
         let arrival = self.arrival(header.replace('\n', "\r\n").as_bytes());
@@ -439,7 +451,7 @@ impl Desk {
             let pipeline = house.daemon.pipeline();
             let submitted = arrivals.into_iter().map(|arrival| pipeline.submit(arrival));
             let recorded = self.runtime.block_on(futures_util::future::join_all(submitted));
-            assert!(recorded.iter().all(Result::is_ok));
+            assert!(recorded.iter().all(Result::is_ok), "{recorded:?}");
         });
         self.settle();
     }
@@ -809,6 +821,18 @@ impl Desk {
     /// The certificate of a person, armored.
     pub fn exported(&self, address: &str) -> String {
         String::from_utf8(self.gpg.export_public(address)).unwrap()
+    }
+
+    /// The secret key of a person, in the hands of whoever stole it.
+    pub fn secret_key(&self, address: &str) -> sequoia_openpgp::Cert {
+        let armored = self.gpg_does(&["--armor", "--export-secret-keys", address]);
+        keyring::certificates(armored.as_bytes()).unwrap().remove(0)
+    }
+
+    /// The certificate that the configuration names for a person, with what became of it: it counts from the next start.
+    pub fn learns_of(&self, person: &str, cert: &sequoia_openpgp::Cert) {
+        let armored = keyring::armored(cert).unwrap();
+        fs::write(self.dir().join(format!("people/{person}.asc")), armored).unwrap();
     }
 
     /// From the next start on the coordinators stand in the other order.

@@ -17,7 +17,7 @@ impl Case {
                 self.notes.extend(text.clone().map(|text| (text, by.clone())));
             }
             What::OwnerSet { owner, .. } => self.owner = Some(owner.clone()),
-            What::Answered { topic, by, letter, text } => {
+            What::Answered { topic, by, letter, text, .. } => {
                 let (by, letter, text) = (by.clone(), letter.clone(), text.clone());
                 self.answers.push(Answer { at: event.at, by, topic: *topic, letter, text });
             }

@@ -119,6 +119,10 @@ pub fn author<'a>(
             replayed: true,
         });
     }
+    // whoever has a key that was given up can write into a signature that he made it before
+    if verified.is_lapsed() {
+        return refused("its key is expired or revoked meanwhile");
+    }
     if message.marks.recorded_before {
         return refused(
             "it came before this desk was restored from a backup, and may have been carried out then",
@@ -148,14 +152,14 @@ impl<'a> Author<'a> {
         Actor::Person(self.person)
     }
 
-    /// What identifies the signature, which is used up now.
-    pub fn signature(&self) -> Digest {
-        self.verified.id().clone()
+    /// What identifies the signatures that are used up now.
+    pub fn signatures(&self) -> Vec<Digest> {
+        self.verified.ids().cloned().collect()
     }
 
     /// May say it of this case; if not, why not.
     pub fn authorize(&self, order: Order, case: Option<&Case>) -> Result<Authorized<'a>, Vec<String>> {
-        let signature = Some(self.signature());
+        let signature = Some(self.verified.id().clone());
         allowed(self.actor(), &order, case).map(|()| Authorized { by: self.actor(), order, signature })
     }
 }

@@ -53,7 +53,7 @@ pub struct Misread {
 pub fn words(order: &Result<Order, Misread>) -> Vec<String> {
     match order {
         Ok(order) => order.commands.iter().map(|command| command.word().to_owned()).collect(),
-        Err(misread) => misread.said.iter().map(|line| first_word(line)).collect(),
+        Err(misread) => misread.said.iter().take(MOST).map(|line| first_word(line)).collect(),
     }
 }
 
@@ -65,7 +65,7 @@ fn first_word(line: &str) -> String {
 /// A mail begins with a command. `signed`: whoever signs his mail and puts `!` before a word means a command, even when there is no
 /// such one; otherwise it may be an exclamation.
 pub fn has_commands(text: &str, signed: bool) -> bool {
-    let (own, _) = own_words(text);
+    let (own, ..) = own_words(text);
     let first = own.iter().find(|line| !line.trim().is_empty()).and_then(|line| line.strip_prefix('!'));
     let word = first.map(str::trim_start).and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
     let known = row_of(&word.to_lowercase()).is_some();
@@ -74,7 +74,7 @@ pub fn has_commands(text: &str, signed: bool) -> bool {
 
 /// Reads what a mail says. `subject` is the signed one; `prefix` is that of the desk's cases.
 pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Misread> {
-    let (lines, open_fence) = own_words(text);
+    let (lines, torn, open_fence) = own_words(text);
     let mut said = Vec::new();
     let mut rest = lines.iter().peekable();
     while let Some(line) = rest.next_if(|line| line.starts_with('!') || line.trim().is_empty()) {
@@ -89,10 +89,11 @@ pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Mi
             None => said.push(command.to_owned()),
         }
     }
+    let torn = torn.and_then(|place| lines.get(..lines.len().saturating_sub(rest.len()))?.get(place));
     let text = rest.copied().collect::<Vec<_>>().join("\n");
     let text = text.trim_matches('\n').trim_end().to_owned();
     let named = subject.map_or_else(Vec::new, |subject| thread::named_in(subject, prefix));
-    let order = understood(said, Some(text).filter(|text| !text.is_empty()), &named)?;
+    let order = understood(said, Some(text).filter(|text| !text.is_empty()), &named, torn.copied())?;
     let to_reporter =
         order.taker.and_then(|place| order.commands.get(place)).is_some_and(Command::writes_to_reporter);
     if open_fence && to_reporter {
@@ -120,8 +121,19 @@ pub fn typed(case: &CaseId, line: &str, text: Option<String>) -> Result<Order, M
     Ok(Order { case: Some(case.clone()), commands: vec![command], taker: text.as_ref().map(|_| 0), text })
 }
 
-fn understood(said: Vec<String>, text: Option<String>, named: &[String]) -> Result<Order, Misread> {
-    let mut wrong = Vec::new();
+fn understood(
+    said: Vec<String>,
+    text: Option<String>,
+    named: &[String],
+    torn: Option<&str>,
+) -> Result<Order, Misread> {
+    let torn = torn.map(|line| {
+        format!(
+            "“{}” stands directly below a quotation: if it is yours, put an empty line before it",
+            brief(line)
+        )
+    });
+    let mut wrong: Vec<String> = torn.into_iter().collect();
     let mut commands = Vec::new();
     let mut lines = Vec::new();
     if said.len() > MOST {
@@ -209,9 +221,17 @@ fn taker(commands: &[Command], text: Option<&str>) -> Result<Option<usize>, Stri
     }
 }
 
-/// The lines that the author wrote: what is quoted is not his, nor what follows `-- `; and whether a block of code does not end.
-fn own_words(text: &str) -> (Vec<&str>, bool) {
+fn brief(line: &str) -> String {
+    line.chars().take(80).collect()
+}
+
+/// The lines that the author wrote: what is quoted is not his, nor what follows `-- `. And the place of the first that begins with `!`
+/// directly below a quotation: some programs break the lines that they quote, and leave the end of one standing as if it were his; and
+/// whether a block of code does not end.
+fn own_words(text: &str) -> (Vec<&str>, Option<usize>, bool) {
     let mut own: Vec<&str> = Vec::new();
+    let mut torn = None;
+    let mut below_quotation = false;
     let mut fenced = false;
     let mut quoting = false;
     for line in text.lines() {
@@ -228,16 +248,26 @@ fn own_words(text: &str) -> (Vec<&str>, bool) {
         // an empty line between two quotations belongs to neither
         quoting = quoted || (quoting && line.trim().is_empty());
         if !quoted {
+            if below_quotation && line.starts_with('!') {
+                torn.get_or_insert(own.len());
+            }
             own.push(line.trim_end());
         }
+        below_quotation = quoted;
     }
-    (own, fenced)
+    (own, torn, fenced)
 }
 
 /// “On Friday, Rita wrote:”, which may go on for a line or two.
 fn drop_attribution(own: &mut Vec<&str>) {
     let end = own.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last.saturating_add(1));
-    let block = own.iter().take(end).rev().take_while(|line| !line.is_empty()).count();
+    let block = own
+        .iter()
+        .take(end)
+        .rev()
+        .take(ATTRIBUTION.saturating_add(1))
+        .take_while(|line| !line.is_empty())
+        .count();
     // a line of the author's own may end like that, too: “Yes, but:”
     let says_who = |line: &&str| {
         const WROTE: [&str; 6] = ["wrote", "writes", "schrieb", "écrit", "escribió", "scritto"];

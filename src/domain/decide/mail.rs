@@ -42,6 +42,8 @@ pub(super) struct Taken<'a> {
     pub(super) pending: bool,
     /// It asks where its case stands, and may hear it.
     asks_status: bool,
+    /// Its signature is that of an earlier mail, which counted.
+    pub(super) used: bool,
     /// Somebody else sent its ciphertext before.
     pub(super) replayed: Option<&'a Sighting>,
 }
@@ -169,7 +171,8 @@ fn taken<'a>(
         intake.why_no_answer = exceeded.or(intake.why_no_answer);
     }
     let pending = !takes_part && !of_a_server && !facts.own_letter;
-    Taken { message, received_at, intake, takes_part, pending, asks_status, replayed }
+    let used = facts.signature_used;
+    Taken { message, received_at, intake, takes_part, pending, asks_status, replayed, used }
 }
 
 /// The mail is a copy of the one that opened the case, whose acknowledgement a rule keeps back, or to whose author none could be
@@ -406,6 +409,9 @@ fn noticed(facts: &Facts, taken: &Taken<'_>) -> Vec<String> {
     if facts.copy_of.is_some() {
         notes.push("a copy of a mail of this case, changed on its way (a list's footer?)".to_owned());
     }
+    if taken.used {
+        notes.push("its signature has been used: a mail that was sent again".to_owned());
+    }
     // a subject leads to no case: anybody can write it
     let other =
         facts.named.as_ref().filter(|named| facts.case.as_ref().is_none_or(|case| case.id != **named));
@@ -476,6 +482,7 @@ pub(super) fn taken_again<'a>(
         takes_part: known.is_none_or(|mail| !mail.pending),
         pending: known.is_some_and(|mail| mail.pending),
         asks_status: false,
+        used: false,
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
     }

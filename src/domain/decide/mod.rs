@@ -54,6 +54,8 @@ pub struct Facts {
     /// The first mail that brought each of this mail's ciphertexts, if it is not the first itself; and whether a good signature of
     /// this mail's author lies inside.
     pub sightings: Vec<(Sighting, bool)>,
+    /// A good signature of the mail was that of an earlier one, which gave commands or answered a reporter.
+    pub signature_used: bool,
     /// Automatic answers written so far.
     pub answered: Answered,
     /// The number the next case of this year would get, counted from 1.

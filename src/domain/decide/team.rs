@@ -5,7 +5,7 @@
 //!   to itself goes to the coordinators and the owner.
 //! * Whoever is not in the configuration any more gets nothing, whatever the case says.
 //! * A member's own mail to the reporter, with the desk in Cc, is the human answer, and stops clocks, when it is shown who wrote it: by
-//!   a signature, or by the desk's border. Otherwise it is relayed, and says so.
+//!   a signature that was not used before, or by the desk's border. Otherwise it is relayed, and says so.
 
 use std::sync::Arc;
 
@@ -57,7 +57,8 @@ pub(super) fn of_the_team(case: &Case, taken: &Taken<'_>, policy: &Policy) -> Op
     let reported_it = case.reporters().any(|reporter| reporter.identity() == author.identity());
     policy.person(&author.address).filter(|_| !reported_it && taken.intake.kind == Kind::Reply)?;
     let signed = matches!(&message.signature, Signature::Good(verified) if verified.is_named());
-    if !signed && taken.intake.trust.verdict != Verdict::Pass {
+    // what was said before is not said again by whoever sends it again
+    if taken.used || (!signed && taken.intake.trust.verdict != Verdict::Pass) {
         return Some(Team::Unproven);
     }
     let recipients = message.signed_recipients.as_ref().unwrap_or(&message.recipients);
@@ -73,6 +74,10 @@ pub(super) fn followed<'a>(
     now: Timestamp,
 ) -> impl Iterator<Item = What> + use<> {
     let by = taken.message.author().map_or_else(String::new, |author| author.address.clone());
+    let signatures = match &taken.message.signature {
+        Signature::Good(verified) => verified.ids().cloned().collect(),
+        _ => Vec::new(),
+    };
     let clock = |because| {
         after(Topic::Reply, case, policy, now).map(|deadline| What::ClockStarted { deadline, because })
     };
@@ -83,7 +88,7 @@ pub(super) fn followed<'a>(
         Some(Team::Answer) => {
             let triaged = What::PhaseChanged { phase: Phase::Triaged, class: None, by: by.clone() };
             vec![
-                Some(What::Answered { topic: Topic::Reply, by, letter: None, text: None }),
+                Some(What::Answered { topic: Topic::Reply, by, letter: None, text: None, signatures }),
                 Some(triaged).filter(|_| case.phase == Phase::Received),
                 clock(Because::Written),
             ]

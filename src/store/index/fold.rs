@@ -189,8 +189,15 @@ impl Draft<'_> {
                     self.put(self.keys().number(*year), &lost)?;
                 }
             }
-            What::Commanded { signature: Some(signature), .. } => {
-                self.put(self.keys().signature(signature), &event.at)?;
+            What::Answered { signatures, .. } => {
+                for signature in signatures {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
+            }
+            What::Commanded { signature, further, .. } => {
+                for signature in signature.iter().chain(further) {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
             }
             What::Reminded { to, warnings, ahead } => {
                 for warning in warnings {

@@ -22,8 +22,9 @@ use crate::domain::decide::mail::Taken;
 use crate::domain::decide::{Decision, Facts, Ordered, mail, team};
 use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Body, Letter, LetterId, LetterKind, Protection, Results};
-use crate::domain::message::{Attachment, Message};
+use crate::domain::message::{Attachment, Digest, Message};
 use crate::domain::policy::{Person, Policy};
+use crate::domain::signature::Signature;
 
 /// So many mails a day under the name of one person are answered of which nobody knows whether that person wrote them.
 const DOUBTFUL: u32 = 20;
@@ -38,7 +39,8 @@ struct Outcome {
     /// Nobody knows who gave them.
     doubt: Option<String>,
     by: String,
-    signature: Option<crate::domain::message::Digest>,
+    /// Those that are used up.
+    signatures: Vec<Digest>,
 }
 
 /// By mail. `taken` is how the mail stands to what is known.
@@ -57,7 +59,8 @@ pub(super) fn by_mail(
     let commanded = What::Commanded {
         by: outcome.by.clone(),
         commands: order::words(&ordered.order),
-        signature: outcome.signature.clone(),
+        signature: outcome.signatures.first().cloned(),
+        further: outcome.signatures.iter().skip(1).cloned().collect(),
         mail: Some(message.digest.clone()),
         // what is wrong with a command may repeat what the person wrote, which only that person is told
         refused: outcome.done.is_err().then(|| {
@@ -79,7 +82,8 @@ pub(super) fn by_mail(
     if let Ok(done) = &outcome.done {
         decision.events.extend(done.events.iter().cloned());
         decision.letters.extend(done.letters.iter().cloned());
-        next = done.next;
+        // what names no case has counted none of its letters
+        next = next.max(done.next);
     }
     if let (Some(doubt), Some(case)) = (&outcome.doubt, case) {
         let why = format!("REFUSED as commands: {doubt}");
@@ -92,10 +96,12 @@ pub(super) fn by_mail(
             }
         }
     }
-    let results = person.filter(|person| is_answered(facts, person, &outcome, policy));
+    let results = person.filter(|person| is_answered(facts, person, &outcome));
     decision.letters.extend(results.map(|person| {
-        let letter_id = match &id {
-            Some(case) => LetterId::new(case, next.saturating_add(1)),
+        // a mail may be in the thread of a case that its author does not know of
+        let case = case.filter(|case| Actor::Person(person).may_see(case));
+        let letter_id = match case {
+            Some(case) => LetterId::new(&case.id, next.saturating_add(1)),
             None => LetterId::of_desk(&policy.case_prefix, facts.desk_letters.saturating_add(1)),
         };
         results_letter(letter_id, person, message, case, &ordered.order, &outcome)
@@ -120,6 +126,7 @@ pub(super) fn by_operator(
         by: OPERATOR.to_owned(),
         commands: order::words(&ordered.order),
         signature: None,
+        further: Vec::new(),
         mail: None,
         refused: None,
     };
@@ -147,7 +154,11 @@ fn outcome(
                 done,
                 doubt: Some(refusal.why),
                 by: UNVERIFIED.to_owned(),
-                signature: None,
+                // what is refused now is not done when it comes again at a better time
+                signatures: match &message.signature {
+                    Signature::Good(verified) if verified.is_named() => verified.ids().cloned().collect(),
+                    _ => Vec::new(),
+                },
             };
         }
     };
@@ -165,7 +176,7 @@ fn outcome(
     };
     // what somebody may not see is not shown to have been written to
     let case = case.filter(|case| author.actor().may_see(case)).cloned();
-    Outcome { case, done, doubt: None, by: author.actor().name(), signature: Some(author.signature()) }
+    Outcome { case, done, doubt: None, by: author.actor().name(), signatures: author.signatures() }
 }
 
 /// What a person attached; not what mail programs do by themselves: keys, signatures, another form of the text, a logo.
@@ -204,13 +215,11 @@ fn carried_out(
     Ok(worker.done)
 }
 
-/// A person hears what became of their commands, unless there is no end of it, or nobody else may read it.
-fn is_answered(facts: &Facts, person: &Person, outcome: &Outcome, policy: &Policy) -> bool {
-    let most = match outcome.doubt {
-        Some(_) => DOUBTFUL,
-        None => policy.limits.relayed_per_author_per_day,
-    };
-    facts.answered.mails_today < most && facts.reachable.contains(&person.mailbox.canonical())
+/// A person hears what became of their commands, unless others may read it. Of what is not shown to be theirs they do not hear without
+/// end; and whoever sends that to no end does not keep them from hearing of their own.
+fn is_answered(facts: &Facts, person: &Person, outcome: &Outcome) -> bool {
+    let too_many = outcome.doubt.is_some() && facts.answered.mails_today >= DOUBTFUL;
+    !too_many && facts.reachable.contains(&person.mailbox.canonical())
 }
 
 fn results_letter(

@@ -392,6 +392,9 @@ impl<'a> Worker<'a> {
         if goes_on.as_ref() != Some(&case.id) {
             return Err(format!("letter {letter} is of another case"));
         }
+        if self.done.letters.iter().any(|written| written.id == *letter) {
+            return Err(format!("letter {letter} is released twice"));
+        }
         let about = released.about.as_ref().map(|about| self.facts_about(about));
         let own =
             if released.posting.case.as_ref() == Some(&case.id) { self.case.clone() } else { own.clone() };

@@ -76,7 +76,8 @@ impl Worker<'_> {
             to.push(letter.to.clone());
             self.done.letters.push(letter);
             let by = self.by.name();
-            self.does(What::Answered { topic, by, letter: Some(id), text: file.clone() });
+            let text = file.clone();
+            self.does(What::Answered { topic, by, letter: Some(id), text, signatures: Vec::new() });
         }
         if to.is_empty() {
             return Err("there is nobody to write to".to_owned());
