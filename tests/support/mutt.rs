@@ -104,6 +104,25 @@ impl<'a> Mutt<'a> {
         self.talk(&["-f", path(&mailbox)], words, "yes", protection, answers);
     }
 
+    /// Opens a mailbox with this mail, answers everybody whom it names, and sends that.
+    #[track_caller]
+    pub fn replies_to_all(&self, mail: &[u8], words: Words<'_>, protection: Protection) {
+        let mailbox = self.home.path().join("mail");
+        fs::write(mailbox.join("new/1.mail"), mail).unwrap();
+        let answers = vec![("Msgs:", "g"), (": Compose", "y"), ("Mail sent", "x")];
+        self.talk(&["-f", path(&mailbox)], words, "yes", protection, answers);
+    }
+
+    /// Opens a mailbox with this encrypted mail; returns what is on the screen then.
+    #[track_caller]
+    pub fn shows(&self, mail: &[u8]) -> String {
+        let mailbox = self.home.path().join("mail");
+        fs::write(mailbox.join("new/1.mail"), mail).unwrap();
+        let answers = vec![("Msgs:", "\r"), ("-- End of PGP/MIME", "xx")];
+        let words = Words { above: "", below: "" };
+        self.talk(&["-f", path(&mailbox)], words, "", Protection::None, answers)
+    }
+
     fn configuration(&self, protection: Protection) -> PathBuf {
         let signs = match protection {
             Protection::None => "",
@@ -143,7 +162,7 @@ impl<'a> Mutt<'a> {
         let arguments = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
         let configuration = self.configuration(protection);
         let run = format!(
-            "stty rows 40 cols 100; exec {} -F {} {arguments}",
+            "stty rows 80 cols 100; exec {} -F {} {arguments}",
             self.program,
             configuration.display()
         );
