@@ -296,6 +296,46 @@ fn without_a_signed_case_nothing_is_done_and_ada_hears_how() {
     }
 }
 
+/// mutt takes the subject of a relay from inside, and puts it outside of the answer, unless it is told not to; of a mail that is only
+/// signed it always stands outside. The desk can no more than say so: to the author, and to whoever gets the mail as a note.
+#[test]
+fn a_secret_subject_that_an_answer_shows_is_told() {
+    let (office, gpg) = (Office::new(None), adas_gpg());
+    let ben = Gpg::new();
+    ben.import(&keys().coordinators[1].0);
+    let (case, relay) = office.reported();
+    for program in ["mutt", "neomutt"] {
+        for (protection, settings, shows) in [
+            (Protection::Encrypted, "", true),
+            (Protection::Encrypted, PROTECTS, false),
+            (Protection::Signed, PROTECTS, true),
+        ] {
+            let what = format!("{program} {protection:?} {settings}");
+            let mutt = Mutt::new(program, &gpg, ADA, &office.smtp);
+            mutt.set(settings);
+            if protection == Protection::Signed {
+                mutt.set(CLEAR);
+            }
+            let case_line = if settings.is_empty() { format!("!case {case}\n") } else { String::new() };
+            let said = format!("{case_line}!priority high\n\n");
+            let words = Words { above: &said, below: "" };
+            let results = office.gets(ADA, 1, || mutt.replies(&relay, words, protection));
+            let (_, answer) = office.imap.mails(DESK, "Processed").pop().unwrap();
+            assert_eq!(holds(&answer, SECRET), shows, "{what}");
+            let results = String::from_utf8(gpg.decrypt(&parts(&results[0])[1]).plaintext).unwrap();
+            assert!(results.contains(&format!("Done in case {case}:")), "{what}: {results}");
+            let told = results.contains("The subject of your mail stood in the clear");
+            assert_eq!(told, shows, "{what}: {results}");
+
+            let words = Words { above: "I know that code.\n\n", below: "" };
+            let notes = office.gets(BEN, 1, || mutt.replies(&relay, words, protection));
+            let note = String::from_utf8(ben.decrypt(&parts(&notes[0])[1]).plaintext).unwrap();
+            assert!(note.contains("I know that code."), "{what}: {note}");
+            assert_eq!(note.contains("its subject stood in the clear"), shows, "{what}: {note}");
+        }
+    }
+}
+
 /// A reply to a relay that gives no command is the team's; one to Rita, with the desk in Cc, is the answer that was owed.
 #[test]
 fn a_note_stays_inside_and_a_reply_to_all_is_the_answer() {
