@@ -219,6 +219,8 @@ pub struct Results {
     pub sent: Option<String>,
     /// What was asked for: a case at a glance, the list, the commands.
     pub page: Option<String>,
+    /// The subject of the mail stood in the clear, and should not have.
+    pub shown: bool,
 }
 
 /// A clock that runs out, or has run out.

@@ -116,6 +116,17 @@ pub fn named_in(subject: &str, prefix: &str) -> Vec<String> {
     named
 }
 
+/// A subject says something beside which case it is about and that it is an answer: "Re: [EX-2026-0001] ..." says nothing.
+pub fn says_something(subject: &str) -> bool {
+    let tags = |part: &str| part.split_once(']').map_or(part, |(_, rest)| rest).to_owned();
+    let words: String = subject
+        .split('[')
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part.to_owned() } else { tags(part) })
+        .collect();
+    words.split_whitespace().any(|word| !word.ends_with(':') && word.contains(char::is_alphanumeric))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +135,20 @@ mod tests {
 
     fn desk() -> Mailbox {
         Mailbox::bare("Security@example.org")
+    }
+
+    #[test]
+    fn a_subject_that_only_names_its_case_says_nothing() {
+        for subject in
+            ["Re: [EX-2026-0001] Heap overflow", "Heap overflow", "AW: Re: [EX-2026-0001] heap", "[x"]
+        {
+            assert!(says_something(subject), "{subject}");
+        }
+        for subject in
+            ["Re: [EX-2026-0001]", "[EX-2026-0001] ...", "...", "", "Re: AW: [list] [EX-2026-0001] "]
+        {
+            assert!(!says_something(subject), "{subject}");
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ pub fn sample(kind: LetterKind) -> Value {
         }
         LetterKind::Results => context! {
             desk, case => "EX-2026-0001", refused => false, doubtful => false, commands => ["take"], lines => ["x"],
-            sent => "x", page => "x",
+            sent => "x", page => "x", shown => false,
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",

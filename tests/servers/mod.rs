@@ -19,6 +19,7 @@
 //! | `warnings` | what the coordinators are told of the desk |
 //! | `silence` | doors that do not work for a while |
 //! | `directory` | certificates that are looked up, or not, as the configuration says |
+//! | `clients_command` | a team that works on cases in mutt, neomutt and Thunderbird |
 //! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
 //! | `latency` | how long an acknowledgement takes (printed, not asserted) |
 
@@ -28,6 +29,7 @@ pub mod scripted;
 
 mod backup;
 mod bad_input;
+mod clients_command;
 mod correspondents;
 mod directory;
 mod explained;

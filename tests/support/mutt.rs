@@ -13,7 +13,7 @@
 //! fails with the screen.
 //!
 //! With `autoedit` and `edit_headers` nothing is asked before the editor, a small script that puts the words above and below
-//! what the program quotes; it is so quick that mutt would take the text for unchanged (`abort_unmodified`). GPGME works here,
+//! what the program quotes, and gives the file another time, lest it be taken for unchanged. GPGME works here,
 //! as it does for people, and is used; but it makes no inline signature, for which the programs call `gpg` themselves, as Debian
 //! sets it up (`Protection::Inline`).
 //!
@@ -54,7 +54,8 @@ pub struct Mutt<'a> {
     home: Home,
 }
 
-/// The head of what the program gives to the editor stays.
+/// The head of what the program gives to the editor stays. A program that finds the time of the file unchanged forgets the text, and
+/// this is done within its second.
 const EDITOR: &str = r#"#!/bin/sh
 sed '/^$/q' "$1" >"$1.new"
 cat "$ABOVE" >>"$1.new"
@@ -62,6 +63,7 @@ cat "$ABOVE" >>"$1.new"
 cat "$BELOW" >>"$1.new"
 cat "$1.new" >"$1"
 rm "$1.new"
+touch -t 203001010000 "$1"
 "#;
 
 /// What stands on the screen, and what is typed then; each once.
@@ -104,6 +106,25 @@ impl<'a> Mutt<'a> {
         self.talk(&["-f", path(&mailbox)], words, "yes", protection, answers);
     }
 
+    /// Opens a mailbox with this mail, answers everybody whom it names, and sends that.
+    #[track_caller]
+    pub fn replies_to_all(&self, mail: &[u8], words: Words<'_>, protection: Protection) {
+        let mailbox = self.home.path().join("mail");
+        fs::write(mailbox.join("new/1.mail"), mail).unwrap();
+        let answers = vec![("Msgs:", "g"), (": Compose", "y"), ("Mail sent", "x")];
+        self.talk(&["-f", path(&mailbox)], words, "yes", protection, answers);
+    }
+
+    /// Opens a mailbox with this encrypted mail; returns what is on the screen then.
+    #[track_caller]
+    pub fn shows(&self, mail: &[u8]) -> String {
+        let mailbox = self.home.path().join("mail");
+        fs::write(mailbox.join("new/1.mail"), mail).unwrap();
+        let answers = vec![("Msgs:", "\r"), ("-- End of PGP/MIME", "xx")];
+        let words = Words { above: "", below: "" };
+        self.talk(&["-f", path(&mailbox)], words, "", Protection::None, answers)
+    }
+
     fn configuration(&self, protection: Protection) -> PathBuf {
         let signs = match protection {
             Protection::None => "",
@@ -119,7 +140,6 @@ impl<'a> Mutt<'a> {
                 "set from=\"{address}\" hostname=\"{host}\" pgp_sign_as=\"{address}\" crypt_use_gpgme={gpgme}\n\
                  set smtp_url=\"smtp://127.0.0.1:{port}\" ssl_starttls=no ssl_force_tls=no\n\
                  set editor=\"sh {home}/editor\" autoedit=yes edit_headers=yes fast_reply=yes include=yes\n\
-                 set abort_unmodified=no\n\
                  set folder=\"{home}/mail\" spoolfile=\"{home}/mail\" copy=no sleep_time=0\n{signs}\n{settings}",
                 port = self.smtp.mx_port,
                 settings = self.settings.lock().unwrap(),
@@ -143,7 +163,7 @@ impl<'a> Mutt<'a> {
         let arguments = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
         let configuration = self.configuration(protection);
         let run = format!(
-            "stty rows 40 cols 100; exec {} -F {} {arguments}",
+            "stty rows 80 cols 100; exec {} -F {} {arguments}",
             self.program,
             configuration.display()
         );
@@ -164,15 +184,16 @@ impl<'a> Mutt<'a> {
         let (mut screen, mut answered, mut chunk) = (Vec::new(), 0, [0; 4096]);
         while let Ok(count @ 1..) = shown.read(&mut chunk) {
             screen.extend_from_slice(&chunk[..count]);
-            let shown = |question: &str| {
-                let at =
-                    screen[answered..].windows(question.len()).position(|at| at == question.as_bytes())?;
-                Some(answered + at + question.len())
+            // one piece of what it shows may hold several questions: each is answered, in their order
+            let next = |answered: usize, answers: &Answers| {
+                let new = &screen[answered..];
+                let asked = answers.iter().enumerate().filter_map(|(number, (question, _))| {
+                    let at = new.windows(question.len()).position(|at| at == question.as_bytes())?;
+                    Some((answered + at + question.len(), number))
+                });
+                asked.min()
             };
-            let asked = |(number, (question, _)): (usize, &(&'static str, _))| {
-                shown(question).map(|end| (number, end))
-            };
-            if let Some((number, end)) = answers.iter().enumerate().find_map(asked) {
+            while let Some((end, number)) = next(answered, &answers) {
                 answered = end;
                 keys.write_all(answers.remove(number).1.as_bytes()).unwrap();
             }

@@ -215,7 +215,7 @@ pub(super) fn writing_desk<'a>(
         intake: &taken.intake,
         pending: taken.pending,
         team: facts.case.as_ref().and_then(|case| team::of_the_team(case, taken, policy)),
-        notes: noticed(facts, taken),
+        notes: noticed(facts, taken, policy),
         withheld: taken.replayed.is_some(),
         release: None,
         status: None,
@@ -402,7 +402,7 @@ pub(super) fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Si
 }
 
 /// What the relay says of the mail in the light of others.
-fn noticed(facts: &Facts, taken: &Taken<'_>) -> Vec<String> {
+fn noticed(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> Vec<String> {
     let seen = taken.replayed.or(facts.sightings.first().map(|(sighting, _)| sighting));
     let mut notes: Vec<String> =
         seen.map(|sighting| told(sighting, taken.replayed.is_some())).into_iter().collect();
@@ -418,6 +418,9 @@ fn noticed(facts: &Facts, taken: &Taken<'_>) -> Vec<String> {
     notes.extend(other.map(|named| {
         format!("its subject names case {named}, which proves nothing: psirtd do CASE merge {named}, if it belongs there")
     }));
+    if facts.case.as_ref().is_some_and(|case| team::shows_subject(case, taken.message, policy)) {
+        notes.push("its subject stood in the clear, and this case came encrypted: its author's mail program does not protect it".to_owned());
+    }
     if let Some(from) = &taken.message.rewritten_from {
         notes.push(format!("a list of the desk had written its own From: {from}"));
     }

@@ -21,10 +21,11 @@ use crate::domain::embargo::Embargo;
 use crate::domain::event::{OPERATOR, What};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{Answer, Letter, LetterId, Note, Posting};
-use crate::domain::message::{Mailbox, Message, identity};
+use crate::domain::message::{Encryption, Mailbox, Message, identity};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::signature::Signature;
+use crate::domain::thread;
 use crate::domain::trust::Verdict;
 
 /// Those who read what the reporter writes.
@@ -64,6 +65,16 @@ pub(super) fn of_the_team(case: &Case, taken: &Taken<'_>, policy: &Policy) -> Op
     let recipients = message.signed_recipients.as_ref().unwrap_or(&message.recipients);
     let to_reporter = case.reporters().any(|one| recipients.iter().any(|to| identity(to) == one.identity()));
     Some(if to_reporter { Team::Answer } else { Team::Note })
+}
+
+/// The subject of a member's mail stands in the clear, and that of the case came encrypted. Most mail programs take the one from the
+/// other. What the case's subject is nobody knows here: it is not kept. So any words count.
+pub(super) fn shows_subject(case: &Case, message: &Message, policy: &Policy) -> bool {
+    let of_the_team = message.author().is_some_and(|author| policy.person(&author.address).is_some());
+    let came_secret =
+        case.subject.is_none() && case.mails.iter().any(|mail| mail.encryption != Encryption::None);
+    let says_something = message.subject.as_deref().is_some_and(thread::says_something);
+    of_the_team && came_secret && !message.subject_is_secret && says_something
 }
 
 /// What a mail in the thread of a case moves there.

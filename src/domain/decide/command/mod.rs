@@ -104,7 +104,8 @@ pub(super) fn by_mail(
             Some(case) => LetterId::new(&case.id, next.saturating_add(1)),
             None => LetterId::of_desk(&policy.case_prefix, facts.desk_letters.saturating_add(1)),
         };
-        results_letter(letter_id, person, message, case, &ordered.order, &outcome)
+        let shown = case.is_some_and(|case| team::shows_subject(case, message, policy));
+        results_letter(letter_id, person, message, case, &ordered.order, &outcome, shown)
     }));
     decision
 }
@@ -229,6 +230,7 @@ fn results_letter(
     case: Option<&Case>,
     order: &Result<Order, order::Misread>,
     outcome: &Outcome,
+    shown: bool,
 ) -> Letter {
     let refused = outcome.done.is_err();
     let body = match &outcome.done {
@@ -243,7 +245,9 @@ fn results_letter(
     let mut references: Vec<String> = earlier.filter_map(|letter| letter.message_id.clone()).collect();
     references.extend(message.message_id.clone());
     let doubtful = outcome.doubt.is_some();
-    let body = Results { refused, doubtful, commands: order::words(order), ..body };
+    // whoever may not have written it has nothing to learn
+    let shown = shown && !doubtful;
+    let body = Results { refused, doubtful, shown, commands: order::words(order), ..body };
     Letter {
         id,
         to: person.mailbox.clone(),
