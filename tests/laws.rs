@@ -764,20 +764,7 @@ impl Model {
 /// One command about a case, as the command line gives it.
 fn ordered(command: Command, case: &Case) -> Ordered {
     let order = Order { case: Some(case.id.clone()), commands: vec![command], ..Order::default() };
-    Ordered {
-        order: Ok(order),
-        text: None,
-        used: false,
-        case: Some(case.clone()),
-        others: Vec::new(),
-        goes_on: None,
-        open: Vec::new(),
-        mails: Vec::new(),
-        left_out: 0,
-        latest: Vec::new(),
-        letters: Vec::new(),
-        sightings: BTreeMap::new(),
-    }
+    Ordered { case: Some(case.clone()), ..Ordered::new(Ok(order), None) }
 }
 
 fn concern() -> impl Strategy<Value = Concern> {

@@ -5,7 +5,6 @@
 
 #![allow(clippy::disallowed_methods)] // it is the time that counts
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -95,18 +94,10 @@ fn ordered(text: &str, case: Option<&Case>) -> Ordered {
     let order = order::read(text, None, "EX");
     let text = order.as_ref().ok().and_then(|order| order.text.as_ref()).map(|_| Digest::from_bytes(&[7]));
     Ordered {
-        order,
-        text,
-        used: false,
         case: case.cloned(),
-        others: Vec::new(),
-        goes_on: None,
         open: case.cloned().into_iter().collect(),
-        mails: Vec::new(),
-        left_out: 0,
         latest: vec![Arc::new(report())],
-        letters: Vec::new(),
-        sightings: BTreeMap::new(),
+        ..Ordered::new(order, text)
     }
 }
 

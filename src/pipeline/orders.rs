@@ -4,7 +4,6 @@
 //! * Nothing is gathered for a mail whose author is nobody of the team, or which says nothing of the kind.
 //! * Mails are opened again only for commands that need what is in them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -202,20 +201,7 @@ pub(super) fn text_of(ordered: &Ordered) -> Vec<(Digest, Vec<u8>)> {
 fn bare(order: Result<Order, Misread>) -> Ordered {
     let text = order.as_ref().ok().and_then(|order| order.text.as_ref());
     let text = text.map(|text| open::digest(text.as_bytes()));
-    Ordered {
-        order,
-        text,
-        used: false,
-        case: None,
-        others: Vec::new(),
-        goes_on: None,
-        open: Vec::new(),
-        mails: Vec::new(),
-        left_out: 0,
-        latest: Vec::new(),
-        letters: Vec::new(),
-        sightings: BTreeMap::new(),
-    }
+    Ordered::new(order, text)
 }
 
 fn other_case(command: &Command) -> Option<&CaseId> {

@@ -109,6 +109,26 @@ pub struct Ordered {
     pub sightings: BTreeMap<Digest, Vec<(Sighting, bool)>>,
 }
 
+impl Ordered {
+    /// What was said, and the file of its text; nothing else is known yet.
+    pub fn new(order: Result<Order, Misread>, text: Option<Digest>) -> Ordered {
+        Ordered {
+            order,
+            text,
+            used: false,
+            case: None,
+            others: Vec::new(),
+            goes_on: None,
+            open: Vec::new(),
+            mails: Vec::new(),
+            left_out: 0,
+            latest: Vec::new(),
+            letters: Vec::new(),
+            sightings: BTreeMap::new(),
+        }
+    }
+}
+
 /// A letter that is named, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named {
