@@ -28,6 +28,7 @@ use crate::domain::concern::of_certificate;
 use crate::domain::deadline::Terms;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
+use crate::domain::policy::distributors::Distributors;
 use crate::domain::policy::{Person, Policy, Role};
 use crate::keyring::{self, Keyring};
 use crate::seal::Letterhead;
@@ -224,10 +225,10 @@ impl Reading<'_> {
             self.warnings.extend(of_certificate(&validity, self.now).filter(|_| usable).map(|it| it.text));
         }
         let policy_section = root.section("policy");
-        let distributors = root.section("distributors").and_then(|section| {
+        let distributors = root.section("distributors").map_or_else(Distributors::default, |section| {
             let address = self.address(&section, "address", true);
             section.finish();
-            address
+            Distributors { address, ..Distributors::default() }
         });
         let desk = desk?;
         for person in &people {
@@ -446,7 +447,7 @@ impl Reading<'_> {
         section: Option<Section<'_>>,
         desk: &Desk,
         people: Vec<Person>,
-        distributors: Option<String>,
+        distributors: Distributors,
     ) -> Option<Policy> {
         // the defaults do not depend on whose desk it is, which may be what is wrong
         let standard = Policy::new(Mailbox::bare(""));

@@ -22,6 +22,8 @@ use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,7 @@ use crate::control::cases::{case_json, whole_case_json};
 use crate::control::figures::figures_json;
 use crate::domain::case::CaseId;
 use crate::domain::letter::{LetterId, Posting};
+use crate::domain::message::Attachment;
 use crate::domain::signature::Certificate;
 use crate::inbox::stopped;
 use crate::pipeline::{Accept, Given, Handle, OutboxCommand, Refused};
@@ -44,8 +47,8 @@ use crate::store::index::{IndexError, Lookup};
 use crate::store::journal::Place;
 use crate::store::{Archive, StoreError};
 
-/// No question is longer. Bytes.
-const MAX_QUESTION: u64 = 1 << 20;
+/// No question is longer: commands bring what is attached to them. Bytes.
+const MAX_QUESTION: u64 = 32 << 20;
 /// A question that does not arrive is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -74,13 +77,17 @@ pub enum Question {
     Release(String),
     /// A command about a case.
     Do {
-        /// The case.
-        case: String,
+        /// The case; none of a command that is about no case.
+        #[serde(default)]
+        case: Option<String>,
         /// The command and what follows it on its line.
         line: String,
         /// Its text.
         #[serde(default)]
         text: Option<String>,
+        /// What is attached.
+        #[serde(default)]
+        attachments: Vec<Attached>,
     },
     /// How the desk keeps its word.
     Figures {
@@ -103,6 +110,25 @@ pub enum Question {
     Checked(Option<Place>),
     /// How far the index has come.
     Index,
+}
+
+/// Something that is attached to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes, in base64.
+    pub base64: String,
+}
+
+impl Attached {
+    fn opened(&self) -> Result<Attachment, String> {
+        let bytes =
+            BASE64_STANDARD.decode(&self.base64).map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(Attachment { name: Some(self.name.clone()), media_type: self.media_type.clone(), bytes })
+    }
 }
 
 /// Why there is no answer.
@@ -176,9 +202,10 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
             said(pipeline.accept(accept).await)
         }
-        Question::Do { case, line, text } => {
-            let (case, line, text) = (CaseId::typed(case), line.clone(), text.clone());
-            said(pipeline.give(Given { case, line, text }).await)
+        Question::Do { case, line, text, attachments } => {
+            let attachments = attachments.iter().map(Attached::opened).collect::<Result<Vec<_>, _>>()?;
+            let (case, line, text) = (case.as_deref().map(CaseId::typed), line.clone(), text.clone());
+            said(pipeline.give(Given { case, line, text, attachments }).await)
         }
         Question::Figures { since } => {
             let zone = &policy.calendar.zone;

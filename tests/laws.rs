@@ -22,6 +22,7 @@ use psirtd::domain::limit::{Answered, Limits};
 use psirtd::domain::message::{
     Action, Attachment, Ciphertext, Digest, Encryption, Mailbox, Marks, Message, ReturnPath, Returned,
 };
+use psirtd::domain::policy::distributors::Distributors;
 use psirtd::domain::policy::{Person, Policy, Role};
 use psirtd::domain::report;
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
@@ -289,7 +290,10 @@ fn policy() -> impl Strategy<Value = Policy> {
                 plus_address: plus,
                 relay_junk: junk,
                 own_lists: own.then(|| OWN_LIST.to_owned()).into_iter().collect(),
-                distributors: out.then(|| "distributors@example.org".to_owned()),
+                distributors: Distributors {
+                    address: out.then(|| "distributors@example.org".to_owned()),
+                    ..Distributors::default()
+                },
                 ..Policy::new(Mailbox::bare(DESK))
             }
         },
@@ -463,11 +467,20 @@ impl Model {
             let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
             let what = if self.count.is_multiple_of(11) {
                 let reason = "no certificate".to_owned();
-                What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text: None }
+                What::LetterHeld {
+                    letter: id,
+                    kind,
+                    to,
+                    reason,
+                    mail,
+                    withheld: false,
+                    text: None,
+                    copy: None,
+                }
             } else {
                 let message_id = thread::message_id(&format!("{:032x}", self.count), &self.policy.desk);
                 let bytes = named(self.count);
-                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail, text: None }
+                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail, text: None, copy: None }
             };
             self.fold(Event { at: self.now, case, what });
         }
@@ -563,7 +576,10 @@ impl Model {
             | Body::Digest(_)
             | Body::Note(..)
             | Body::Results(..)
-            | Body::Reminder(..) => CANARY.to_owned(),
+            | Body::Reminder(..)
+            | Body::Notice(..)
+            | Body::Proposal(..)
+            | Body::Membership(..) => CANARY.to_owned(),
         };
         prop_assert!(letter.protection == Protection::Encrypted || !said.contains(CANARY), "{said}");
         prop_assert!(letter.to.name.is_none(), "nothing that a stranger wrote is in its header");

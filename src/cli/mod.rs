@@ -309,9 +309,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Do { id, command, text } => {
             let text = text.map(|file| text_of(&file)).transpose()?;
             let line = command.join(" ");
-            order::typed(&CaseId::typed(&id), &line, text.clone())
+            order::typed(Some(&CaseId::typed(&id)), &line, text.clone())
                 .map_err(|misread| Failure::Usage(misread.wrong.join("; ")))?;
-            let question = Question::Do { case: id, line, text };
+            let question = Question::Do { case: Some(id), line, text, attachments: Vec::new() };
             show::done(&cli.global.ask(question, clock)?, json)
         }
         Command::Case { id } => {

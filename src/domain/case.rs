@@ -4,6 +4,7 @@
 //! * A case is nothing but the fold of its events: [`Case::apply`] cannot refuse history.
 //! * It is made of orthogonal parts (phase, assessment, embargo, deadlines, letters), not of one long enumeration.
 
+mod distribution;
 pub(super) mod timeline;
 mod work;
 
@@ -15,11 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::Advisory;
 use crate::domain::command::{Class, Topic};
 use crate::domain::deadline::{Deadline, Terms};
+use crate::domain::distributor::MemberId;
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
 use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::notice::{Notice, Released};
 use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::Standing;
@@ -99,6 +102,15 @@ pub struct Case {
     /// Whether the matter is confidential.
     #[serde(default)]
     pub embargo: Embargo,
+    /// What was sent to the distributors, in order.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+    /// The members who may know of it.
+    #[serde(default)]
+    pub released: Vec<Released>,
+    /// What got out: when, through whom, who says so.
+    #[serde(default)]
+    pub leaks: Vec<(Timestamp, Option<MemberId>, String)>,
     /// As what it was rejected.
     #[serde(default)]
     pub rejected_as: Option<Class>,
@@ -317,6 +329,9 @@ impl Case {
             priority: None,
             advisory: Advisory::default(),
             embargo: Embargo::None,
+            notices: Vec::new(),
+            released: Vec::new(),
+            leaks: Vec::new(),
             rejected_as: None,
             answers: Vec::new(),
             notes: Vec::new(),
@@ -354,6 +369,12 @@ impl Case {
             | What::PrioritySet { .. }
             | What::Snoozed { .. }
             | What::BecamePublic { .. } => self.work(event),
+            What::Member { .. } => {}
+            What::Embargo { step, by } => self.embargo.apply(step, by, event.at),
+            What::Distribution { step, by } => self.distribute(step, by, event.at),
+            // the copies of a notice are counted by themselves: there may be a thousand
+            What::LetterQueued { copy: Some(_), .. } | What::LetterHeld { copy: Some(_), .. } => return,
+            what if what.letter().is_some_and(LetterId::is_copy) => return,
             What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone().filter(|why| why != FOLLOW_UP);
@@ -494,10 +515,11 @@ impl Case {
             }
         }
         self.absorb_clocks(other, at);
-        if self.embargo == Embargo::None {
+        if self.embargo == Embargo::None || other.embargo.public_since().is_some() {
             self.embargo = other.embargo.clone();
         }
         self.advisory.fill_from(&other.advisory);
+        self.absorb_released(other);
         // a letter of the other case that leaves later begins a clock of this one, and meets none
         self.answers.extend(other.answers.iter().filter(|answer| answer.letter.is_some()).cloned());
         let what = format!("case {} merged into this one", other.id);

@@ -1,11 +1,20 @@
-//! Whether what a case is about is still known to those alone who have to know.
+//! Until when what a case is about is known to those alone who have to know, and who agreed to that.
 //!
 //! # What it is for
-//! P-5: a matter that is publicly known has no embargo any more, and its publication is due now. What is agreed before that (a date,
-//! who consented) is not here yet: until a person says otherwise everything is confidential.
+//! P-14, P-15, P-5. An instant is proposed, its reporter and the distributors who know of the case consent or do not, and the team
+//! decides. It is moved for one of the reasons of the process, and ends by a person's word: lifted as agreed, or broken, because the
+//! matter is known or has leaked.
+//!
+//! # Invariants
+//! * It ends at an instant, the same for everybody; zones are for display.
+//! * At most one is in force, and what is over does not begin again.
+//! * A consent is to an instant: when that is moved, it is asked for anew.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::domain::distributor::MemberId;
+use crate::domain::message::Digest;
 
 /// How it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,21 +23,286 @@ pub enum Embargo {
     /// Nothing is agreed, and everything is confidential.
     #[default]
     None,
+    /// There is an instant, at least a proposed one.
+    Until(Box<Agreement>),
+    /// It was lifted: everything is public.
+    Lifted {
+        /// Since then.
+        since: Timestamp,
+        /// What had been agreed.
+        agreement: Option<Box<Agreement>>,
+    },
     /// The matter is publicly known.
     Broken {
         /// Since a person said so.
         since: Timestamp,
         /// Where it stands, as that person says.
         place: Option<String>,
+        /// What had been agreed.
+        #[serde(default)]
+        agreement: Option<Box<Agreement>>,
     },
+}
+
+/// An instant, and who agreed to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// The instant.
+    pub until: Timestamp,
+    /// How far it is agreed.
+    pub state: Agreed,
+    /// Who proposed it first.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// How it was moved, in order.
+    #[serde(default)]
+    pub revisions: Vec<Revision>,
+    /// What was answered to it, in order; what is said of an earlier instant counts no more.
+    #[serde(default)]
+    pub consents: Vec<Consent>,
+}
+
+/// How far an instant is agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Agreed {
+    /// The team proposes it.
+    Proposed,
+    /// The team has decided (P-14: it has the final say).
+    Agreed,
+    /// The team has decided, and moved it since.
+    Revised,
+}
+
+/// A move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// From.
+    pub from: Timestamp,
+    /// To.
+    pub to: Timestamp,
+    /// Why; a proposal is changed without a reason.
+    pub reason: Option<Reason>,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+}
+
+/// Why an agreed instant is moved (P-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The bug or the fix is not understood.
+    NotUnderstood,
+    /// The fix is not well tested.
+    NotTested,
+    /// The distributors need it.
+    Distributors,
+    /// It can be earlier: everything is ready.
+    Ready,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NotUnderstood, Self::NotTested, Self::Distributors, Self::Ready];
+
+    /// As people type it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotUnderstood => "not-understood",
+            Self::NotTested => "not-tested",
+            Self::Distributors => "distributors",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// In a person's words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::NotUnderstood => "the bug or the fix is not yet fully understood",
+            Self::NotTested => "the solution is not well tested yet",
+            Self::Distributors => "the distributors need the time",
+            Self::Ready => "everything is ready earlier",
+        }
+    }
+}
+
+/// Who answers to an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    /// Who reported the case, by address.
+    Reporter(String),
+    /// A member of the distributors' list.
+    Member(MemberId),
+}
+
+/// A signed answer to an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Whose.
+    pub party: Party,
+    /// To which instant.
+    pub until: Timestamp,
+    /// Yes or no.
+    pub agrees: bool,
+    /// When.
+    pub at: Timestamp,
+    /// In which mail.
+    pub mail: Digest,
+}
+
+/// What happens to an embargo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// An instant is proposed, or another one in its place.
+    Proposed {
+        /// The instant.
+        until: Timestamp,
+    },
+    /// The team decides.
+    Agreed,
+    /// The team moves what was agreed.
+    Revised {
+        /// The instant.
+        until: Timestamp,
+        /// Why.
+        reason: Reason,
+    },
+    /// A party answers, signed.
+    Consented {
+        /// The answer.
+        consent: Consent,
+    },
+    /// It is over.
+    Lifted,
 }
 
 impl Embargo {
     /// Since when the matter is publicly known, if it is.
     pub fn public_since(&self) -> Option<Timestamp> {
         match self {
-            Self::None => None,
-            Self::Broken { since, .. } => Some(*since),
+            Self::None | Self::Until(_) => None,
+            Self::Lifted { since, .. } | Self::Broken { since, .. } => Some(*since),
+        }
+    }
+
+    /// The instant and who agreed to it, as long as it stands.
+    pub fn agreement(&self) -> Option<&Agreement> {
+        match self {
+            Self::Until(agreement) => Some(agreement),
+            _ => None,
+        }
+    }
+
+    /// As people and `--json` read it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Until(agreement) => match agreement.state {
+                Agreed::Proposed => "proposed",
+                Agreed::Agreed => "agreed",
+                Agreed::Revised => "revised",
+            },
+            Self::Lifted { .. } => "lifted",
+            Self::Broken { .. } => "broken",
+        }
+    }
+
+    /// Something happens to it. What makes no sense any more changes nothing.
+    pub fn apply(&mut self, step: &Step, by: &str, at: Timestamp) {
+        match (step, &mut *self) {
+            (Step::Proposed { until }, Self::None) => {
+                *self = Self::Until(Box::new(Agreement {
+                    until: *until,
+                    state: Agreed::Proposed,
+                    by: by.to_owned(),
+                    at,
+                    revisions: Vec::new(),
+                    consents: Vec::new(),
+                }));
+            }
+            (Step::Proposed { until }, Self::Until(known)) if known.state == Agreed::Proposed => {
+                known.move_to(*until, None, by, at);
+            }
+            (Step::Agreed, Self::Until(known)) if known.state == Agreed::Proposed => {
+                known.state = Agreed::Agreed;
+            }
+            (Step::Revised { until, reason }, Self::Until(known)) => {
+                known.move_to(*until, Some(*reason), by, at);
+                known.state = Agreed::Revised;
+            }
+            (Step::Consented { consent }, Self::Until(known)) => known.consents.push(consent.clone()),
+            (Step::Lifted, Self::None) => *self = Self::Lifted { since: at, agreement: None },
+            (Step::Lifted, Self::Until(known)) => {
+                *self = Self::Lifted { since: at, agreement: Some(known.clone()) };
+            }
+            _ => {}
+        }
+    }
+
+    /// The matter is known, or has leaked: what was agreed is over.
+    pub fn break_at(&mut self, at: Timestamp, place: Option<String>) {
+        match self {
+            Self::None => *self = Self::Broken { since: at, place, agreement: None },
+            Self::Until(known) => {
+                *self = Self::Broken { since: at, place, agreement: Some(known.clone()) };
+            }
+            Self::Lifted { .. } | Self::Broken { .. } => {}
+        }
+    }
+}
+
+impl Agreement {
+    fn move_to(&mut self, until: Timestamp, reason: Option<Reason>, by: &str, at: Timestamp) {
+        self.revisions.push(Revision { from: self.until, to: until, reason, at, by: by.to_owned() });
+        self.until = until;
+    }
+
+    /// What each party says of the instant that stands, the latest word of each.
+    pub fn answers(&self) -> Vec<&Consent> {
+        let mut answers: Vec<&Consent> = Vec::new();
+        for consent in self.consents.iter().filter(|consent| consent.until == self.until) {
+            answers.retain(|known| known.party != consent.party);
+            answers.push(consent);
+        }
+        answers
+    }
+}
+
+impl Step {
+    /// What kind of step it is.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Proposed { .. } => "proposed",
+            Self::Agreed => "agreed",
+            Self::Revised { .. } => "revised",
+            Self::Consented { .. } => "consented",
+            Self::Lifted => "lifted",
+        }
+    }
+
+    /// In a person's words.
+    pub fn told(&self) -> String {
+        let utc = |at: &Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        match self {
+            Self::Proposed { until } => format!("embargo proposed until {}", utc(until)),
+            Self::Agreed => "embargo agreed: the team has decided".to_owned(),
+            Self::Revised { until, reason } => {
+                format!("embargo moved to {}: {}", utc(until), reason.told())
+            }
+            Self::Consented { consent } => {
+                let who = match &consent.party {
+                    Party::Reporter(address) => address.as_str(),
+                    Party::Member(member) => member.as_str(),
+                };
+                let says = if consent.agrees { "agrees" } else { "does NOT agree" };
+                format!("{who} {says} to {}", utc(&consent.until))
+            }
+            Self::Lifted => "embargo lifted".to_owned(),
         }
     }
 }

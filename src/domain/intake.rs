@@ -332,7 +332,8 @@ impl<'m> Seen<'m> {
 
     /// It was sent to the distributors' address, and not to the desk's.
     fn is_membership(&self) -> bool {
-        let Some(list) = self.policy.distributors.as_deref().map(crate::domain::message::canonical) else {
+        let Some(list) = self.policy.distributors.address.as_deref().map(crate::domain::message::canonical)
+        else {
             return false;
         };
         let desk = self.policy.desk.canonical();

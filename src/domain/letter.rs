@@ -17,8 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::calendar::Moment;
 use crate::domain::case::CaseId;
 use crate::domain::event::{Event, What};
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::notice::{CopyOf, Step};
 use crate::domain::report::Item;
+use crate::domain::signature::Certificate;
+use crate::domain::tlp::Tlp;
 use crate::domain::unanswered::Line;
 
 /// A letter is given up this long after it was queued (RFC 5321 §4.5.4.1).
@@ -38,6 +41,11 @@ impl LetterId {
         Self(format!("{case}.{number}"))
     }
 
+    /// The `number`th copy of a notice of a case, counted from 1.
+    pub fn of_notice(case: &CaseId, notice: u32, number: u32) -> Self {
+        Self(format!("{case}-N{notice}.{number}"))
+    }
+
     /// The `number`th letter of the desk that belongs to no case, counted from 1.
     pub fn of_desk(case_prefix: &str, number: u32) -> Self {
         Self(format!("{case_prefix}-DESK.{number}"))
@@ -51,6 +59,11 @@ impl LetterId {
     /// Which of them it is, counted from 1.
     pub fn number(&self) -> Option<u32> {
         self.0.rsplit_once('.').and_then(|(_, number)| number.parse().ok())
+    }
+
+    /// It is a copy of a notice.
+    pub fn is_copy(&self) -> bool {
+        self.series().rsplit_once("-N").is_some_and(|(_, notice)| notice.parse::<u32>().is_ok())
     }
 
     /// As a person typed it.
@@ -92,6 +105,12 @@ pub enum LetterKind {
     Results,
     /// What runs out, or is late, to a person of the team.
     Reminder,
+    /// A copy of what goes to the distributors, to one member.
+    Notice,
+    /// What would be sent or done when a second coordinator approves it, to a coordinator.
+    Proposal,
+    /// About its membership, to a member or to who wants to be one.
+    Membership,
 }
 
 impl LetterKind {
@@ -107,6 +126,9 @@ impl LetterKind {
             Self::Note => "note",
             Self::Results => "results",
             Self::Reminder => "reminder",
+            Self::Notice => "notice",
+            Self::Proposal => "proposal",
+            Self::Membership => "membership",
         }
     }
 }
@@ -158,6 +180,109 @@ pub enum Body {
     Results(Option<CaseId>, Box<Results>),
     /// To a person of the team: clocks that run out, and how many more than are listed.
     Reminder(Vec<Owed>, usize),
+    /// To a member: its copy.
+    Notice(CaseId, Box<NoticeCopy>),
+    /// To a coordinator.
+    Proposal(Option<CaseId>, Arc<Shown>),
+    /// To a member, or to who wants to be one.
+    Membership(Option<CaseId>, Box<Membership>),
+}
+
+/// A member's copy of a notice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoticeCopy {
+    /// Which.
+    pub copy: CopyOf,
+    /// What it has in common with the others.
+    pub content: Arc<NoticeContent>,
+    /// The member's certificates: it is encrypted to all that can be.
+    pub certificates: Vec<Certificate>,
+    /// The end of the embargo: in UTC, at the desk, at the member.
+    pub until: Vec<String>,
+    /// The sentence by which this copy is known.
+    pub mark: Option<String>,
+}
+
+/// What all copies of a notice have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoticeContent {
+    /// What it is: `notice`, `update`, `shared`, `embargo`, `over`.
+    pub sort: &'static str,
+    /// How far it may travel.
+    pub tlp: Tlp,
+    /// Which of the case.
+    pub number: u32,
+    /// What the person wrote.
+    pub text: Option<String>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// Who is named as the author of the text.
+    pub author: Option<String>,
+    /// How far the embargo is agreed: `none`, `proposed`, `agreed`, `revised`, `lifted`, `broken`.
+    pub embargo: &'static str,
+    /// Why it was moved.
+    pub reason: Option<&'static str>,
+    /// Where the public reads of it.
+    pub place: Option<String>,
+    /// What is asked of whoever gets it.
+    pub asks: Vec<String>,
+    /// The version of the embargo policy, and where it can be read.
+    pub policy: (String, Option<String>),
+    /// The copies differ in their words.
+    pub marked: bool,
+}
+
+/// What would be sent, or done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shown {
+    /// The number by which it is approved.
+    pub number: u32,
+    /// Who wants it.
+    pub by: String,
+    /// In a few words.
+    pub what: String,
+    /// The reader is the one who wants it, and cannot approve it.
+    pub own: bool,
+    /// Another person than the one who wants it has to approve.
+    pub four_eyes: bool,
+    /// To so many members.
+    pub recipients: usize,
+    /// What a person should know before: who gets nothing and why, which certificates expire soon.
+    pub warnings: Vec<String>,
+    /// The text, word for word.
+    pub text: Option<String>,
+    /// Everything else that goes along, a line each: label, instant, attachments.
+    pub lines: Vec<String>,
+    /// What is attached, which goes along with this letter, too.
+    #[serde(skip)]
+    pub attachments: Vec<Attachment>,
+}
+
+/// About a membership.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Membership {
+    /// What about: `challenge`, `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `attest`, `warning`.
+    pub topic: &'static str,
+    /// What the organisation calls itself.
+    pub organisation: String,
+    /// Its name on the list.
+    pub member: String,
+    /// The words to give back.
+    pub token: Option<String>,
+    /// What is understood, and what is missing, a line each.
+    pub lines: Vec<String>,
+    /// What a person wrote.
+    pub text: Option<String>,
+    /// The version of the embargo policy.
+    pub policy: String,
+    /// Where it can be read.
+    pub policy_page: Option<String>,
+    /// Its certificates: it is encrypted to those that can be.
+    #[serde(skip)]
+    pub certificates: Vec<Certificate>,
+    /// The Message-ID that it answers is that of a machine-read mail: it goes out by itself.
+    #[serde(skip)]
+    pub automatic: bool,
 }
 
 /// What a person of the team writes to the reporter.
@@ -299,6 +424,9 @@ impl Letter {
             Body::Note(..) => LetterKind::Note,
             Body::Results(..) => LetterKind::Results,
             Body::Reminder(..) => LetterKind::Reminder,
+            Body::Notice(..) => LetterKind::Notice,
+            Body::Proposal(..) => LetterKind::Proposal,
+            Body::Membership(..) => LetterKind::Membership,
         }
     }
 
@@ -309,9 +437,14 @@ impl Letter {
             | Body::Relay(occasion, _)
             | Body::Status(occasion, _)
             | Body::Answer(occasion, _) => Some(occasion),
-            Body::Warning(_) | Body::Digest(_) | Body::Note(..) | Body::Results(..) | Body::Reminder(..) => {
-                None
-            }
+            Body::Warning(_)
+            | Body::Digest(_)
+            | Body::Note(..)
+            | Body::Results(..)
+            | Body::Reminder(..)
+            | Body::Notice(..)
+            | Body::Proposal(..)
+            | Body::Membership(..) => None,
         }
     }
 
@@ -319,8 +452,17 @@ impl Letter {
     pub fn case(&self) -> Option<&CaseId> {
         match &self.body {
             Body::Note(case, _) => Some(case),
-            Body::Results(case, _) => case.as_ref(),
+            Body::Results(case, _) | Body::Proposal(case, _) | Body::Membership(case, _) => case.as_ref(),
+            Body::Notice(case, _) => Some(case),
             _ => self.occasion().map(|occasion| &occasion.case),
+        }
+    }
+
+    /// Which copy of a notice it is.
+    pub fn copy(&self) -> Option<&CopyOf> {
+        match &self.body {
+            Body::Notice(_, notice) => Some(&notice.copy),
+            _ => None,
         }
     }
 
@@ -478,14 +620,28 @@ pub struct Posting {
     /// A rule keeps it back, unless a person wants it sent.
     #[serde(default)]
     pub withheld: bool,
+    /// Which copy of a notice it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub copy: Option<CopyOf>,
+    /// Since when it stands where it stands.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub moved_at: Option<Timestamp>,
+    /// When the next server took it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sent_at: Option<Timestamp>,
+    /// When its reader said, signed, that it is there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed_at: Option<Timestamp>,
 }
 
 impl Posting {
     /// The posting that an event begins; `None` for every other event.
     pub fn begin(event: &Event) -> Option<Self> {
-        let (id, kind, to, mail, text) = match &event.what {
-            What::LetterQueued { letter, kind, to, mail, text, .. }
-            | What::LetterHeld { letter, kind, to, mail, text, .. } => (letter, kind, to, mail, text),
+        let (id, kind, to, mail, text, copy) = match &event.what {
+            What::LetterQueued { letter, kind, to, mail, text, copy, .. }
+            | What::LetterHeld { letter, kind, to, mail, text, copy, .. } => {
+                (letter, kind, to, mail, text, copy)
+            }
             _ => return None,
         };
         let mut posting = Self {
@@ -503,6 +659,10 @@ impl Posting {
             about: mail.clone(),
             text: text.clone(),
             withheld: false,
+            copy: copy.clone(),
+            moved_at: None,
+            sent_at: None,
+            confirmed_at: None,
         };
         posting.apply(event);
         Some(posting)
@@ -532,7 +692,15 @@ impl Posting {
             | What::PrioritySet { .. }
             | What::Snoozed { .. }
             | What::BecamePublic { .. }
-            | What::Reminded { .. } => return,
+            | What::Reminded { .. }
+            | What::Member { .. }
+            | What::Embargo { .. } => return,
+            What::Distribution { step, .. } => {
+                if matches!(step.as_ref(), Step::Confirmed { letter, .. } if *letter == self.id) {
+                    self.confirmed_at = Some(event.at);
+                }
+                return;
+            }
             What::LetterQueued { message_id, bytes, .. } => {
                 self.queued_at = event.at;
                 self.message_id = Some(message_id.clone());
@@ -553,6 +721,7 @@ impl Posting {
             What::LetterSent { reply, .. } => {
                 self.attempts = self.attempts.saturating_add(1);
                 self.turn(LetterState::Sent, None);
+                self.sent_at = Some(event.at);
                 Some(reply)
             }
             What::LetterDeferred { reply, next_attempt, .. } => {
@@ -575,6 +744,7 @@ impl Posting {
             }
         };
         self.last_reply = reply.cloned();
+        self.moved_at = Some(event.at);
     }
 
     /// Its turn is still to come, without a person.

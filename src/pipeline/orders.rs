@@ -9,12 +9,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId, CaseMail};
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order::{self, Misread, Order};
 use crate::domain::command::{Class, Command};
 use crate::domain::decide::{Decision, Facts, Named, Ordered, Released, obey};
 use crate::domain::intake::Kind;
 use crate::domain::letter::{LetterId, Posting};
-use crate::domain::message::{Digest, Message};
+use crate::domain::message::{Attachment, Digest, Message};
 use crate::domain::signature::Signature;
 use crate::domain::thread;
 use crate::keyring;
@@ -56,7 +57,7 @@ impl Pipeline {
         let used = signature_used(draft, message)?;
         // of whoever may be somebody else nothing is looked up
         let ordered = match signed {
-            true => self.ordered(draft, order, batch, now)?,
+            true => self.ordered(draft, order, message.attachments.clone(), batch, now)?,
             false => bare(order),
         };
         Ok(Some(Box::new(Ordered { used, ..ordered })))
@@ -72,8 +73,9 @@ impl Pipeline {
 
     /// Carries out what was typed on the command line.
     pub(super) fn give(&self, draft: &Draft<'_>, given: Given, batch: &Batch, now: Timestamp) -> Wanted {
-        let Given { case, line, text } = given;
-        let ordered = self.ordered(draft, order::typed(&case, &line, text), batch, now)?;
+        let Given { case, line, text, attachments } = given;
+        let order = order::typed(case.as_ref(), &line, text);
+        let ordered = self.ordered(draft, order, attachments, batch, now)?;
         let texts = text_of(&ordered);
         let facts = Facts {
             case: ordered.case.clone(),
@@ -93,6 +95,7 @@ impl Pipeline {
         &self,
         draft: &Draft<'_>,
         order: Result<Order, Misread>,
+        attachments: Vec<Attachment>,
         batch: &Batch,
         now: Timestamp,
     ) -> Result<Ordered, IndexError> {
@@ -116,6 +119,7 @@ impl Pipeline {
         if let Some(case) = ordered.case.clone() {
             self.open_mails(&case, &commands, &mut ordered, batch, now);
         }
+        self.distributors_of(draft, &commands, attachments, &mut ordered, now)?;
         for letter in commands.iter().filter_map(letter_named) {
             let Some(posting) = draft.posting(letter)? else { continue };
             let case = posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
@@ -148,7 +152,7 @@ impl Pipeline {
             ordered.left_out = theirs.len().saturating_sub(ordered.mails.len());
         }
         for mail in commands.iter().filter_map(|command| match command {
-            Command::Split(mail) => Some(mail),
+            Command::Split(mail) | Command::Distribute(Distribute::Share { mail, .. }) => Some(mail),
             _ => None,
         }) {
             let named =
@@ -191,10 +195,12 @@ pub(super) fn signature_used(draft: &Draft<'_>, message: &Message) -> Result<boo
     Ok(false)
 }
 
-/// The text of an order as a file.
+/// The text of an order, and what is attached to it, as files.
 pub(super) fn text_of(ordered: &Ordered) -> Vec<(Digest, Vec<u8>)> {
     let text = ordered.order.as_ref().ok().and_then(|order| order.text.as_ref());
-    text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes())).into_iter().collect()
+    let text = text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes()));
+    let attached = ordered.attachments.iter().map(|(file, it)| (file.file.clone(), it.bytes.clone()));
+    text.into_iter().chain(attached).collect()
 }
 
 /// Nothing is known yet.

@@ -12,7 +12,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::letter::LetterKind;
 
-const KINDS: [LetterKind; 9] = [
+const KINDS: [LetterKind; 12] = [
     LetterKind::Acknowledgement,
     LetterKind::Relay,
     LetterKind::Warning,
@@ -22,10 +22,13 @@ const KINDS: [LetterKind; 9] = [
     LetterKind::Note,
     LetterKind::Results,
     LetterKind::Reminder,
+    LetterKind::Notice,
+    LetterKind::Proposal,
+    LetterKind::Membership,
 ];
 
 /// The sets compiled in. What a language lacks (the letters to the team) is English.
-const COMPILED_IN: [(&str, LetterKind, &str); 12] = [
+const COMPILED_IN: [(&str, LetterKind, &str); 15] = [
     ("en", LetterKind::Acknowledgement, include_str!("../../config/templates/en/acknowledgement.txt")),
     ("en", LetterKind::Relay, include_str!("../../config/templates/en/relay.txt")),
     ("en", LetterKind::Warning, include_str!("../../config/templates/en/warning.txt")),
@@ -35,6 +38,9 @@ const COMPILED_IN: [(&str, LetterKind, &str); 12] = [
     ("en", LetterKind::Note, include_str!("../../config/templates/en/note.txt")),
     ("en", LetterKind::Results, include_str!("../../config/templates/en/results.txt")),
     ("en", LetterKind::Reminder, include_str!("../../config/templates/en/reminder.txt")),
+    ("en", LetterKind::Notice, include_str!("../../config/templates/en/notice.txt")),
+    ("en", LetterKind::Proposal, include_str!("../../config/templates/en/proposal.txt")),
+    ("en", LetterKind::Membership, include_str!("../../config/templates/en/membership.txt")),
     ("de", LetterKind::Answer, include_str!("../../config/templates/de/answer.txt")),
     ("de", LetterKind::Acknowledgement, include_str!("../../config/templates/de/acknowledgement.txt")),
     ("de", LetterKind::Status, include_str!("../../config/templates/de/status.txt")),
@@ -109,7 +115,14 @@ impl Templates {
             .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
         // white space at a line's end may be lost on the way, and the signature with it; what is encrypted is safe, and in a
         // patch it counts
-        let as_it_is = matches!(kind, LetterKind::Relay | LetterKind::Note | LetterKind::Results);
+        let as_it_is = matches!(
+            kind,
+            LetterKind::Relay
+                | LetterKind::Note
+                | LetterKind::Results
+                | LetterKind::Notice
+                | LetterKind::Proposal
+        );
         let end = |line| if as_it_is { line } else { str::trim_end(line) };
         let mut body: String = body.lines().map(end).collect::<Vec<_>>().join("\n").trim().to_owned();
         body.push('\n');
@@ -171,6 +184,19 @@ pub fn sample(kind: LetterKind) -> Value {
         LetterKind::Results => context! {
             desk, case => "EX-2026-0001", refused => false, doubtful => false, commands => ["take"], lines => ["x"],
             sent => "x", page => "x", shown => false,
+        },
+        LetterKind::Notice => context! {
+            desk, case => "EX-2026-0001", sort => "notice", tlp => "TLP:AMBER", number => 1, text => "x", attachments => ["x"],
+            author => "x", embargo => "agreed", reason => "x", place => "x", asks => ["x"], policy => "1",
+            policy_page => "x", marked => true, until => ["x"], mark => "x",
+        },
+        LetterKind::Proposal => context! {
+            desk, case => "EX-2026-0001", number => 1, by => "x", what => "x", own => false, four_eyes => true,
+            recipients => 5, warnings => ["x"], text => "x", lines => ["x"], attachments => ["x"],
+        },
+        LetterKind::Membership => context! {
+            desk, case => "EX-2026-0001", topic => "challenge", organisation => "x", member => "x", token => "x",
+            lines => ["x"], text => "x", policy => "1", policy_page => "x",
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",

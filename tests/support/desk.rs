@@ -493,7 +493,7 @@ impl Desk {
     /// `psirtd do CASE COMMAND`: what the operator hears.
     pub fn is_told(&self, case: &str, line: &str, text: Option<&str>) -> Result<String, String> {
         let (case, line, text) = (case.to_owned(), line.to_owned(), text.map(str::to_owned));
-        let told = self.tries(&Question::Do { case, line, text })?;
+        let told = self.tries(&Question::Do { case: Some(case), line, text, attachments: Vec::new() })?;
         Ok(told.as_str().unwrap().to_owned())
     }
 

@@ -106,9 +106,8 @@ pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Mi
 }
 
 /// Reads what was typed on the command line: one command, and the text that goes with it.
-pub fn typed(case: &CaseId, line: &str, text: Option<String>) -> Result<Order, Misread> {
-    let wrong =
-        |why: String| Misread { said: vec![line.to_owned()], wrong: vec![why], case: Some(case.clone()) };
+pub fn typed(case: Option<&CaseId>, line: &str, text: Option<String>) -> Result<Order, Misread> {
+    let wrong = |why: String| Misread { said: vec![line.to_owned()], wrong: vec![why], case: case.cloned() };
     let command = Command::parse(line).map_err(wrong)?;
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     match (&text, command.text()) {
@@ -118,7 +117,7 @@ pub fn typed(case: &CaseId, line: &str, text: Option<String>) -> Result<Order, M
         }
         _ => {}
     }
-    Ok(Order { case: Some(case.clone()), commands: vec![command], taker: text.as_ref().map(|_| 0), text })
+    Ok(Order { case: case.cloned(), commands: vec![command], taker: text.as_ref().map(|_| 0), text })
 }
 
 fn understood(

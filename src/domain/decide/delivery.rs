@@ -117,6 +117,7 @@ mod tests {
             bytes: Digest::from_bytes(&[1]),
             mail: Some(Digest::from_bytes(&[2])),
             text: None,
+            copy: None,
         };
         Posting::begin(&Event { at: "2026-11-20T12:00:00Z".parse().unwrap(), case: Some(case), what })
             .unwrap()

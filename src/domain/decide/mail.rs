@@ -295,7 +295,8 @@ pub(super) fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) ->
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
     let (reason, text) = (why.to_owned(), letter.text().cloned());
-    let what = What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text };
+    let what =
+        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text, copy: None };
     Event { at: now, case, what }
 }
 
@@ -524,7 +525,10 @@ pub(super) fn write_again(
         | LetterKind::Digest
         | LetterKind::Note
         | LetterKind::Results
-        | LetterKind::Reminder => return None,
+        | LetterKind::Reminder
+        | LetterKind::Notice
+        | LetterKind::Proposal
+        | LetterKind::Membership => return None,
     };
     Some(Letter { id: id.clone(), ..letter })
 }
@@ -682,6 +686,7 @@ mod tests {
                 bytes: crate::domain::message::Digest::from_bytes(&[7]),
                 mail: letter.occasion().map(|occasion| occasion.about.digest.clone()),
                 text: None,
+                copy: None,
             };
             case.apply(&Event { at: now(), case: Some(case.id.clone()), what });
         }

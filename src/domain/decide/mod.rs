@@ -11,6 +11,7 @@ mod delivery;
 mod desk;
 mod letters;
 mod mail;
+mod notices;
 mod sorting;
 mod team;
 
@@ -18,15 +19,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::command::order::{Misread, Order};
 use crate::domain::concern::Concern;
+use crate::domain::distributor::{Member, MemberId, Roster};
 use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Letter, Outcome, Posting};
 use crate::domain::limit::Answered;
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::notice::{File, Notice, Pending};
 use crate::domain::policy::Policy;
 use crate::domain::reminder::Warning;
 use crate::domain::signature::Certificate;
@@ -76,6 +80,12 @@ pub struct Facts {
     pub ordered: Option<Box<Ordered>>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
+    /// The distributors' list, when the mail may have to do with it.
+    pub roster: Option<Arc<Roster>>,
+    /// Words that nobody can guess, drawn by the caller.
+    pub token: String,
+    /// The copies of the case's notices, when the mail is of one of its members.
+    pub copies: Vec<Posting>,
     /// Letters whose turn may be further away than any wait.
     pub far_off: Vec<Posting>,
 }
@@ -107,6 +117,22 @@ pub struct Ordered {
     pub letters: Vec<Named>,
     /// The first mails that brought the ciphertexts of each of these mails.
     pub sightings: BTreeMap<Digest, Vec<(Sighting, bool)>>,
+    /// The distributors' list, when it has to do with it.
+    pub roster: Option<Arc<Roster>>,
+    /// The proposals that are named.
+    pub pending: Vec<Pending>,
+    /// Proposals made so far.
+    pub proposals: u32,
+    /// What is attached, and the files it will lie in.
+    pub attachments: Vec<(File, Attachment)>,
+    /// The certificates in the text.
+    pub certificates: Vec<Certificate>,
+    /// The members in the text, as `members export` writes them; or what is wrong with it.
+    pub imported: Option<Result<Vec<Member>, String>>,
+    /// The time zone that is named; none when there is no such one.
+    pub zone: Option<TimeZone>,
+    /// The copies of the case's notices; or, when a member is named, those to it that are under way, of any case.
+    pub copies: Vec<Posting>,
 }
 
 impl Ordered {
@@ -125,8 +151,44 @@ impl Ordered {
             latest: Vec::new(),
             letters: Vec::new(),
             sightings: BTreeMap::new(),
+            roster: None,
+            pending: Vec::new(),
+            proposals: 0,
+            attachments: Vec::new(),
+            certificates: Vec::new(),
+            imported: None,
+            zone: None,
+            copies: Vec::new(),
         }
     }
+}
+
+/// Copies of a notice that are still to be written, and what they are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// The case.
+    pub case: Case,
+    /// The notice.
+    pub notice: Notice,
+    /// What the person wrote; an error when the file cannot be read.
+    pub text: Result<Option<String>, String>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// Whose turn it is.
+    pub to: Vec<Turn>,
+}
+
+/// A member that a copy is to be written to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Which.
+    pub id: MemberId,
+    /// What is known of it now.
+    pub member: Option<Member>,
+    /// Its time zone, if it named one that there is.
+    pub zone: Option<TimeZone>,
+    /// The number of the letter among the copies.
+    pub letter: u32,
 }
 
 /// A letter that is named, and where it stands.
@@ -195,6 +257,8 @@ pub enum Input {
         /// The certificate.
         certificate: Certificate,
     },
+    /// Copies of a notice are to be written.
+    Copies(Box<Copies>),
     /// Time to look whether the coordinators must be told something.
     Look,
     /// A person accepts a certificate that was seen for an address.
@@ -223,6 +287,7 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release(released) => delivery::release(facts, released, OPERATOR, policy, now),
         Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
+        Input::Copies(copies) => notices::copies(copies, policy, now),
         Input::Look => desk::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
             let (address, fingerprint) = (address.clone(), fingerprint.clone());

@@ -168,7 +168,7 @@ pub(super) fn answer_body(case: &Case, message: &Message, class: Option<&Class>,
         severity: case.advisory.severity.as_ref().map(ToString::to_string),
         place: match &case.embargo {
             Embargo::Broken { place, .. } => place.clone(),
-            Embargo::None => None,
+            Embargo::None | Embargo::Until(_) | Embargo::Lifted { .. } => None,
         },
     }
 }

@@ -4,6 +4,8 @@
 //! * The same records give the same index, live or rebuilt: nothing here asks for the time, for chance or for a file.
 //! * What is kept of strangers is bounded.
 
+mod distributors;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -19,6 +21,7 @@ use crate::domain::reminder::Running;
 use crate::domain::signature::Certificate;
 use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
+use crate::store::index::fold::distributors::is_about_a_copy;
 use crate::store::index::{
     DESK_LETTERS, DIGESTED_AT, Draft, IndexError, Lookup, RESTORED, Restored, TOLD_AT,
 };
@@ -52,7 +55,12 @@ impl Draft<'_> {
         self.fold_letter(event)?;
         self.fold_desk(event)?;
         self.fold_sorting(event)?;
+        self.fold_member(event)?;
         let Some(id) = &event.case else { return Ok(()) };
+        // what becomes of the copies of a notice changes nothing in the case: there may be a thousand
+        if is_about_a_copy(event) {
+            return self.fold_thread(event, id);
+        }
         let case = match self.case(id)? {
             Some(mut case) => {
                 case.apply(event);
@@ -69,18 +77,24 @@ impl Draft<'_> {
                 self.put(thread, id)?;
             }
         }
+        if matches!(event.what, What::CaseOpened { .. }) {
+            self.number(id)?;
+        }
+        self.fold_thread(event, id)?;
+        self.fold_answer(event)
+    }
+
+    /// The first case that knew a Message-ID keeps it.
+    fn fold_thread(&mut self, event: &Event, id: &CaseId) -> Result<(), IndexError> {
         match &event.what {
-            What::CaseOpened { .. } => self.number(id)?,
-            // the first case that knew an id keeps it
             What::MailRecorded { message_id: Some(message_id), .. }
             | What::LetterQueued { message_id, .. }
                 if self.get(&self.keys().thread(message_id))?.is_none() =>
             {
-                self.put(self.keys().thread(message_id), id)?;
+                self.put(self.keys().thread(message_id), id)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.fold_answer(event)
     }
 
     /// A case, and what it owes.
@@ -260,6 +274,7 @@ impl Draft<'_> {
                 Some(_) => self.put(untold, id)?,
                 None => drop(self.changes.insert(untold, None)),
             }
+            self.fold_copy(&posting)?;
             let held = self.keys().held(id);
             match posting.state == LetterState::Held && !posting.withheld {
                 true => self.put(held, id)?,

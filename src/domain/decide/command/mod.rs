@@ -6,7 +6,12 @@
 //! * A signature is used up by the first mail that it is right in, whatever becomes of its commands.
 //! * The answer goes to the person of the configuration, encrypted, never to whoever wrote.
 
+mod distributing;
+mod embargoing;
 mod glance;
+mod leaks;
+mod members;
+mod proposals;
 mod work;
 mod writing;
 
@@ -79,7 +84,9 @@ pub(super) fn by_mail(
     let event = |what| Event { at: now, case: id.clone(), what };
     let mut decision = Decision { events: vec![event(recorded), event(commanded)], letters: Vec::new() };
     let mut next = case.map_or(0, |case| case.letters.len());
+    let mut desk_letters = facts.desk_letters;
     if let Ok(done) = &outcome.done {
+        desk_letters = desk_letters.max(done.desk_letters);
         decision.events.extend(done.events.iter().cloned());
         decision.letters.extend(done.letters.iter().cloned());
         // what names no case has counted none of its letters
@@ -102,7 +109,7 @@ pub(super) fn by_mail(
         let case = case.filter(|case| Actor::Person(person).may_see(case));
         let letter_id = match case {
             Some(case) => LetterId::new(&case.id, next.saturating_add(1)),
-            None => LetterId::of_desk(&policy.case_prefix, facts.desk_letters.saturating_add(1)),
+            None => LetterId::of_desk(&policy.case_prefix, desk_letters.saturating_add(1)),
         };
         let shown = case.is_some_and(|case| team::shows_subject(case, message, policy));
         results_letter(letter_id, person, message, case, &ordered.order, &outcome, shown)

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::domain::advisory::{Finding, belongs};
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::command::authority::{Actor, Authorized};
-use crate::domain::command::{Affects, Command, Snooze, Topic, help};
+use crate::domain::command::grammar::help;
+use crate::domain::command::{Affects, Command, Snooze, Topic};
 use crate::domain::deadline::{Because, Deadline, DeadlineKind};
 use crate::domain::decide::command::glance;
 use crate::domain::decide::{Decision, Facts, Named, Ordered, delivery, sorting, team};
@@ -29,6 +30,12 @@ pub(super) struct Done {
     pub(super) page: Option<String>,
     /// Letters of the case so far.
     pub(super) next: usize,
+    /// Letters of the desk so far that belong to no case.
+    pub(super) desk_letters: u32,
+    /// Proposals made so far.
+    pub(super) proposals: u32,
+    /// Those that are settled by this mail.
+    pub(super) settled: Vec<u32>,
 }
 
 /// What can be told the person.
@@ -38,7 +45,7 @@ pub(super) struct Worker<'a> {
     pub(super) ordered: &'a Ordered,
     pub(super) by: Actor<'a>,
     pub(super) policy: &'a Policy,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) case: Option<Case>,
     /// The number of the next case of the year.
     pub(super) next_number: u32,
@@ -55,7 +62,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let case = ordered.case.clone();
         let next = case.as_ref().map_or(0, |case| case.letters.len());
-        let done = Done { next, ..Done::default() };
+        let (desk_letters, proposals) = (facts.desk_letters, ordered.proposals);
+        let done = Done { next, desk_letters, proposals, ..Done::default() };
         Self { next_number: facts.next_number, ordered, by: authorized.by(), policy, now, case, done }
     }
 
@@ -69,6 +77,9 @@ impl<'a> Worker<'a> {
                 let page = glance::list(&self.ordered.open, self.by, self.policy, self.now);
                 Ok(self.shows(page, "the open cases"))
             }
+            Command::Members(members) => self.members(members, text),
+            Command::Approve(number) => self.approve(*number),
+            Command::Withdraw(number) => self.withdraw(*number, text),
             _ => self.with_case(command, text),
         }
     }
@@ -82,7 +93,13 @@ impl<'a> Worker<'a> {
             return Err(format!("case {} is {}: reopen it first", case.id, case.phase.word()));
         }
         match command {
-            Command::Help | Command::List => Ok(String::new()),
+            Command::Help
+            | Command::List
+            | Command::Members(_)
+            | Command::Approve(_)
+            | Command::Withdraw(_) => Ok(String::new()),
+            Command::Embargo(embargoing) => self.embargo(&case, embargoing, text),
+            Command::Distribute(distribute) => self.distribute(&case, distribute, text),
             Command::Show => {
                 let page = glance::page(&case, self.policy, self.now);
                 Ok(self.shows(page, "the case at a glance"))
@@ -132,7 +149,7 @@ impl<'a> Worker<'a> {
         self.case.as_ref().ok_or_else(|| "no case is named".to_owned())
     }
 
-    fn shows(&mut self, page: String, line: &str) -> String {
+    pub(super) fn shows(&mut self, page: String, line: &str) -> String {
         let before = self.done.page.take().map_or_else(String::new, |before| format!("{before}\n\n"));
         self.done.page = Some(format!("{before}{}", page.trim_end()));
         line.to_owned()
@@ -144,6 +161,14 @@ impl<'a> Worker<'a> {
         let event = Event { at: self.now, case: Some(case.id.clone()), what };
         case.apply(&event);
         self.done.events.push(event);
+    }
+
+    /// Something happens, to the case if there is one.
+    pub(super) fn happens(&mut self, what: What) {
+        match &self.case {
+            Some(_) => self.does(what),
+            None => self.done.events.push(Event { at: self.now, case: None, what }),
+        }
     }
 
     pub(super) fn next_id(&mut self, case: &CaseId) -> LetterId {

@@ -1,0 +1,158 @@
+//! What one person proposes and another one approves: four eyes.
+//!
+//! # Invariants
+//! * What is approved is done as it was shown, or not at all.
+//! * With four eyes on, whoever proposes does not approve, and nobody approves without a signature: the command line has none.
+//! * What goes to members is shown before it goes, even where one pair of eyes is enough.
+
+use std::sync::Arc;
+
+use crate::domain::case::CaseId;
+use crate::domain::command::authority::Actor;
+use crate::domain::decide::command::work::{Told, Worker};
+use crate::domain::event::What;
+use crate::domain::letter::{Body, Letter, LetterId, Protection, Shown};
+use crate::domain::message::{Attachment, Mailbox};
+use crate::domain::notice::{Pending, Proposal, Step};
+use crate::domain::policy::Person;
+
+/// What is shown of a proposal beside its few words.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Preview {
+    /// To so many members.
+    pub(super) recipients: usize,
+    /// Everything else that goes along, a line each.
+    pub(super) lines: Vec<String>,
+    /// What a person should know before.
+    pub(super) warnings: Vec<String>,
+    /// The text, word for word.
+    pub(super) text: Option<String>,
+    /// What is attached.
+    pub(super) attachments: Vec<Attachment>,
+}
+
+impl Worker<'_> {
+    /// Something that another person has to approve, or that is done at once where one pair of eyes is enough.
+    pub(super) fn propose(&mut self, proposal: Proposal, preview: Preview) -> Told {
+        let always_shown = matches!(proposal, Proposal::Notice { .. } | Proposal::Release { .. });
+        if !self.policy.four_eyes() && !always_shown {
+            let by = vec![self.by.name()];
+            return self.execute(&proposal, by);
+        }
+        self.done.proposals = self.done.proposals.saturating_add(1);
+        let number = self.done.proposals;
+        let what = proposal.told();
+        let step = Step::Proposed { number, proposal };
+        self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
+        let own = self.by.person().map(|person| person.mailbox.canonical());
+        let readers: Vec<Mailbox> = self.policy.coordinators().map(|one| one.mailbox.clone()).collect();
+        for reader in &readers {
+            let shown = Shown {
+                number,
+                by: self.by.name(),
+                what: what.clone(),
+                own: own.as_ref() == Some(&reader.canonical()),
+                four_eyes: self.policy.four_eyes(),
+                recipients: preview.recipients,
+                warnings: preview.warnings.clone(),
+                text: preview.text.clone(),
+                lines: preview.lines.clone(),
+                attachments: preview.attachments.clone(),
+            };
+            let case = self.case.as_ref().map(|case| case.id.clone());
+            let letter = Letter {
+                id: self.letter_id(case.as_ref()),
+                to: reader.clone(),
+                protection: Protection::Encrypted,
+                in_reply_to: None,
+                references: Vec::new(),
+                body: Body::Proposal(case, Arc::new(shown)),
+            };
+            self.done.letters.push(letter);
+        }
+        let who = if self.policy.four_eyes() { "another coordinator" } else { "a coordinator" };
+        let warnings = preview.warnings.iter().map(|warning| format!("; {warning}"));
+        let warnings: String = warnings.collect();
+        Ok(format!("proposal {number}: {what}; nothing goes before {who} says !approve {number}{warnings}"))
+    }
+
+    pub(super) fn approve(&mut self, number: u32) -> Told {
+        let pending = self.pending(number)?.clone();
+        if self.policy.four_eyes() {
+            let Actor::Person(person) = self.by else {
+                return Err("it needs a coordinator's signed mail: the command line signs nothing".to_owned());
+            };
+            if is_by(&pending.by, person) {
+                return Err(format!(
+                    "you propose it yourself: another coordinator has to approve proposal {number}"
+                ));
+            }
+        }
+        if self.case.as_ref().map(|case| &case.id) != pending.case.as_ref() && pending.case.is_some() {
+            self.case_is_not(&pending)?;
+        }
+        let step = Step::Approved { number };
+        self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
+        self.done.settled.push(number);
+        let by = vec![pending.by.clone(), self.by.name()];
+        let told = self.execute(&pending.proposal, by)?;
+        Ok(format!("proposal {number} approved: {told}"))
+    }
+
+    pub(super) fn withdraw(&mut self, number: u32, text: Option<&str>) -> Told {
+        let pending = self.pending(number)?.clone();
+        let why = text.map(|text| text.lines().next().unwrap_or_default().to_owned());
+        let step = Step::Withdrawn { number, why };
+        self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
+        self.done.settled.push(number);
+        Ok(format!("proposal {number} is withdrawn: {}", pending.proposal.told()))
+    }
+
+    /// The proposal, if it still waits.
+    fn pending(&self, number: u32) -> Result<&Pending, String> {
+        let known = self.ordered.pending.iter().find(|pending| pending.number == number);
+        match known.filter(|_| !self.done.settled.contains(&number)) {
+            Some(pending) => Ok(pending),
+            None if number <= self.done.proposals && number > 0 => {
+                Err(format!("proposal {number} is settled already"))
+            }
+            None => Err(format!("there is no proposal {number}")),
+        }
+    }
+
+    /// The mail names another case than the proposal.
+    fn case_is_not(&self, pending: &Pending) -> Result<(), String> {
+        let of = pending.case.as_ref().map_or_else(String::new, ToString::to_string);
+        match &self.case {
+            // the case of the proposal goes on as another one
+            Some(case) if self.ordered.goes_on.as_ref().is_some_and(|goes_on| goes_on.id == case.id) => {
+                Ok(())
+            }
+            _ => Err(format!("proposal {} is about case {of}", pending.number)),
+        }
+    }
+
+    fn execute(&mut self, proposal: &Proposal, by: Vec<String>) -> Told {
+        match proposal {
+            Proposal::Notice { content, to, left_out } => self.begin_notice(content, to, left_out, by),
+            Proposal::Release { member } => self.release_to_member(member),
+            Proposal::Embargo { until, reason } => self.move_embargo(*until, *reason),
+            Proposal::Lift => self.lift_embargo(by),
+            Proposal::Remove { member, why } => self.remove_member(member, why.as_deref()),
+            Proposal::Warn { member, text } => self.warn_member(member, text.as_ref()),
+        }
+    }
+
+    /// The name of the next letter, of a case or of the desk.
+    pub(super) fn letter_id(&mut self, case: Option<&CaseId>) -> LetterId {
+        if let Some(case) = case {
+            return self.next_id(case);
+        }
+        self.done.desk_letters = self.done.desk_letters.saturating_add(1);
+        LetterId::of_desk(&self.policy.case_prefix, self.done.desk_letters)
+    }
+}
+
+fn is_by(name: &str, person: &Person) -> bool {
+    Mailbox::bare(name).identity() == person.mailbox.identity()
+}

@@ -1,0 +1,180 @@
+//! What has to be known of the distributors' list, and the copies of a notice, a handful at a time.
+//!
+//! # Invariants
+//! * A notice to a thousand members does not stand in the way of a report: between two handfuls of copies everything else has its turn.
+//! * A copy is sealed and committed like any letter; after a stop the rest is written, and nothing twice.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::domain::command::Command;
+use crate::domain::command::distributing::Embargoing;
+use crate::domain::command::members::Members;
+use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
+use crate::domain::distributor::{Member, Roster};
+use crate::domain::message::{Attachment, Digest};
+use crate::domain::notice::{FanOut, File, Notice, Proposal};
+use crate::domain::signature::{Certificate, Source};
+use crate::keyring;
+use crate::open;
+use crate::pipeline::Pipeline;
+use crate::pipeline::step::Step;
+use crate::store::index::{Draft, IndexError, Lookup};
+use crate::store::journal::JournalError;
+
+/// Copies that are sealed and committed together, at most.
+const HANDFUL: usize = 32;
+/// Together they are no larger than this, as far as one of them allows. Bytes.
+const MOST_BYTES: usize = 32 << 20;
+
+impl Pipeline {
+    /// Copies of a notice are still to be written.
+    pub(super) fn copies_are_left(&self) -> Result<bool, JournalError> {
+        let left = self.writer.draft().fan_outs();
+        left.map(|left| !left.is_empty()).map_err(|error| self.condemn(&error))
+    }
+
+    /// A handful of copies.
+    pub(super) fn copies(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
+        let Some(next) = draft.fan_outs()?.into_iter().next() else { return Ok(None) };
+        let Some(case) = draft.followed(next.case.clone())? else { return Ok(None) };
+        // a case that was merged keeps its notices, and their numbers
+        let owner = draft.case(&next.case)?.unwrap_or_else(|| case.clone());
+        let Some(notice) = owner.notices.iter().find(|notice| notice.number == next.notice).cloned() else {
+            return Ok(None);
+        };
+        let (text, attachments) = self.content(&notice);
+        let size = attachments.iter().map(|it| it.bytes.len()).sum::<usize>().saturating_mul(3).max(1);
+        let handful = MOST_BYTES.checked_div(size).unwrap_or(1).clamp(1, HANDFUL);
+        let FanOut { left, .. } = next;
+        let turn = |(id, letter): (_, u32)| {
+            let member = draft.member(&id)?;
+            let zone = member.as_ref().and_then(|member| zone_of(member));
+            Ok::<_, IndexError>(Turn { id, member, zone, letter })
+        };
+        let to = left.into_iter().take(handful).map(turn).collect::<Result<Vec<_>, _>>()?;
+        let copies = Copies { case: owner, notice, text, attachments, to };
+        let decision = decide(&Facts::default(), &Input::Copies(Box::new(copies)), &self.policy, now);
+        Ok((decision != Decision::default()).then(|| decision.into()))
+    }
+
+    /// The text of a notice, and what is attached to it.
+    fn content(&self, notice: &Notice) -> (Result<Option<String>, String>, Vec<Attachment>) {
+        let read = |file: &Digest| self.reader.archive.letters.read(file).map_err(|error| error.to_string());
+        let text = notice
+            .content
+            .text
+            .as_ref()
+            .map(|file| String::from_utf8(read(file)?).map_err(|error| error.to_string()));
+        let attached = |file: &File| {
+            Ok::<_, String>(Attachment {
+                name: file.name.clone(),
+                media_type: file.media_type.clone(),
+                bytes: read(&file.file)?,
+            })
+        };
+        match notice.content.files.iter().map(attached).collect::<Result<Vec<_>, _>>() {
+            Ok(attachments) => (text.transpose(), attachments),
+            Err(why) => (Err(format!("an attachment cannot be read: {why}")), Vec::new()),
+        }
+    }
+
+    /// What commands about the distributors have to know.
+    pub(super) fn distributors_of(
+        &self,
+        draft: &Draft<'_>,
+        commands: &[Command],
+        attachments: Vec<Attachment>,
+        ordered: &mut Ordered,
+        now: Timestamp,
+    ) -> Result<(), IndexError> {
+        let about = |command: &Command| {
+            matches!(
+                command,
+                Command::Members(_)
+                    | Command::Distribute(_)
+                    | Command::Embargo(_)
+                    | Command::Approve(_)
+                    | Command::Withdraw(_)
+                    | Command::Public(_)
+            )
+        };
+        if !commands.iter().any(about) {
+            return Ok(());
+        }
+        ordered.roster = Some(self.roster(draft, now)?);
+        ordered.proposals = draft.proposals()?;
+        ordered.pending = draft.pending()?;
+        ordered.attachments = attachments.into_iter().map(filed).collect();
+        let text = ordered.order.as_ref().ok().and_then(|order| order.text.clone());
+        for command in commands {
+            match command {
+                Command::Members(members) if members.wants_certificate() => {
+                    let certificates = text.as_deref().map(certificates).unwrap_or_default();
+                    ordered.certificates.extend(certificates);
+                }
+                Command::Members(Members::Suspend(member) | Members::Remove(member)) => {
+                    ordered.copies.extend(draft.leaving(member)?);
+                }
+                Command::Approve(number) => {
+                    let proposal = draft.proposal(*number)?;
+                    let case = proposal.as_ref().and_then(|pending| pending.case.clone());
+                    if ordered.case.is_none() {
+                        ordered.case = case.map_or(Ok(None), |id| draft.followed(id))?;
+                    }
+                    if let Some(Proposal::Remove { member, .. }) = proposal.map(|pending| pending.proposal) {
+                        ordered.copies.extend(draft.leaving(&member)?);
+                    }
+                }
+                Command::Embargo(Embargoing::Until { zone: Some(zone), .. }) => {
+                    ordered.zone = TimeZone::get(zone).ok();
+                }
+                _ => {}
+            }
+        }
+        if let Some(case) = ordered.case.as_ref().filter(|_| ordered.copies.is_empty()) {
+            ordered.copies = draft.copies(&case.id)?;
+        }
+        Ok(())
+    }
+
+    /// Everybody on the distributors' list, and how good their certificates are.
+    pub(super) fn roster(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Arc<Roster>, IndexError> {
+        let members = draft.members()?;
+        let key = |member: &Member| {
+            let address = member.addresses.first().map_or("", |first| first.address.as_str());
+            (member.id.clone(), keyring::good_until(&member.certificates, address, now))
+        };
+        let keys = members.iter().map(key).collect();
+        Ok(Arc::new(Roster { members, keys }))
+    }
+}
+
+/// An attachment, and the file that it will lie in.
+fn filed(attachment: Attachment) -> (File, Attachment) {
+    let file = File {
+        name: attachment.name.clone(),
+        media_type: attachment.media_type.clone(),
+        file: open::digest(&attachment.bytes),
+        size: u64::try_from(attachment.bytes.len()).unwrap_or(u64::MAX),
+    };
+    (file, attachment)
+}
+
+/// The certificates in a text, each by itself; none when it holds anything else.
+fn certificates(text: &str) -> Vec<Certificate> {
+    let certs = keyring::certificates(text.as_bytes()).unwrap_or_default();
+    let certificate = |cert: &sequoia_openpgp::Cert| {
+        let cert = cert.clone().strip_secret_key_material();
+        let armored = keyring::armored(&cert).ok()?;
+        Some(Certificate { fingerprint: cert.fingerprint().to_hex(), armored, source: Source::Roster })
+    };
+    certs.iter().filter_map(certificate).collect()
+}
+
+/// The member's time zone, if there is such a one.
+fn zone_of(member: &Member) -> Option<TimeZone> {
+    member.zone.as_deref().and_then(|zone| TimeZone::get(zone).ok())
+}
