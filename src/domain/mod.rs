@@ -33,6 +33,7 @@ pub mod notice;
 pub mod own_list;
 pub mod phase;
 pub mod policy;
+pub mod recipient;
 pub mod reminder;
 pub mod report;
 pub mod severity;

@@ -7,6 +7,7 @@ use crate::domain::deadline::{Because, Deadline, after};
 use crate::domain::decide::{Decision, Facts, Released, mail, team};
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterKind, LetterState, Outcome, Posting};
+use crate::domain::notice::Step;
 use crate::domain::policy::Policy;
 
 /// See [`super::decide`]. The outcome of a letter that a person has stopped meanwhile is recorded all the same when it went
@@ -82,6 +83,12 @@ pub(super) fn release(
     let Released { posting, about, text } = released;
     if posting.state == LetterState::Sent {
         return Decision::default();
+    }
+    if let Some(copy) = posting.copy.as_ref().filter(|_| posting.bytes.is_none()) {
+        // it is written like the others, when its turn comes
+        let letter = posting.id.number().unwrap_or_default();
+        let step = Step::Repeated { notice: copy.notice, member: copy.member.clone(), letter };
+        return only(posting, What::Distribution { step: Box::new(step), by: by.to_owned() }, now);
     }
     if posting.bytes.is_some() {
         let what = What::LetterReleased { letter: posting.id.clone(), by: by.to_owned() };

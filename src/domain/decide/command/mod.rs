@@ -20,7 +20,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
+use crate::domain::command::Command;
 use crate::domain::command::authority::{self, Actor, Authorized};
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order::{self, Order};
 use crate::domain::decide::command::work::{Done, Worker};
 use crate::domain::decide::mail::Taken;
@@ -28,6 +30,7 @@ use crate::domain::decide::{Decision, Facts, Ordered, mail, team};
 use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Body, Letter, LetterId, LetterKind, Protection, Results};
 use crate::domain::message::{Attachment, Digest, Message};
+use crate::domain::notice::File;
 use crate::domain::policy::{Person, Policy};
 use crate::domain::signature::Signature;
 
@@ -172,11 +175,13 @@ fn outcome(
     };
     let case = ordered.case.as_ref();
     let done = match &ordered.order {
-        Ok(order) if order.text.is_some() && !files(message).is_empty() => Err(vec![format!(
-            "its attachments ({}) would not go along with the text, so nothing was done: an answer without commands takes them to \
+        Ok(order) if order.text.is_some() && !takes_files(order) && !files(message).is_empty() => {
+            Err(vec![format!(
+                "its attachments ({}) would not go along with the text, so nothing was done: an answer without commands takes them to \
              the team; for the reporter, put what is in them into the text",
-            files(message).join(", ")
-        )]),
+                files(message).join(", ")
+            )])
+        }
         Ok(order) => author
             .authorize(order.clone(), case)
             .and_then(|authorized| carried_out(facts, ordered, &authorized, policy, now)),
@@ -187,17 +192,31 @@ fn outcome(
     Outcome { case, done, doubt: None, by: author.actor().name(), signatures: author.signatures() }
 }
 
-/// What a person attached; not what mail programs do by themselves: keys, signatures, another form of the text, a logo.
+/// What a person attached; not what mail programs do by themselves.
 fn files(message: &Message) -> Vec<&str> {
-    let by_itself = |file: &&Attachment| {
-        let name = file.name.as_deref().unwrap_or_default();
-        file.media_type.starts_with("application/pgp-")
-            || file.media_type.starts_with("image/")
-            || name == "body.html"
-            || name.starts_with("OpenPGP_")
-    };
     let files = message.attachments.iter().filter(|file| !by_itself(file));
     files.map(|file| file.name.as_deref().unwrap_or("one without a name")).collect()
+}
+
+/// What mail programs attach by themselves: keys, signatures, another form of the text, a logo.
+fn by_itself(file: &Attachment) -> bool {
+    let name = file.name.as_deref().unwrap_or_default();
+    file.media_type.starts_with("application/pgp-")
+        || file.media_type.starts_with("image/")
+        || name == "body.html"
+        || name.starts_with("OpenPGP_")
+}
+
+/// What a person attached, with the files that it will lie in.
+pub(super) fn files_of_a_person(attached: &[(File, Attachment)]) -> Vec<(&File, &Attachment)> {
+    let files = attached.iter().filter(|(_, attachment)| !by_itself(attachment));
+    files.map(|(file, attachment)| (file, attachment)).collect()
+}
+
+/// The text goes out with what is attached.
+fn takes_files(order: &Order) -> bool {
+    let taker = order.taker.and_then(|place| order.commands.get(place));
+    matches!(taker, Some(Command::Distribute(Distribute::Notice { .. })))
 }
 
 fn carried_out(
