@@ -14,6 +14,7 @@
 
 mod cases;
 mod figures;
+mod notices;
 pub mod pages;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -37,13 +38,14 @@ use tracing::{debug, error};
 use crate::clock::Clock;
 use crate::control::cases::{case_json, whole_case_json};
 use crate::control::figures::figures_json;
+use crate::control::notices::{notices_json, proposals_json};
 use crate::domain::case::CaseId;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::message::Attachment;
 use crate::domain::signature::Certificate;
 use crate::inbox::stopped;
 use crate::pipeline::{Accept, Given, Handle, OutboxCommand, Refused};
-use crate::store::index::{IndexError, Lookup};
+use crate::store::index::{Draft, IndexError, Lookup};
 use crate::store::journal::Place;
 use crate::store::{Archive, StoreError};
 
@@ -174,7 +176,14 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
         Question::Case(id) => {
             let id = CaseId::typed(id);
             let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
-            Ok(whole_case_json(&case, policy, now))
+            let mut whole = whole_case_json(&case, policy, now);
+            let draft = Draft::new(index);
+            let (copies, pending) = (draft.copies(&case.id)?, draft.pending()?);
+            if let Some(fields) = whole.as_object_mut() {
+                fields.insert("notices".to_owned(), notices_json(&case, &copies));
+                fields.insert("proposals".to_owned(), proposals_json(&case, &pending));
+            }
+            Ok(whole)
         }
         Question::Outbox => {
             let mut postings = index.postings()?;

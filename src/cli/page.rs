@@ -9,6 +9,8 @@
 //! * Who looks only at what is coloured sees what needs a person: what is overdue, mails that nobody vouches for, letters that
 //!   did not leave.
 
+mod notices;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -34,6 +36,8 @@ pub(crate) fn page_text(case: &Value, now: Timestamp, width: usize, styled: bool
     deadlines(&mut sheet, &case["deadlines"], now);
     mails(&mut sheet, &case["mail_list"]);
     letters(&mut sheet, &case["letters"]);
+    notices::proposals(&mut sheet, &case["proposals"]);
+    notices::notices(&mut sheet, &case["notices"]);
     timeline(&mut sheet, &case["timeline"]);
     sheet.text()
 }
