@@ -21,6 +21,7 @@ mod crash;
 mod cvss;
 mod data_key;
 mod explain;
+mod fanout;
 mod interop;
 mod keys;
 mod laws;

@@ -10,13 +10,14 @@
 pub mod maildir;
 pub mod smtp;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
@@ -33,6 +34,10 @@ use crate::pipeline::{Handle, Refused};
 const AT_ONCE: usize = 4;
 /// The same with those whose outcome waits to be recorded, behind the mails of a backlog. After SIGKILL so many are sent again.
 const UNDER_WAY: usize = 16;
+/// A letter that is under way for so long hangs: it is waited for, but does not keep the others from their turn.
+const HANGS_AFTER: Duration = Duration::from_secs(15);
+/// So many letters may hang beside those that move. Each holds a connection.
+const MOST_HANGING: usize = 48;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// While the server takes no letters, and none is due soon, it is asked whether it would: a letter that was deferred for two hours
@@ -118,6 +123,32 @@ impl Sender {
     }
 }
 
+/// Letters on their way to the server, and since when. One whose server hangs makes room for the next.
+#[derive(Default)]
+struct Lanes(BTreeMap<LetterId, Instant>);
+
+impl Lanes {
+    fn begin(&mut self, letter: LetterId) {
+        self.0.insert(letter, Instant::now());
+    }
+
+    fn end(&mut self, letter: &LetterId) {
+        self.0.remove(letter);
+    }
+
+    /// `unrecorded`: so many letters are on their way, or their outcome waits to be recorded.
+    fn have_room(&self, unrecorded: usize) -> bool {
+        let hanging =
+            self.0.values().filter(|since| since.elapsed() >= HANGS_AFTER).count().min(MOST_HANGING);
+        let moving = self.0.len().saturating_sub(hanging);
+        moving < AT_ONCE && unrecorded < UNDER_WAY.saturating_add(hanging)
+    }
+
+    fn until_one_hangs(&self) -> Option<Duration> {
+        self.0.values().filter_map(|since| HANGS_AFTER.checked_sub(since.elapsed())).min()
+    }
+}
+
 /// Sends letters until `stop` turns true; letters under way are finished.
 pub async fn run(
     settings: Settings,
@@ -134,6 +165,7 @@ pub async fn run(
     let mut sending = FuturesUnordered::new();
     let mut recording = FuturesUnordered::new();
     let mut names = BTreeSet::new();
+    let mut lanes = Lanes::default();
     let (mut closed, mut probes) = (false, 0_u32);
     while !*stop.borrow() {
         let now = clock.now();
@@ -148,16 +180,20 @@ pub async fn run(
             }
         };
         for posting in due {
-            let room = sending.len() < AT_ONCE && names.len() < UNDER_WAY;
-            if room && names.insert(posting.id.clone()) {
+            if lanes.have_room(names.len()) && names.insert(posting.id.clone()) {
                 pulse.begins();
+                lanes.begin(posting.id.clone());
                 sending.push(attempt(&carrier, &sender, &pipeline, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let look_every = PROBES.wait(probes, 0.5);
+        let look_every = look_every.min(lanes.until_one_hangs().unwrap_or(look_every));
         tokio::select! {
-            Some((id, attempt)) = sending.next() => recording.push(record(&pipeline, &pulse, id, attempt)),
+            Some((id, attempt)) = sending.next() => {
+                lanes.end(&id);
+                recording.push(record(&pipeline, &pulse, id, attempt));
+            }
             Some((done, service)) = recording.next() => {
                 names.remove(&done);
                 if names.is_empty() {
