@@ -26,6 +26,7 @@ mod interop;
 mod keys;
 mod laws;
 mod laws_of_commands;
+mod laws_of_notices;
 mod leak;
 mod load;
 mod lookup;

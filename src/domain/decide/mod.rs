@@ -189,6 +189,8 @@ pub struct Turn {
     pub zone: Option<TimeZone>,
     /// The number of the letter among the copies.
     pub letter: u32,
+    /// The Message-IDs of what it was sent of the case before, in order.
+    pub earlier: Vec<String>,
 }
 
 /// A letter that is named, and where it stands.

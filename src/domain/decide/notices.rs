@@ -105,8 +105,8 @@ fn copy(
         id: LetterId::of_notice(&case.id, notice.number, turn.letter),
         to: to.unwrap_or_else(|| Mailbox::bare("")),
         protection: Protection::Encrypted,
-        in_reply_to: None,
-        references: Vec::new(),
+        in_reply_to: turn.earlier.last().cloned(),
+        references: turn.earlier.clone(),
         body: Body::Notice(case.id.clone(), Box::new(body)),
     }
 }
