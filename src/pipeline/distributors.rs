@@ -49,11 +49,18 @@ impl Pipeline {
         let (text, attachments) = self.content(&notice);
         let size = attachments.iter().map(|it| it.bytes.len()).sum::<usize>().saturating_mul(3).max(1);
         let handful = MOST_BYTES.checked_div(size).unwrap_or(1).clamp(1, HANDFUL);
-        let FanOut { left, .. } = next;
-        let turn = |(id, letter): (_, u32)| {
+        let FanOut { left, case: id, notice: number } = next;
+        // the first notice answers nothing
+        let earlier = if number > 1 { draft.copies(&id)? } else { Vec::new() };
+        let turn = |(id, letter): (MemberId, u32)| {
             let member = draft.member(&id)?;
-            let zone = member.as_ref().and_then(|member| zone_of(member));
-            Ok::<_, IndexError>(Turn { id, member, zone, letter })
+            let zone = member.as_ref().and_then(zone_of);
+            let before = |posting: &&Posting| {
+                posting.copy.as_ref().is_some_and(|copy| copy.member == id && copy.notice < number)
+            };
+            let earlier = earlier.iter().filter(before).filter_map(|posting| posting.message_id.clone());
+            let earlier = earlier.collect();
+            Ok::<_, IndexError>(Turn { id, member, zone, letter, earlier })
         };
         let to = left.into_iter().take(handful).map(turn).collect::<Result<Vec<_>, _>>()?;
         let copies = Copies { case: owner, notice, text, attachments, to };
