@@ -128,6 +128,11 @@ pub enum Proposal {
 }
 
 impl Proposal {
+    /// It sends something about a case to members.
+    pub fn goes_to_many(&self) -> bool {
+        matches!(self, Self::Notice { .. } | Self::Release { .. } | Self::Embargo { .. } | Self::Lift)
+    }
+
     /// In a few words.
     pub fn told(&self) -> String {
         match self {
