@@ -181,6 +181,9 @@ pub struct Notice {
     /// Who would have got it, and could not; and why.
     #[serde(default)]
     pub left_out: Vec<(MemberId, String)>,
+    /// The words by which the copies differ, as the configuration had them then.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub marks: Vec<Vec<String>>,
 }
 
 /// Which copy a letter is.

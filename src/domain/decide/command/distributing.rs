@@ -84,6 +84,9 @@ impl Worker<'_> {
                 vec![format!("embargo {} until {at}", case.embargo.word())]
             },
         ));
+        preview.lines.extend(mark::of(&self.policy.distributors.marks, 1).map(|sentence| {
+            format!("each copy has a sentence by which it is known, such as “{sentence}”, and says so")
+        }));
         preview.text = text.map(str::to_owned);
         preview.attachments = attached.into_iter().map(|(_, attachment)| attachment.clone()).collect();
         self.propose(Proposal::Notice { content, to, left_out }, preview)
@@ -179,6 +182,12 @@ impl Worker<'_> {
             by,
             recipients: now_to.len(),
             left_out: left_out.clone(),
+            // what everybody hears needs no mark
+            marks: if content.sort == Sort::Over {
+                Vec::new()
+            } else {
+                self.policy.distributors.marks.clone()
+            },
         };
         let told = format!("{} {number} goes to {} members", content.sort.word(), now_to.len());
         let step = Step::Begun { notice, to: now_to };
