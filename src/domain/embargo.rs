@@ -10,9 +10,12 @@
 //! * At most one is in force, and what is over does not begin again.
 //! * A consent is to an instant: when that is moved, it is asked for anew.
 
+pub mod limits;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::calendar::{Calendar, Moment};
 use crate::domain::distributor::MemberId;
 use crate::domain::message::Digest;
 
@@ -139,6 +142,16 @@ pub enum Party {
     Member(MemberId),
 }
 
+impl Party {
+    /// As the team knows it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Reporter(address) => address.as_str(),
+            Self::Member(member) => member.as_str(),
+        }
+    }
+}
+
 /// A signed answer to an instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
@@ -152,6 +165,19 @@ pub struct Consent {
     pub at: Timestamp,
     /// In which mail.
     pub mail: Digest,
+}
+
+/// How it stands, for a letter to the reporter: the words are the template's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// `proposed`, `agreed`, `revised`, `lifted` and so on.
+    pub state: &'static str,
+    /// When it ends.
+    pub until: Option<Moment>,
+    /// The date of that in UTC, as an answer may name it.
+    pub date: Option<String>,
+    /// Why it was moved, as people type it.
+    pub reason: Option<&'static str>,
 }
 
 /// What happens to an embargo.
@@ -176,6 +202,9 @@ pub enum Step {
     Consented {
         /// The answer.
         consent: Consent,
+        /// The signatures that are used up by that.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        signatures: Vec<Digest>,
     },
     /// It is over.
     Lifted,
@@ -212,6 +241,18 @@ impl Embargo {
         }
     }
 
+    /// How it stands, in parts.
+    pub fn standing(&self, calendar: &Calendar) -> Standing {
+        let until = self.agreement().map(|agreement| agreement.until);
+        let moved = self.agreement().and_then(|agreement| agreement.revisions.last());
+        Standing {
+            state: self.word(),
+            until: until.map(|until| calendar.moment(until)),
+            date: until.map(|until| until.strftime("%Y-%m-%d").to_string()),
+            reason: moved.and_then(|moved| moved.reason).map(Reason::word),
+        }
+    }
+
     /// Something happens to it. What makes no sense any more changes nothing.
     pub fn apply(&mut self, step: &Step, by: &str, at: Timestamp) {
         match (step, &mut *self) {
@@ -235,7 +276,7 @@ impl Embargo {
                 known.move_to(*until, Some(*reason), by, at);
                 known.state = Agreed::Revised;
             }
-            (Step::Consented { consent }, Self::Until(known)) => known.consents.push(consent.clone()),
+            (Step::Consented { consent, .. }, Self::Until(known)) => known.consents.push(consent.clone()),
             (Step::Lifted, Self::None) => *self = Self::Lifted { since: at, agreement: None },
             (Step::Lifted, Self::Until(known)) => {
                 *self = Self::Lifted { since: at, agreement: Some(known.clone()) };
@@ -257,6 +298,16 @@ impl Embargo {
 }
 
 impl Agreement {
+    /// Since when it is this instant: what was signed before is about another one.
+    pub fn set_at(&self) -> Timestamp {
+        self.revisions.last().map_or(self.at, |last| last.at)
+    }
+
+    /// The team has decided.
+    pub fn is_agreed(&self) -> bool {
+        self.state != Agreed::Proposed
+    }
+
     fn move_to(&mut self, until: Timestamp, reason: Option<Reason>, by: &str, at: Timestamp) {
         self.revisions.push(Revision { from: self.until, to: until, reason, at, by: by.to_owned() });
         self.until = until;
@@ -285,6 +336,14 @@ impl Step {
         }
     }
 
+    /// The signatures that are used up by it.
+    pub fn signatures(&self) -> &[Digest] {
+        match self {
+            Self::Consented { signatures, .. } => signatures,
+            _ => &[],
+        }
+    }
+
     /// In a person's words.
     pub fn told(&self) -> String {
         let utc = |at: &Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
@@ -294,11 +353,8 @@ impl Step {
             Self::Revised { until, reason } => {
                 format!("embargo moved to {}: {}", utc(until), reason.told())
             }
-            Self::Consented { consent } => {
-                let who = match &consent.party {
-                    Party::Reporter(address) => address.as_str(),
-                    Party::Member(member) => member.as_str(),
-                };
+            Self::Consented { consent, .. } => {
+                let who = consent.party.name();
                 let says = if consent.agrees { "agrees" } else { "does NOT agree" };
                 format!("{who} {says} to {}", utc(&consent.until))
             }
