@@ -101,6 +101,8 @@ fn facts(case: &Value, now: Timestamp) -> Vec<(&'static str, Vec<Span>)> {
         ("acknowledged", acknowledged(case)),
         ("waits since", waits(case)),
         ("snoozed until", snoozed),
+        ("embargo", embargo(&case["embargo"], now)),
+        ("its end", answers(&case["embargo"])),
         ("public since", since("public_since", Tone::Alarm)),
         ("merged into", plain(text(case, "merged_into").to_owned())),
         ("lacks", plain(words(&case["missing"]))),
@@ -130,6 +132,51 @@ fn waits(case: &Value) -> Vec<Span> {
         "" => Vec::new(),
         at => vec![(Tone::Plain, minute(at)), (Tone::Quiet, "for the reporter's answer".to_owned())],
     }
+}
+
+/// How far the embargo is agreed, and when it ends.
+fn embargo(embargo: &Value, now: Timestamp) -> Vec<Span> {
+    let (state, until) = (text(embargo, "state"), text(embargo, "until"));
+    let stands = matches!(state, "proposed" | "agreed" | "revised");
+    if state.is_empty() || state == "none" {
+        return Vec::new();
+    }
+    if !stands {
+        return vec![(Tone::Plain, state.to_owned())];
+    }
+    let over = until.parse::<Timestamp>().is_ok_and(|until| until <= now);
+    let tone = match state {
+        _ if over => Tone::Alarm,
+        "proposed" => Tone::Soon,
+        _ => Tone::Plain,
+    };
+    let near = relative(until, now).map_or_else(String::new, |near| format!(", {near}"));
+    let over = if over { "OVER, and not lifted:" } else { "until" };
+    let moved = match items(&embargo["revisions"]).count() {
+        0 => String::new(),
+        1 => "moved once".to_owned(),
+        times => format!("moved {times} times"),
+    };
+    vec![
+        (tone, format!("{state}, {over} {}{near}", minute(until))),
+        (Tone::Quiet, text(embargo, "desk_time").to_owned()),
+        (Tone::Quiet, moved),
+    ]
+}
+
+/// Who agrees to the end of the embargo, and who does not.
+fn answers(embargo: &Value) -> Vec<Span> {
+    let said = items(&embargo["consents"]).map(|consent| {
+        let (says, tone) = match consent["agrees"] == true {
+            true => ("agreed to by", Tone::Good),
+            false => ("NOT agreed to by", Tone::Near),
+        };
+        (tone, format!("{says} {}", text(consent, "who")))
+    });
+    let mut said: Vec<Span> = said.collect();
+    let last = said.len().saturating_sub(1);
+    said.iter_mut().take(last).for_each(|(_, text)| text.push(','));
+    said
 }
 
 fn severity(severity: &Value) -> Vec<Span> {

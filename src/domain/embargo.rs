@@ -227,6 +227,15 @@ impl Embargo {
         }
     }
 
+    /// The same, or what was agreed before it was over.
+    pub fn last_agreement(&self) -> Option<&Agreement> {
+        match self {
+            Self::None => None,
+            Self::Until(agreement) => Some(agreement),
+            Self::Lifted { agreement, .. } | Self::Broken { agreement, .. } => agreement.as_deref(),
+        }
+    }
+
     /// As people and `--json` read it.
     pub fn word(&self) -> &'static str {
         match self {

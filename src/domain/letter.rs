@@ -370,6 +370,8 @@ pub struct Owed {
     pub percent: u8,
     /// Who answers for the case.
     pub owner: Option<String>,
+    /// How near it is, in words, where a share of its time says little.
+    pub nearing: Option<&'static str>,
 }
 
 /// What a coordinator is told once a day.

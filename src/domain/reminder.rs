@@ -10,8 +10,11 @@
 //!   come yet ([`told`]) was told by a clock that was wrong, and is told when it is true.
 //! * Half and four fifths are of the business time: a weekend brings nobody nearer to a breach.
 //! * What is ahead is told to a person once a day at most, all together; what is broken at once.
-//! * A snoozed case is silent until something is broken.
+//! * A snoozed case is silent until something is broken, or its embargo ends.
+//! * The end of an embargo is told a week and a day ahead, when it comes, and once a day when it is over and nobody has lifted it. Who
+//!   moves it begins anew.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,99 @@ pub struct Running {
     pub snoozed_until: Option<Timestamp>,
     /// What is owed, since when, and by when.
     pub clocks: Vec<(DeadlineKind, Timestamp, Timestamp)>,
+    /// The embargo that stands.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub embargo: Option<Ending>,
+}
+
+/// The end of an embargo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The instant.
+    pub until: Timestamp,
+    /// Since when it is this one.
+    pub set_at: Timestamp,
+    /// The team has decided.
+    pub agreed: bool,
+}
+
+/// How near the end of an embargo is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearing {
+    /// A week ahead.
+    Week,
+    /// A day ahead.
+    Day,
+    /// It has come.
+    Now,
+    /// It is over, and nobody has lifted it; on that day at the desk.
+    Over(Date),
+}
+
+/// After the end there is so much time to publish and to lift.
+const GRACE: SignedDuration = SignedDuration::from_hours(1);
+
+impl Nearing {
+    fn word(self) -> String {
+        match self {
+            Self::Week => "week".to_owned(),
+            Self::Day => "day".to_owned(),
+            Self::Now => "now".to_owned(),
+            Self::Over(date) => date.to_string(),
+        }
+    }
+
+    /// As a reminder tells it.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Week => "ends in a week, or less",
+            Self::Day => "ends in a day, or less",
+            Self::Now => "ENDS NOW",
+            Self::Over(_) => "is over, and not lifted",
+        }
+    }
+}
+
+impl Ending {
+    /// How near it is; what had passed when it was set is not told.
+    fn nearing(&self, policy: &Policy, now: Timestamp) -> Option<Nearing> {
+        let calendar = &policy.calendar;
+        if now >= self.over_from() {
+            // once a day, and not before people are at work
+            let (first, here) = (calendar.date(self.over_from()), now.to_zoned(calendar.zone.clone()));
+            let today = here.date() == first || here.time() >= policy.digest;
+            return today.then_some(Nearing::Over(here.date()));
+        }
+        let ahead = |days: i64| {
+            let wait = SignedDuration::from_hours(days.saturating_mul(24));
+            self.until.saturating_sub(wait).unwrap_or(Timestamp::MIN)
+        };
+        let stages = [(Nearing::Now, self.until), (Nearing::Day, ahead(1)), (Nearing::Week, ahead(7))];
+        let reached = stages.into_iter().find(|(_, at)| now >= *at);
+        reached.filter(|(_, at)| *at >= self.set_at).map(|(stage, _)| stage)
+    }
+
+    fn over_from(&self) -> Timestamp {
+        self.until.saturating_add(GRACE).unwrap_or(Timestamp::MAX)
+    }
+
+    fn owed(&self, running: &Running, calendar: &Calendar, now: Timestamp) -> Owed {
+        let late = now >= self.over_from();
+        Owed {
+            case: running.case.to_string(),
+            kind: "embargo",
+            wanted: match (self.agreed, late) {
+                (true, _) => "the publication, and !embargo lift",
+                (false, false) => "the team's decision: !embargo agree, or another end",
+                (false, true) => "another end, or !embargo lift: it was never agreed",
+            },
+            due: calendar.line(self.until),
+            late,
+            percent: if late { 100 } else { calendar.elapsed_percent(self.set_at, self.until, now) },
+            owner: running.owner.as_ref().map(|owner| owner.address.clone()),
+            nearing: None,
+        }
+    }
 }
 
 /// How near it is.
@@ -67,6 +163,8 @@ pub struct Warning {
     pub key: String,
     /// How near it is.
     pub stage: Stage,
+    /// It does not wait for what is told tomorrow.
+    pub at_once: bool,
     /// What.
     pub owed: Owed,
 }
@@ -79,11 +177,27 @@ impl Running {
         let clocks: Vec<_> =
             clocks.map(|deadline| (deadline.kind, deadline.since(case), deadline.due(case))).collect();
         let (id, owner) = (case.id.clone(), case.owner.clone());
-        (!clocks.is_empty()).then_some(Self { case: id, owner, snoozed_until: case.snoozed_until, clocks })
+        let agreement = case.embargo.agreement().filter(|_| case.is_open());
+        let embargo = agreement.map(|known| Ending {
+            until: known.until,
+            set_at: known.set_at(),
+            agreed: known.is_agreed(),
+        });
+        let something = !clocks.is_empty() || embargo.is_some();
+        something.then_some(Self { case: id, owner, snoozed_until: case.snoozed_until, clocks, embargo })
     }
 
     /// Each thing owed, as letters tell it.
     pub fn owed<'a>(
+        &'a self,
+        calendar: &'a Calendar,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Owed)> + 'a {
+        let embargo = self.embargo.iter().map(move |ending| (ending.until, ending.owed(self, calendar, now)));
+        self.promised(calendar, now).chain(embargo)
+    }
+
+    fn promised<'a>(
         &'a self,
         calendar: &'a Calendar,
         now: Timestamp,
@@ -98,6 +212,7 @@ impl Running {
                 late,
                 percent: if late { 100 } else { calendar.elapsed_percent(*since, *due, now) },
                 owner: self.owner.as_ref().map(|owner| owner.address.clone()),
+                nearing: None,
             };
             (*due, owed)
         })
@@ -114,7 +229,7 @@ pub fn told(at: Timestamp, now: Timestamp) -> bool {
 pub fn standing(running: &Running, policy: &Policy, now: Timestamp) -> Vec<Warning> {
     let snoozed = running.snoozed_until.is_some_and(|until| now < until);
     let mut warnings = Vec::new();
-    for ((kind, ..), (due, owed)) in running.clocks.iter().zip(running.owed(&policy.calendar, now)) {
+    for ((kind, ..), (due, owed)) in running.clocks.iter().zip(running.promised(&policy.calendar, now)) {
         let reached = |stage: &&Stage| {
             if owed.late { true } else { owed.percent >= stage.percent() && **stage != Stage::Broken }
         };
@@ -122,32 +237,53 @@ pub fn standing(running: &Running, policy: &Policy, now: Timestamp) -> Vec<Warni
         if snoozed && stage != Stage::Broken {
             continue;
         }
-        for to in readers(running, *kind, stage, policy) {
+        // that a reporter is silent is no breach of the desk's
+        let all = stage != Stage::Half && *kind != DeadlineKind::NeedInfo;
+        for to in readers(running, all, all && stage == Stage::Broken, policy) {
             let address = canonical(&to.address);
             let key = format!("{address}/{}/{}/{due}/{}", running.case, kind.word(), stage.percent());
-            warnings.push(Warning { to: to.clone(), key, stage, owed: owed.clone() });
+            let at_once = stage == Stage::Broken;
+            warnings.push(Warning { to: to.clone(), key, stage, at_once, owed: owed.clone() });
         }
     }
+    warnings.extend(ending(running, snoozed, policy, now));
     warnings
 }
 
-/// The owner first, then all coordinators, then the escalation address.
+/// The end of the embargo, to everybody who has to do with it.
+fn ending(running: &Running, snoozed: bool, policy: &Policy, now: Timestamp) -> Vec<Warning> {
+    let nearing = running.embargo.as_ref().and_then(|ending| Some((ending, ending.nearing(policy, now)?)));
+    let Some((ending, nearing)) = nearing.filter(|(_, nearing)| !snoozed || *nearing >= Nearing::Now) else {
+        return Vec::new();
+    };
+    let over = matches!(nearing, Nearing::Over(_));
+    let stage = if over { Stage::Broken } else { Stage::Most };
+    let owed = Owed { nearing: Some(nearing.told()), ..ending.owed(running, &policy.calendar, now) };
+    let warning = |to: &Mailbox| {
+        let (address, case) = (canonical(&to.address), &running.case);
+        // who moves it back is reminded anew, too
+        let (until, set_at) = (ending.until, ending.set_at);
+        let key = format!("{address}/{case}/embargo/{until}/{set_at}/{}", nearing.word());
+        Warning { to: to.clone(), key, stage, at_once: true, owed: owed.clone() }
+    };
+    readers(running, true, over, policy).into_iter().map(warning).collect()
+}
+
+/// The owner first, then all coordinators, if it concerns them or there is no owner, then the escalation address.
 fn readers<'p>(
     running: &'p Running,
-    kind: DeadlineKind,
-    stage: Stage,
+    all: bool,
+    escalate: bool,
     policy: &'p Policy,
 ) -> Vec<&'p Mailbox> {
     // whoever has left the team is told nothing any more
     let owner =
         running.owner.as_ref().and_then(|owner| policy.person(&owner.address)).map(|person| &person.mailbox);
     let mut readers: Vec<&Mailbox> = owner.into_iter().collect();
-    // that a reporter is silent is no breach of the desk's
-    let only_the_owner = stage == Stage::Half || kind == DeadlineKind::NeedInfo;
-    if readers.is_empty() || !only_the_owner {
+    if readers.is_empty() || all {
         readers.extend(policy.coordinators().map(|person| &person.mailbox));
     }
-    if stage == Stage::Broken && kind != DeadlineKind::NeedInfo {
+    if escalate {
         readers.extend(&policy.escalation);
     }
     let mut once: Vec<&Mailbox> = Vec::new();

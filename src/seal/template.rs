@@ -142,6 +142,7 @@ pub fn sample(kind: LetterKind) -> Value {
     };
     let owed = context! {
         case => "EX-2026-0001", kind => "plan", wanted => "x", due => "then", late => false, percent => 50, owner => "a@example.org",
+        nearing => "x",
     };
     match kind {
         LetterKind::Acknowledgement => context! {

@@ -185,3 +185,257 @@ fn weekday(day: Weekday) -> &'static str {
         Weekday::Sunday => "Sunday",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    const ZONES: [&str; 6] =
+        ["UTC", "America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo"];
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn calendar(name: &str) -> Calendar {
+        Calendar { zone: zone(name), holidays: std::iter::once("2026-12-24".parse().unwrap()).collect() }
+    }
+
+    /// The report came on Friday, 20 November, 15:00 in Los Angeles; now it is Monday, 23 November, 10:00 there.
+    fn limits<'a>(list: &'a Distributors, calendar: &'a Calendar) -> Limits<'a> {
+        Limits {
+            list,
+            calendar,
+            received_at: "2026-11-20T23:00:00Z".parse().unwrap(),
+            noticed: false,
+            now: "2026-11-23T18:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_skipped_or_comes_twice_is_explained() {
+        let said = |zone_name: &str, at: &str| instant(at.parse().unwrap(), &zone(zone_name));
+        assert_eq!(said("UTC", "2026-12-15T15:00").unwrap().to_string(), "2026-12-15T15:00:00Z");
+        assert_eq!(said("Europe/Berlin", "2026-12-15T15:00").unwrap().to_string(), "2026-12-15T14:00:00Z");
+        assert_eq!(
+            said("America/Los_Angeles", "2027-03-14T02:30").unwrap_err(),
+            "no clock in America/Los_Angeles shows 2027-03-14 02:30: it is put forward then; name the time in UTC, \
+             2027-03-14 09:30 UTC or 2027-03-14 10:30 UTC"
+        );
+        assert_eq!(
+            said("Europe/Berlin", "2026-10-25T02:30").unwrap_err(),
+            "clocks in Europe/Berlin show 2026-10-25 02:30 twice, for they are put back then; name the time in UTC, \
+             2026-10-25 00:30 UTC or 2026-10-25 01:30 UTC"
+        );
+    }
+
+    /// (until, notice has gone, everything that is said against it)
+    #[test]
+    fn what_speaks_against_an_instant_is_told_at_once_with_what_would_fit() {
+        let table: &[(&str, bool, &[&str])] = &[
+            ("2026-12-15T23:00:00Z", false, &[]),
+            (
+                "2026-12-18T23:00:00Z",
+                false,
+                &[
+                    "Friday, 2026-12-18 is no day on which it ends: not on Friday, Saturday, Sunday, or a holiday",
+                    "at that time Thursday, 2026-12-17 or Monday, 2026-12-21 would fit",
+                ],
+            ),
+            // a holiday, between Wednesday and Monday
+            (
+                "2026-12-24T23:00:00Z",
+                false,
+                &[
+                    "Thursday, 2026-12-24 is a holiday",
+                    "at that time Wednesday, 2026-12-23 or Monday, 2026-12-28 would fit",
+                ],
+            ),
+            (
+                "2026-11-22T23:00:00Z",
+                false,
+                &[
+                    "that time is over: now it is Mon, 23 Nov 2026 10:00 PST (2026-11-23 18:00 UTC)",
+                    "Sunday, 2026-11-22 is no day on which it ends: not on Friday, Saturday, Sunday, or a holiday",
+                    "at that time Thursday, 2026-11-26 would fit",
+                ],
+            ),
+            // three days ahead is Thursday at ten
+            (
+                "2026-11-26T17:59:00Z",
+                false,
+                &[
+                    "members hear of it at least 3 days before, so that it ends on Thu, 26 Nov 2026 10:00 PST \
+                     (2026-11-26 18:00 UTC) at the earliest",
+                    "at that time Monday, 2026-11-30 would fit",
+                ],
+            ),
+            ("2026-11-26T18:00:00Z", false, &[]),
+            ("2026-11-23T18:01:00Z", true, &[]),
+            // ninety days are over with Thursday, 18 February
+            ("2027-02-19T07:59:00Z", false, &[]),
+            (
+                "2027-02-20T18:00:00Z",
+                false,
+                &[
+                    "Saturday, 2027-02-20 is 92 days after the report came, and 90 is the most: Thursday, 2027-02-18 is the last day",
+                    "Saturday, 2027-02-20 is no day on which it ends: not on Friday, Saturday, Sunday, or a holiday",
+                    "at that time Thursday, 2027-02-18 would fit",
+                ],
+            ),
+        ];
+        let (list, calendar) = (Distributors::default(), calendar("America/Los_Angeles"));
+        for (until, noticed, objections) in table {
+            let limits = Limits { noticed: *noticed, ..limits(&list, &calendar) };
+            assert_eq!(limits.objections(until.parse().unwrap()), *objections, "{until}");
+        }
+        // of an old report nothing fits any more
+        let old = Limits { received_at: "2026-01-01T00:00:00Z".parse().unwrap(), ..limits(&list, &calendar) };
+        let told = old.objections("2026-12-15T23:00:00Z".parse().unwrap());
+        assert_eq!(told.last().unwrap(), "no day fits at that time");
+    }
+
+    #[test]
+    fn from_when_a_notice_may_go() {
+        let calendar = calendar("America/Los_Angeles");
+        let from = |term: Option<Term>, until: &str| {
+            let list = Distributors { at_most: term, ..Distributors::default() };
+            let from = limits(&list, &calendar).notice_from(until.parse().unwrap());
+            from.map(|from| from.to_string())
+        };
+        let days = Some(Term::Days(30));
+        // across the change to summer time: the same time of day
+        assert_eq!(from(days, "2027-03-23T17:00:00Z").as_deref(), Some("2027-02-21T18:00:00Z"));
+        assert_eq!(from(days, "2026-12-15T23:00:00Z"), None, "it may go now");
+        assert_eq!(from(None, "2027-03-23T17:00:00Z"), None);
+        assert_eq!(from(Some(Term::Hours(48)), "2026-12-15T23:00:00Z").as_deref(), Some("2026-12-13T23:00:00Z"));
+        // three business days before a Tuesday: from Thursday on, and the days after it up to Friday count the same
+        let business = Some(Term::BusinessDays(3));
+        assert_eq!(from(business, "2026-12-15T23:00:00Z").as_deref(), Some("2026-12-10T23:00:00Z"));
+    }
+
+    fn any_limits() -> impl Strategy<Value = (Distributors, Calendar, Timestamp, Timestamp, bool)> {
+        let weekdays = select(vec![
+            vec![],
+            vec![Weekday::Friday, Weekday::Saturday, Weekday::Sunday],
+            vec![Weekday::Monday, Weekday::Wednesday],
+        ]);
+        let term = select(vec![None, Some(Term::Hours(30)), Some(Term::Days(3)), Some(Term::BusinessDays(4))]);
+        let holidays = proptest::collection::btree_set(0_i64..140, 0..12);
+        (select(ZONES.to_vec()), weekdays, term, 1_u32..120, holidays, 0_i64..86_400 * 300, any::<bool>()).prop_map(
+            |(zone_name, not_on, at_least, most_days, holidays, age, noticed)| {
+                let now: Timestamp = "2026-10-20T11:13:17Z".parse().unwrap();
+                let first: Date = "2026-10-18".parse().unwrap();
+                let holidays = holidays.into_iter();
+                let holidays = holidays.map(|day| first.saturating_add(Span::new().days(day))).collect();
+                let calendar = Calendar { zone: zone(zone_name), holidays };
+                let list = Distributors { not_on, at_least, most_days, ..Distributors::default() };
+                (list, calendar, now - SignedDuration::from_secs(age), now, noticed)
+            },
+        )
+    }
+
+    proptest! {
+        /// What clocks show is that instant and no other, or it is refused.
+        #[test]
+        fn an_instant_is_the_only_one_that_clocks_show(
+            name in select(ZONES.to_vec()), day in 0_i64..730, minute in 0_i64..1440,
+        ) {
+            let zone = zone(name);
+            let date: Date = "2026-01-01".parse().unwrap();
+            let at = date.at(0, 0, 0, 0).saturating_add(Span::new().days(day).minutes(minute));
+            // every offset there is on the days around it
+            let noon = at.to_zoned(TimeZone::UTC).unwrap().timestamp();
+            let mut shown: Vec<Timestamp> = Vec::new();
+            for hours in -36..=36 {
+                let near = noon + SignedDuration::from_hours(hours);
+                let candidate = zone.to_offset(near).to_timestamp(at).unwrap();
+                if candidate.to_zoned(zone.clone()).datetime() == at && !shown.contains(&candidate) {
+                    shown.push(candidate);
+                }
+            }
+            match (instant(at, &zone), shown.as_slice()) {
+                (Ok(instant), [one]) => prop_assert_eq!(instant, *one),
+                (Err(_), shown) => prop_assert_ne!(shown.len(), 1),
+                (Ok(_), shown) => prop_assert!(false, "{} is shown at {:?}", at, shown),
+            }
+        }
+
+        /// What is not objected to keeps every rule; what is, breaks one. The rules are written here in other words.
+        #[test]
+        fn nothing_is_objected_to_but_what_breaks_a_rule(
+            (list, calendar, received_at, now, noticed) in any_limits(), wait in -86_400_i64..86_400 * 140,
+        ) {
+            let until = now + SignedDuration::from_secs(wait);
+            let limits = Limits { list: &list, calendar: &calendar, received_at, noticed, now };
+            let here = |at: Timestamp| at.to_zoned(calendar.zone.clone());
+            let mut days = 0_i64;
+            let mut date = here(received_at).date();
+            while date < here(until).date() {
+                date = date.tomorrow().unwrap();
+                days += 1;
+            }
+            // the days that have to be over between
+            let mut counted = 0;
+            let mut day = here(now).date();
+            while day < here(until).date() {
+                day = day.tomorrow().unwrap();
+                counted += u32::from(list.at_least != Some(Term::BusinessDays(4)) || calendar.is_business_day(day));
+            }
+            let later = here(until).time() >= here(now).time();
+            let soon = match list.at_least.filter(|_| !noticed) {
+                None => false,
+                Some(Term::Hours(hours)) => wait < i64::from(hours) * 3600,
+                // on the day itself it is the time of day that counts; a business day, and then a weekend, is later than the day
+                Some(Term::Days(n)) => counted < n || (counted == n && !later),
+                Some(Term::BusinessDays(n)) => {
+                    counted < n || (counted == n && calendar.is_business_day(here(until).date()) && !later)
+                }
+            };
+            let date = here(until).date();
+            let breaks = wait <= 0
+                || soon
+                || days > i64::from(list.most_days)
+                || list.not_on.contains(&date.weekday())
+                || calendar.holidays.contains(&date);
+            // where the same time of day comes twice, or not at all, on the third day, an hour more or less is no matter
+            let near = list.at_least.is_some() && here(now).offset() != here(until).offset();
+            prop_assume!(!near || wait > 86_400 * 12 || wait <= 0);
+            prop_assert_eq!(!limits.objections(until).is_empty(), breaks, "{:?}", limits.objections(until));
+        }
+
+        /// What would fit, fits.
+        #[test]
+        fn what_is_said_to_fit_fits(
+            (list, calendar, received_at, now, noticed) in any_limits(), wait in -86_400_i64..86_400 * 140,
+        ) {
+            let until = now + SignedDuration::from_secs(wait);
+            let limits = Limits { list: &list, calendar: &calendar, received_at, noticed, now };
+            let time = until.to_zoned(calendar.zone.clone()).time();
+            let objections = limits.objections(until);
+            let Some(advice) = objections.last() else { return Ok(()) };
+            for date in advice.split_whitespace().filter_map(|word| word.parse::<Date>().ok()) {
+                let at = instant(date.to_datetime(time), &calendar.zone).unwrap();
+                prop_assert!(limits.objections(at).is_empty(), "{}: {}", advice, at);
+            }
+        }
+
+        /// A notice that goes from then on is not too early, and an hour before it is.
+        #[test]
+        fn a_notice_waits_no_longer_than_it_must(
+            name in select(ZONES.to_vec()), days in 1_u32..60, wait in 86_400_i64 * 70..86_400 * 140,
+        ) {
+            let list = Distributors { at_most: Some(Term::Days(days)), ..Distributors::default() };
+            let calendar = calendar(name);
+            let limits = limits(&list, &calendar);
+            let until = limits.now + SignedDuration::from_secs(wait);
+            let from = limits.notice_from(until).unwrap();
+            let whole = SignedDuration::from_hours(24 * i64::from(days));
+            let slack = (until.duration_since(from) - whole).abs();
+            prop_assert!(slack <= SignedDuration::from_hours(1), "{}", slack);
+        }
+    }
+}

@@ -366,7 +366,7 @@ fn content(sort: Sort, until: Option<Timestamp>, place: Option<&str>) -> Content
 }
 
 /// Who agrees, who does not, who has not answered.
-fn voices(case: &Case, known: &Agreement) -> String {
+pub(super) fn voices(case: &Case, known: &Agreement) -> String {
     let answers = known.answers();
     let said = |agrees: bool| {
         let parties = answers.iter().filter(|consent| consent.agrees == agrees).map(|consent| &consent.party);
