@@ -325,7 +325,8 @@ impl Agreement {
     /// What each party says of the instant that stands, the latest word of each.
     pub fn answers(&self) -> Vec<&Consent> {
         let mut answers: Vec<&Consent> = Vec::new();
-        for consent in self.consents.iter().filter(|consent| consent.until == self.until) {
+        let counts = |consent: &&Consent| consent.until == self.until && consent.at >= self.set_at();
+        for consent in self.consents.iter().filter(counts) {
             answers.retain(|known| known.party != consent.party);
             answers.push(consent);
         }
@@ -368,6 +369,118 @@ impl Step {
                 format!("{who} {says} to {}", utc(&consent.until))
             }
             Self::Lifted => "embargo lifted".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+    }
+
+    /// Whatever may happen to an embargo, in whatever order.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Step(Step),
+        Broken,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let party = select(vec![
+            Party::Reporter("rita@example.net".to_owned()),
+            Party::Reporter("sam@example.com".to_owned()),
+        ]);
+        let until = (1_i64..4).prop_map(|day| at(day * 86_400 * 10));
+        let consent = (party, until.clone(), any::<bool>()).prop_map(|(party, until, agrees)| {
+            let mail = Digest::from_bytes(&[1]);
+            let consent = Consent { party, until, agrees, at: at(0), mail };
+            Step::Consented { consent, signatures: Vec::new() }
+        });
+        prop_oneof![
+            4 => until.clone().prop_map(|until| Happening::Step(Step::Proposed { until })),
+            3 => Just(Happening::Step(Step::Agreed)),
+            3 => until.prop_map(|until| Happening::Step(Step::Revised { until, reason: Reason::NotTested })),
+            6 => consent.prop_map(Happening::Step),
+            1 => Just(Happening::Step(Step::Lifted)),
+            1 => Just(Happening::Broken),
+        ]
+    }
+
+    fn happens(embargo: &mut Embargo, happening: &Happening, at: Timestamp) {
+        match happening.clone() {
+            Happening::Step(Step::Consented { consent, signatures }) => {
+                let consent = Consent { at, ..consent };
+                embargo.apply(&Step::Consented { consent, signatures }, "rita@example.net", at);
+            }
+            Happening::Step(step) => embargo.apply(&step, "ada@example.org", at),
+            Happening::Broken => embargo.break_at(at, None),
+        }
+    }
+
+    proptest! {
+        /// Once it is over it stays as it is, and the matter is public since the first word of that.
+        #[test]
+        fn what_is_over_does_not_begin_again(all in proptest::collection::vec(happening(), 0..40)) {
+            let mut embargo = Embargo::None;
+            for (now, happening) in (1..).zip(&all) {
+                let before = embargo.clone();
+                happens(&mut embargo, happening, at(now));
+                if before.public_since().is_some() {
+                    prop_assert_eq!(&embargo, &before);
+                }
+                let ends = matches!(happening, Happening::Broken | Happening::Step(Step::Lifted));
+                prop_assert_eq!(embargo.public_since().is_some(), ends || before.public_since().is_some());
+            }
+        }
+
+        /// What is agreed is moved by `Revised` alone, which says why; and each move is kept.
+        #[test]
+        fn no_move_of_what_is_agreed_is_without_its_reason(all in proptest::collection::vec(happening(), 0..40)) {
+            let mut embargo = Embargo::None;
+            for (now, happening) in (1..).zip(&all) {
+                let before = embargo.clone();
+                happens(&mut embargo, happening, at(now));
+                let (Some(before), Some(after)) = (before.agreement(), embargo.agreement()) else { continue };
+                if before.until != after.until || before.revisions.len() != after.revisions.len() {
+                    let last = after.revisions.last().unwrap();
+                    prop_assert_eq!((last.from, last.to), (before.until, after.until));
+                    prop_assert_eq!(after.revisions.len(), before.revisions.len() + 1);
+                    prop_assert_eq!(after.set_at(), at(now));
+                    prop_assert!(last.reason.is_some() || !before.is_agreed());
+                }
+            }
+        }
+
+        /// Of each party the latest word counts, to the instant that stands, and nothing else.
+        #[test]
+        fn what_was_said_of_another_instant_counts_no_more(all in proptest::collection::vec(happening(), 0..40)) {
+            let mut embargo = Embargo::None;
+            let mut said: Vec<&Consent> = Vec::new();
+            for (now, happening) in (1..).zip(&all) {
+                let moves = embargo.agreement().map(|known| known.revisions.len());
+                if let (Happening::Step(Step::Consented { consent, .. }), Some(_)) = (happening, embargo.agreement()) {
+                    said.push(consent);
+                }
+                happens(&mut embargo, happening, at(now));
+                // it is asked for anew, even when it was moved back to what it had been
+                if embargo.agreement().map(|known| known.revisions.len()) != moves {
+                    said.clear();
+                }
+            }
+            let Some(agreement) = embargo.agreement() else { return Ok(()) };
+            let answers = agreement.answers();
+            for party in ["rita@example.net", "sam@example.com"].map(|it| Party::Reporter(it.to_owned())) {
+                let last = said.iter().rev().find(|one| one.party == party && one.until == agreement.until);
+                let told: Vec<bool> =
+                    answers.iter().filter(|one| one.party == party).map(|one| one.agrees).collect();
+                prop_assert_eq!(told, last.map(|one| one.agrees).into_iter().collect::<Vec<_>>());
+            }
         }
     }
 }

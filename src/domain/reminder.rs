@@ -84,7 +84,7 @@ impl Nearing {
             Self::Week => "ends in a week, or less",
             Self::Day => "ends in a day, or less",
             Self::Now => "ENDS NOW",
-            Self::Over(_) => "is over, and not lifted",
+            Self::Over(_) => "LATE: over, and not lifted",
         }
     }
 }
@@ -270,12 +270,7 @@ fn ending(running: &Running, snoozed: bool, policy: &Policy, now: Timestamp) -> 
 }
 
 /// The owner first, then all coordinators, if it concerns them or there is no owner, then the escalation address.
-fn readers<'p>(
-    running: &'p Running,
-    all: bool,
-    escalate: bool,
-    policy: &'p Policy,
-) -> Vec<&'p Mailbox> {
+fn readers<'p>(running: &'p Running, all: bool, escalate: bool, policy: &'p Policy) -> Vec<&'p Mailbox> {
     // whoever has left the team is told nothing any more
     let owner =
         running.owner.as_ref().and_then(|owner| policy.person(&owner.address)).map(|person| &person.mailbox);
@@ -293,4 +288,123 @@ fn readers<'p>(
         }
     }
     once
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::decide::tests;
+
+    /// Ada and Otto; Nora hears of what is broken.
+    fn policy() -> Policy {
+        let mut policy = tests::policy();
+        let mut otto = policy.people.first().unwrap().clone();
+        otto.mailbox = Mailbox::bare("otto@example.org");
+        policy.people.push(otto);
+        policy.escalation = Some(Mailbox::bare("nora@example.net"));
+        policy
+    }
+
+    /// Proposed on 1 December; it ends on Tuesday, 15 December, 15:00 UTC, which is 07:00 at the desk.
+    fn running() -> Running {
+        Running {
+            case: CaseId::new("EX", 2026, 1),
+            owner: Some(Mailbox::bare("otto@example.org")),
+            snoozed_until: None,
+            clocks: Vec::new(),
+            embargo: Some(Ending {
+                until: "2026-12-15T15:00:00Z".parse().unwrap(),
+                set_at: "2026-12-01T12:00:00Z".parse().unwrap(),
+                agreed: true,
+            }),
+        }
+    }
+
+    fn told(running: &Running, at: &str) -> (Vec<String>, Option<&'static str>) {
+        let warnings = standing(running, &policy(), at.parse().unwrap());
+        let nearing = warnings.first().and_then(|warning| warning.owed.nearing);
+        assert!(warnings.iter().all(|warning| warning.at_once && warning.owed.nearing == nearing));
+        (warnings.into_iter().map(|warning| warning.to.local_part().to_owned()).collect(), nearing)
+    }
+
+    #[test]
+    fn the_end_of_an_embargo_nears() {
+        let running = running();
+        let both = || vec!["otto".to_owned(), "ada".to_owned()];
+        let all = || vec!["otto".to_owned(), "ada".to_owned(), "nora".to_owned()];
+        let table = [
+            ("2026-12-08T14:59:59Z", vec![], None),
+            ("2026-12-08T15:00:00Z", both(), Some("ends in a week, or less")),
+            ("2026-12-14T14:59:59Z", both(), Some("ends in a week, or less")),
+            ("2026-12-14T15:00:00Z", both(), Some("ends in a day, or less")),
+            ("2026-12-15T14:59:59Z", both(), Some("ends in a day, or less")),
+            ("2026-12-15T15:00:00Z", both(), Some("ENDS NOW")),
+            ("2026-12-15T15:59:59Z", both(), Some("ENDS NOW")),
+            ("2026-12-15T16:00:00Z", all(), Some("LATE: over, and not lifted")),
+            // nobody is woken: the next day begins at nine
+            ("2026-12-16T08:00:00Z", vec![], None),
+            ("2026-12-16T17:00:00Z", all(), Some("LATE: over, and not lifted")),
+        ];
+        for (at, readers, nearing) in table {
+            assert_eq!(told(&running, at), (readers, nearing), "{at}");
+        }
+    }
+
+    #[test]
+    fn what_had_passed_when_it_was_set_is_not_told() {
+        let mut late = running();
+        late.embargo.iter_mut().for_each(|it| it.set_at = "2026-12-12T12:00:00Z".parse().unwrap());
+        assert_eq!(told(&late, "2026-12-12T12:00:00Z").1, None);
+        assert_eq!(told(&late, "2026-12-14T15:00:00Z").1, Some("ends in a day, or less"));
+    }
+
+    #[test]
+    fn a_snoozed_case_hears_of_the_end_itself() {
+        let snoozed = Running { snoozed_until: Some(Timestamp::MAX), ..running() };
+        assert_eq!(told(&snoozed, "2026-12-14T15:00:00Z").1, None);
+        assert_eq!(told(&snoozed, "2026-12-15T15:00:00Z").1, Some("ENDS NOW"));
+    }
+
+    proptest! {
+        /// However often it is looked, and whatever was slept through: each stage is told once, in order; when it is over, once a day
+        /// at most; and who moves it begins anew.
+        #[test]
+        fn each_reader_hears_of_each_stage_once(mut looks in proptest::collection::vec(0_i64..86_400 * 30, 1..200)) {
+            looks.sort_unstable();
+            let (policy, running) = (policy(), running());
+            let begin: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
+            let mut keys: Vec<String> = Vec::new();
+            let (mut stages, mut days) = (Vec::new(), Vec::new());
+            for look in looks {
+                let now = begin + SignedDuration::from_secs(look);
+                let new: Vec<Warning> = standing(&running, &policy, now)
+                    .into_iter()
+                    .filter(|it| it.to.address == "ada@example.org" && !keys.contains(&it.key))
+                    .collect();
+                prop_assert!(new.len() <= 1);
+                for warning in new {
+                    let stage = warning.owed.nearing.unwrap();
+                    if stage == "LATE: over, and not lifted" {
+                        days.push(policy.calendar.date(now));
+                    } else {
+                        stages.push(stage);
+                    }
+                    keys.push(warning.key);
+                }
+            }
+            let order = ["ends in a week, or less", "ends in a day, or less", "ENDS NOW"];
+            let told: Vec<&str> = order.into_iter().filter(|stage| stages.contains(stage)).collect();
+            prop_assert_eq!(&stages, &told);
+            let mut once = days.clone();
+            once.dedup();
+            prop_assert_eq!(days, once);
+            // the same instant, set anew
+            let mut moved = running;
+            moved.embargo.iter_mut().for_each(|it| it.set_at = begin + SignedDuration::from_secs(60));
+            let again = standing(&moved, &policy, "2026-12-14T15:00:00Z".parse().unwrap());
+            prop_assert!(again.iter().all(|it| !keys.contains(&it.key)) && !again.is_empty());
+        }
+    }
 }

@@ -128,7 +128,9 @@ impl Pipeline {
                         Some(Proposal::Remove { member, .. }) => {
                             ordered.copies.extend(draft.leaving(&member)?);
                         }
-                        Some(Proposal::Embargo { text: Some(file), .. } | Proposal::Lift { text: Some(file) }) => {
+                        Some(
+                            Proposal::Embargo { text: Some(file), .. } | Proposal::Lift { text: Some(file) },
+                        ) => {
                             let text = self.reader.archive.letters.read(&file).ok();
                             let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
                             ordered.texts.extend(text.map(|text| (file, text)));

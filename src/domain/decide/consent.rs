@@ -180,3 +180,50 @@ fn line(text: &str) -> Option<Line> {
         false => Some(Line::Unclear),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_own_line_says_it_or_nothing_does() {
+        let answer = |agrees, named: &str| Some(Line::Answer { agrees, named: named.to_owned() });
+        let table: &[(&str, Option<Line>)] = &[
+            ("agree", answer(true, "")),
+            ("Agree.\n\nRita", answer(true, "")),
+            ("I agree.", answer(true, "")),
+            ("We agree to 2026-12-15.", answer(true, "2026-12-15")),
+            ("agree 2026-12-15 15:00 UTC", answer(true, "2026-12-15 15:00 utc")),
+            ("disagree", answer(false, "")),
+            ("I do not agree!", answer(false, "")),
+            ("I don't agree", answer(false, "")),
+            ("On Friday, security@example.org wrote:\n> disagree 2026-12-15\n\nagree", answer(true, "")),
+            ("> agree\n\ndisagree", answer(false, "")),
+            ("agree, if you thank me", Some(Line::Unclear)),
+            ("I agree with your reading of the bug", Some(Line::Unclear)),
+            ("I do not disagree", None),
+            ("Agreed that it is bad", None),
+            ("Thank you.\n\nagree", None),
+            ("> agree", None),
+            ("-- \nagree", None),
+            ("", None),
+        ];
+        for (text, said) in table {
+            assert_eq!(line(text), *said, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_named_as_it_is_in_utc_or_at_the_desk() {
+        let until = "2026-12-15T03:00:00Z".parse().unwrap();
+        let zone = TimeZone::get("America/Los_Angeles").unwrap();
+        for right in
+            ["2026-12-15", "2026-12-14", "2026-12-15 03:00", "2026-12-15 03:00 utc", "2026-12-14 19:00 pst"]
+        {
+            assert!(names(right, until, &zone), "{right}");
+        }
+        for wrong in ["2026-12-16", "2026-12-14 03:00", "2026-12-15 19:00 pst", "2026-12-15 or later"] {
+            assert!(!names(wrong, until, &zone), "{wrong}");
+        }
+    }
+}

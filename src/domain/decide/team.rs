@@ -244,7 +244,9 @@ pub(super) fn embargo_note(case: &Case, policy: &Policy) -> Option<String> {
         Embargo::Until(agreement) => agreement,
     };
     let stands = match (agreement.state, agreement.revisions.last().and_then(|last| last.reason)) {
-        (Agreed::Proposed, _) => "An end of the embargo is proposed; the team has not decided yet.".to_owned(),
+        (Agreed::Proposed, _) => {
+            "An end of the embargo is proposed; the team has not decided yet.".to_owned()
+        }
         (Agreed::Agreed, _) => "The team has decided when the embargo ends.".to_owned(),
         (Agreed::Revised, None) => "The end of the embargo was moved.".to_owned(),
         (Agreed::Revised, Some(reason)) => format!("The end of the embargo was moved: {}.", reason.told()),

@@ -193,8 +193,14 @@ mod tests {
 
     use super::*;
 
-    const ZONES: [&str; 6] =
-        ["UTC", "America/Los_Angeles", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo"];
+    const ZONES: [&str; 6] = [
+        "UTC",
+        "America/Los_Angeles",
+        "Europe/Berlin",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Africa/Cairo",
+    ];
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).unwrap()
@@ -311,7 +317,10 @@ mod tests {
         assert_eq!(from(days, "2027-03-23T17:00:00Z").as_deref(), Some("2027-02-21T18:00:00Z"));
         assert_eq!(from(days, "2026-12-15T23:00:00Z"), None, "it may go now");
         assert_eq!(from(None, "2027-03-23T17:00:00Z"), None);
-        assert_eq!(from(Some(Term::Hours(48)), "2026-12-15T23:00:00Z").as_deref(), Some("2026-12-13T23:00:00Z"));
+        assert_eq!(
+            from(Some(Term::Hours(48)), "2026-12-15T23:00:00Z").as_deref(),
+            Some("2026-12-13T23:00:00Z")
+        );
         // three business days before a Tuesday: from Thursday on, and the days after it up to Friday count the same
         let business = Some(Term::BusinessDays(3));
         assert_eq!(from(business, "2026-12-15T23:00:00Z").as_deref(), Some("2026-12-10T23:00:00Z"));
@@ -323,10 +332,11 @@ mod tests {
             vec![Weekday::Friday, Weekday::Saturday, Weekday::Sunday],
             vec![Weekday::Monday, Weekday::Wednesday],
         ]);
-        let term = select(vec![None, Some(Term::Hours(30)), Some(Term::Days(3)), Some(Term::BusinessDays(4))]);
+        let term =
+            select(vec![None, Some(Term::Hours(30)), Some(Term::Days(3)), Some(Term::BusinessDays(4))]);
         let holidays = proptest::collection::btree_set(0_i64..140, 0..12);
-        (select(ZONES.to_vec()), weekdays, term, 1_u32..120, holidays, 0_i64..86_400 * 300, any::<bool>()).prop_map(
-            |(zone_name, not_on, at_least, most_days, holidays, age, noticed)| {
+        (select(ZONES.to_vec()), weekdays, term, 1_u32..120, holidays, 0_i64..86_400 * 300, any::<bool>())
+            .prop_map(|(zone_name, not_on, at_least, most_days, holidays, age, noticed)| {
                 let now: Timestamp = "2026-10-20T11:13:17Z".parse().unwrap();
                 let first: Date = "2026-10-18".parse().unwrap();
                 let holidays = holidays.into_iter();
@@ -334,8 +344,7 @@ mod tests {
                 let calendar = Calendar { zone: zone(zone_name), holidays };
                 let list = Distributors { not_on, at_least, most_days, ..Distributors::default() };
                 (list, calendar, now - SignedDuration::from_secs(age), now, noticed)
-            },
-        )
+            })
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 
 use crate::domain::case::Case;
 use crate::domain::command::Topic;
+use crate::domain::command::authority::Actor;
 use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::{Command, order};
 use crate::domain::decide::command::proposals::Preview;
@@ -26,9 +27,6 @@ use crate::domain::notice::{Content, Proposal, Sort};
 use crate::domain::phase::Phase;
 use crate::domain::tlp::Tlp;
 
-/// No more members are named in a letter: it is not the list of them.
-const MOST_NAMED: usize = 5;
-
 impl Worker<'_> {
     pub(super) fn embargo(&mut self, case: &Case, embargoing: &Embargoing, text: Option<&str>) -> Told {
         if let Some(since) = case.embargo.public_since() {
@@ -40,29 +38,34 @@ impl Worker<'_> {
                 self.embargo_until(case, until, *reason, text)
             }
             Embargoing::Agree => self.agree(case, text),
-            Embargoing::Lift => {
-                let lines = match case.embargo.agreement() {
-                    Some(agreement) => self.ends(agreement.until),
-                    None => Vec::new(),
-                };
-                let mut warnings = Vec::new();
-                match case.embargo.agreement() {
-                    None => warnings.push("no end of it was ever agreed".to_owned()),
-                    Some(known) if !known.is_agreed() => {
-                        warnings.push("its end is proposed, and not agreed".to_owned());
-                    }
-                    Some(known) if known.until > self.now => {
-                        warnings.push("its end has not come yet".to_owned());
-                    }
-                    Some(_) => {}
-                }
-                if case.phase != Phase::Fixed {
-                    warnings.push(format!("the case is {}, not fixed", case.phase.word()));
-                }
-                let preview = self.preview(case, lines, warnings, text);
-                self.propose(Proposal::Lift { text: self.file_of(text) }, preview)
-            }
+            Embargoing::Lift => self.propose_lift(case, text),
         }
+    }
+
+    fn propose_lift(&mut self, case: &Case, text: Option<&str>) -> Told {
+        let lines = match case.embargo.agreement() {
+            Some(agreement) => self.ends(agreement.until),
+            None => Vec::new(),
+        };
+        let mut warnings = Vec::new();
+        match case.embargo.agreement() {
+            None => warnings.push("no end of it was ever agreed".to_owned()),
+            Some(known) if !known.is_agreed() => {
+                warnings.push("its end is proposed, and not agreed".to_owned());
+            }
+            Some(known) if known.until > self.now => {
+                warnings.push("its end has not come yet".to_owned());
+            }
+            Some(_) => {}
+        }
+        if case.phase != Phase::Fixed {
+            warnings.push(format!("the case is {}, not fixed", case.phase.word()));
+        }
+        let alone = !self.policy.four_eyes();
+        let noted: String = warnings.iter().filter(|_| alone).map(|warning| format!("; {warning}")).collect();
+        let preview = self.preview(case, lines, warnings, text);
+        let told = self.propose(Proposal::Lift { text: self.file_of(text) }, preview)?;
+        Ok(format!("{told}{noted}"))
     }
 
     /// The instant that is meant; the error says why it is none.
@@ -145,7 +148,8 @@ impl Worker<'_> {
         let heard = self.team_and_reporter_hear(Topic::Embargo, self.written(text)?)?;
         let members = self.members_asked(known.until)?;
         let ends = self.ends(known.until).join(" = ");
-        Ok(format!("embargo agreed: it ends {ends}; {}; {heard}{members}", voices(case, known)))
+        let voices = voices(case, known, self.by == Actor::Operator);
+        Ok(format!("embargo agreed: it ends {ends}; {voices}; {heard}{members}"))
     }
 
     /// What was agreed is moved.
@@ -197,12 +201,7 @@ impl Worker<'_> {
         self.everybody_hears(topic, written, by)
     }
 
-    fn everybody_hears(
-        &mut self,
-        topic: Topic,
-        written: Option<(String, Digest)>,
-        by: Vec<String>,
-    ) -> Told {
+    fn everybody_hears(&mut self, topic: Topic, written: Option<(String, Digest)>, by: Vec<String>) -> Told {
         if self.case()?.phase == Phase::Fixed {
             self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
         }
@@ -280,12 +279,14 @@ impl Worker<'_> {
     ) -> Preview {
         let (to, left_out) = self.members_who_know();
         if let Some(known) = case.embargo.agreement() {
-            lines.push(voices(case, known));
+            lines.push(format!("to the end that stands: {}", voices(case, known, false)));
         }
         if !to.is_empty() {
             lines.push("what the members get are the desk's own words".to_owned());
         }
-        warnings.extend(left_out.iter().map(|(member, why)| format!("{member} would get nothing: {why}")));
+        if !left_out.is_empty() {
+            warnings.push(format!("members who know of it and cannot be told: {}", left_out.len()));
+        }
         let to_reporter = text.map(str::to_owned);
         Preview { recipients: to.len(), lines, warnings, to_reporter, ..Preview::default() }
     }
@@ -365,8 +366,8 @@ fn content(sort: Sort, until: Option<Timestamp>, place: Option<&str>) -> Content
     }
 }
 
-/// Who agrees, who does not, who has not answered.
-pub(super) fn voices(case: &Case, known: &Agreement) -> String {
+/// Who agrees, who does not, who has not answered; members by their names, or counted.
+pub(super) fn voices(case: &Case, known: &Agreement, by_name: bool) -> String {
     let answers = known.answers();
     let said = |agrees: bool| {
         let parties = answers.iter().filter(|consent| consent.agrees == agrees).map(|consent| &consent.party);
@@ -379,19 +380,124 @@ pub(super) fn voices(case: &Case, known: &Agreement) -> String {
     let silent: Vec<&Party> = silent.collect();
     let groups = [(said(true), "agreed"), (said(false), "did NOT agree"), (silent, "no answer yet")];
     let told = groups.iter().filter(|(parties, _)| !parties.is_empty());
-    let told = told.map(|(parties, what)| format!("{what}: {}", listed(parties)));
+    let told = told.map(|(parties, what)| format!("{what}: {}", listed(parties, by_name)));
     let told: Vec<String> = told.collect();
     if told.is_empty() { "there is nobody to ask".to_owned() } else { told.join("; ") }
 }
 
-/// Their names, as far as they are few.
-fn listed(parties: &[&Party]) -> String {
-    let is_member = |party: &&&Party| matches!(party, Party::Member(_));
-    let members = parties.iter().filter(is_member).count();
-    let named = parties.iter().filter(|party| members <= MOST_NAMED || !is_member(party));
-    let mut named: Vec<String> = named.map(|party| party.name().to_owned()).collect();
-    if members > MOST_NAMED {
-        named.push(format!("{members} members"));
+/// The reporters by their addresses. Who is on the distributors' list stands in no mail: members are counted there.
+fn listed(parties: &[&Party], by_name: bool) -> String {
+    let is_named = |party: &&&Party| by_name || matches!(party, Party::Reporter(_));
+    let mut named: Vec<String> =
+        parties.iter().filter(is_named).map(|party| party.name().to_owned()).collect();
+    match parties.len().saturating_sub(named.len()) {
+        0 => {}
+        1 => named.push("1 member".to_owned()),
+        members => named.push(format!("{members} members")),
     }
     named.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::command::order::typed;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::decide::{Decision, Facts, Ordered, obey};
+    use crate::domain::distributor::{Change, Member, Roster, State};
+    use crate::domain::event::Event;
+    use crate::domain::letter::LetterKind;
+    use crate::domain::notice;
+    use crate::domain::notice::Released;
+
+    fn now() -> Timestamp {
+        "2026-11-23T18:00:00Z".parse().unwrap()
+    }
+
+    fn member(id: &str, state: State) -> Member {
+        let change = Change::Applied {
+            organisation: id.to_owned(),
+            addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
+            criteria: Vec::new(),
+            policy: "1".to_owned(),
+        };
+        let what = What::Member {
+            member: MemberId::typed(id).unwrap(),
+            change: Box::new(change),
+            by: "ada@example.org".to_owned(),
+        };
+        let applied = Member::begin(&Event { at: now(), case: None, what }).unwrap();
+        Member { state, ..applied }
+    }
+
+    /// A case that three members know of: one can be told, one is suspended, one has no key.
+    fn said(line: &str) -> Result<(Decision, String), String> {
+        let mut policy = policy();
+        policy.distributors.four_eyes = Some(true);
+        let id = CaseId::new("EX", 2026, 1);
+        let what = What::CaseOpened {
+            subject: None,
+            reporter: None,
+            received_at: "2026-11-20T23:00:00Z".parse().unwrap(),
+            deadlines: Vec::new(),
+            missing: Vec::new(),
+            hints: Vec::new(),
+            terms: None,
+        };
+        let mut case = Case::open(&Event { at: now(), case: Some(id.clone()), what }).unwrap();
+        let members = [("acme", State::Active), ("beta", State::Suspended), ("gamma", State::Active)];
+        let members: Vec<Member> = members.map(|(id, state)| member(id, state)).to_vec();
+        case.released =
+            members.iter().map(|member| Released { member: member.id.clone(), at: now() }).collect();
+        let keys = std::iter::once((MemberId::typed("acme").unwrap(), Ok(None))).collect();
+        let order = typed(Some(&id), line, None);
+        let ordered = Ordered {
+            case: Some(case),
+            roster: Some(Arc::new(Roster { members, keys })),
+            ..Ordered::new(order, None)
+        };
+        let facts = Facts { ordered: Some(Box::new(ordered)), ..Facts::default() };
+        obey(&facts, &policy, now())
+    }
+
+    #[test]
+    fn members_hear_of_a_first_end_when_another_person_approves() {
+        let (decision, told) = said("embargo 2026-12-15 07:00").unwrap();
+        let proposed: Vec<&Proposal> = decision
+            .events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Distribution { step, .. } => match step.as_ref() {
+                    notice::Step::Proposed { proposal, .. } => Some(proposal),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        let [Proposal::Notice { content, to, left_out }] = proposed.as_slice() else {
+            panic!("{proposed:?}")
+        };
+        assert_eq!(
+            (content.sort, content.until),
+            (Sort::Embargo, Some("2026-12-15T15:00:00Z".parse().unwrap()))
+        );
+        assert_eq!(to, &[MemberId::typed("acme").unwrap()]);
+        let left_out: Vec<String> = left_out.iter().map(|(member, why)| format!("{member}: {why}")).collect();
+        assert_eq!(left_out, ["beta: it is suspended", "gamma: it has no certificate"]);
+        assert!(told.contains("proposal 1: TLP:AMBER embargo to 1 members"), "{told}");
+        // the step itself is the team's, and nobody has to approve it
+        let steps = decision.events.iter().filter(|event| matches!(event.what, What::Embargo { .. }));
+        assert_eq!(steps.count(), 1);
+    }
+
+    /// What is public is nobody's secret: nobody has to approve that it is said.
+    #[test]
+    fn members_hear_at_once_that_it_is_public() {
+        let (decision, told) = said("public").unwrap();
+        assert!(decision.letters.iter().all(|letter| letter.kind() != LetterKind::Proposal), "{told}");
+        assert!(told.contains("members"), "{told}");
+    }
 }

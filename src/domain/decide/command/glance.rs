@@ -36,7 +36,7 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
         fact("embargo", format!("{}{ends}", case.embargo.word()));
     }
     if let Some(known) = case.embargo.agreement() {
-        fact("its end", embargoing::voices(case, known));
+        fact("its end", embargoing::voices(case, known, false));
     }
     if let Some(priority) = case.priority {
         fact("priority", priority.word().to_owned());

@@ -142,7 +142,9 @@ impl Worker<'_> {
                 self.begin_notice(content, to, left_out, by)
             }
             Proposal::Release { member } => self.release_to_member(member),
-            Proposal::Embargo { until, reason, text } => self.move_embargo(*until, *reason, text.as_ref(), by),
+            Proposal::Embargo { until, reason, text } => {
+                self.move_embargo(*until, *reason, text.as_ref(), by)
+            }
             Proposal::Lift { text } => self.lift_embargo(text.as_ref(), by),
             Proposal::Remove { member, why } => self.remove_member(member, why.as_deref()),
             Proposal::Warn { member, text } => self.warn_member(member, text.as_ref()),
