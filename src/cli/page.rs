@@ -157,11 +157,11 @@ fn embargo(embargo: &Value, now: Timestamp) -> Vec<Span> {
         1 => "moved once".to_owned(),
         times => format!("moved {times} times"),
     };
-    vec![
+    listed([
         (tone, format!("{state}, {over} {}{near}", minute(until))),
         (Tone::Quiet, text(embargo, "desk_time").to_owned()),
         (Tone::Quiet, moved),
-    ]
+    ])
 }
 
 /// Who agrees to the end of the embargo, and who does not.
@@ -577,6 +577,37 @@ pub(super) mod tests {
           2026-11-12 09:12Z  case opened – psirtd
           2026-11-12 15:00Z  accepted – ada@example.org
         ");
+    }
+
+    #[test]
+    fn an_embargo_that_stands_and_one_that_is_overdue() {
+        let embargo = |state: &str, until: &str| {
+            let mut case = fresh();
+            case["embargo"] = json!({
+                "state": state, "until": until, "desk_time": "Tue, 15 Dec 2026 07:00 PST (2026-12-15 15:00 UTC)",
+                "consents": [{ "who": "rita@example.net", "agrees": true }, { "who": "acme-linux", "agrees": false }],
+                "revisions": [{ "reason": "not-tested" }],
+            });
+            let page = page_text(&case, now(), 80, false);
+            let told: Vec<&str> = page.lines().skip_while(|line| !line.contains("  embargo")).collect();
+            let told: Vec<&str> = told.into_iter().take_while(|line| !line.contains("  lacks")).collect();
+            told.join("\n")
+        };
+        insta::assert_snapshot!(embargo("revised", "2026-12-15T15:00:00Z"), @"
+        embargo         revised, until 2026-12-15 15:00Z, in 17 d, Tue, 15 Dec 2026
+                        07:00 PST (2026-12-15 15:00 UTC), moved once
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        insta::assert_snapshot!(embargo("agreed", "2026-11-28T12:00:00Z"), @"
+        embargo         agreed, OVER, and not lifted: 2026-11-28 12:00Z, 3 h late,
+                        Tue, 15 Dec 2026 07:00 PST (2026-12-15 15:00 UTC), moved once
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        insta::assert_snapshot!(embargo("lifted", "2026-11-28T12:00:00Z"), @"
+        embargo         lifted
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        assert_eq!(embargo("none", ""), "");
     }
 
     #[test]

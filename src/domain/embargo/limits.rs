@@ -18,8 +18,8 @@ const HORIZON: usize = 1200;
 pub fn instant(at: DateTime, zone: &TimeZone) -> Result<Timestamp, String> {
     let place = zone.iana_name().unwrap_or("that zone");
     let shown = at.strftime("%Y-%m-%d %H:%M");
-    let beyond = |_| format!("{shown} is beyond all calendars");
-    let utc = |offset: Offset| Ok::<_, String>(offset.to_timestamp(at).map_err(beyond)?);
+    let beyond = |_: jiff::Error| format!("{shown} is beyond all calendars");
+    let utc = |offset: Offset| offset.to_timestamp(at).map_err(beyond);
     let told = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
     match zone.to_ambiguous_timestamp(at).offset() {
         AmbiguousOffset::Unambiguous { offset } => utc(offset),
