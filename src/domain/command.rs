@@ -174,9 +174,15 @@ pub enum Topic {
     Severity,
     /// The matter is publicly known.
     Public,
+    /// Until when it is confidential: proposed, agreed, moved, over.
+    Embargo,
 }
 
 impl Topic {
+    /// Those in which a person speaks to the reporter about the report (P-9).
+    pub const CONVERSATION: [Self; 7] =
+        [Self::Reply, Self::NeedInfo, Self::Plan, Self::Accept, Self::Reject, Self::Severity, Self::Public];
+
     /// What templates ask for.
     pub fn word(self) -> &'static str {
         match self {
@@ -187,6 +193,7 @@ impl Topic {
             Self::Reject => "reject",
             Self::Severity => "severity",
             Self::Public => "public",
+            Self::Embargo => "embargo",
         }
     }
 
@@ -200,6 +207,7 @@ impl Topic {
             Self::Reject => "rejection",
             Self::Severity => "severity",
             Self::Public => "word that it is public",
+            Self::Embargo => "word of the embargo",
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Moment;
 use crate::domain::case::CaseId;
+use crate::domain::embargo::Standing;
 use crate::domain::event::{Event, What};
 use crate::domain::message::{Attachment, Digest, Mailbox, Message};
 use crate::domain::notice::{CopyOf, Step};
@@ -251,6 +252,8 @@ pub struct Shown {
     pub warnings: Vec<String>,
     /// The text, word for word.
     pub text: Option<String>,
+    /// What goes to the reporter beside it, word for word.
+    pub to_reporter: Option<String>,
     /// Everything else that goes along, a line each: label, instant, attachments.
     pub lines: Vec<String>,
     /// What is attached, which goes along with this letter, too.
@@ -288,7 +291,7 @@ pub struct Membership {
 /// What a person of the team writes to the reporter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
-    /// What about: `reply`, `need-info`, `plan`, `accept`, `reject`, `severity`, `public`.
+    /// What about: `reply`, `need-info`, `plan`, `accept`, `reject`, `severity`, `public`, `embargo`.
     pub topic: &'static str,
     /// What the person wrote.
     pub text: Option<String>,
@@ -311,6 +314,8 @@ pub struct Answer {
     pub severity: Option<String>,
     /// Where the public reads of it.
     pub place: Option<String>,
+    /// How the embargo stands.
+    pub embargo: Standing,
 }
 
 /// What a person of the team writes to others of the team.
@@ -365,6 +370,8 @@ pub struct Owed {
     pub percent: u8,
     /// Who answers for the case.
     pub owner: Option<String>,
+    /// How near it is, in words, where a share of its time says little.
+    pub nearing: Option<&'static str>,
 }
 
 /// What a coordinator is told once a day.

@@ -108,9 +108,16 @@ pub enum Proposal {
         until: Timestamp,
         /// Why (P-15).
         reason: Reason,
+        /// The file of what goes to the reporter beside it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
     },
     /// To end it: everything is public.
-    Lift,
+    Lift {
+        /// The file of what goes to the reporter beside it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<Digest>,
+    },
     /// To take a member off the list for good.
     Remove {
         /// Who.
@@ -140,10 +147,10 @@ impl Proposal {
                 format!("{} {} to {} members", content.tlp, content.sort.word(), to.len())
             }
             Self::Release { member } => format!("release the case to {member}"),
-            Self::Embargo { until, reason } => {
+            Self::Embargo { until, reason, .. } => {
                 format!("move the embargo to {}: {}", until.strftime("%Y-%m-%d %H:%M UTC"), reason.told())
             }
-            Self::Lift => "lift the embargo".to_owned(),
+            Self::Lift { .. } => "lift the embargo".to_owned(),
             Self::Remove { member, .. } => format!("remove {member} from the list"),
             Self::Warn { member, .. } => format!("warn {member} of a leak"),
         }
@@ -331,9 +338,12 @@ impl Step {
         let content = match self {
             Self::Proposed { proposal: Proposal::Notice { content, .. }, .. } => content,
             Self::Begun { notice, .. } => &notice.content,
-            Self::Proposed { proposal: Proposal::Warn { text, .. }, .. } | Self::Leaked { text, .. } => {
-                return text.iter().collect();
+            Self::Proposed {
+                proposal:
+                    Proposal::Warn { text, .. } | Proposal::Embargo { text, .. } | Proposal::Lift { text },
+                ..
             }
+            | Self::Leaked { text, .. } => return text.iter().collect(),
             _ => return Vec::new(),
         };
         content.text.iter().chain(content.files.iter().map(|file| &file.file)).collect()

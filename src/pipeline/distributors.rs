@@ -132,8 +132,18 @@ impl Pipeline {
                     if ordered.case.is_none() {
                         ordered.case = case.map_or(Ok(None), |id| draft.followed(id))?;
                     }
-                    if let Some(Proposal::Remove { member, .. }) = proposal.map(|pending| pending.proposal) {
-                        ordered.copies.extend(draft.leaving(&member)?);
+                    match proposal.map(|pending| pending.proposal) {
+                        Some(Proposal::Remove { member, .. }) => {
+                            ordered.copies.extend(draft.leaving(&member)?);
+                        }
+                        Some(
+                            Proposal::Embargo { text: Some(file), .. } | Proposal::Lift { text: Some(file) },
+                        ) => {
+                            let text = self.reader.archive.letters.read(&file).ok();
+                            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+                            ordered.texts.extend(text.map(|text| (file, text)));
+                        }
+                        _ => {}
                     }
                 }
                 Command::Embargo(Embargoing::Until { zone: Some(zone), .. }) => {

@@ -120,6 +120,13 @@ impl Pipeline {
             self.open_mails(&case, &commands, &mut ordered, batch, now);
         }
         self.distributors_of(draft, &commands, attachments, &mut ordered, now)?;
+        // an approval may name its case by the proposal alone
+        if let Some(case) = ordered.case.as_ref().filter(|_| commands.iter().any(may_write_to_reporter)) {
+            let opened = |mail: &CaseMail| {
+                batch.get(&mail.mail).cloned().or_else(|| self.kept_as(mail, &mail.mail, now))
+            };
+            ordered.latest = latest(case).filter_map(opened).collect();
+        }
         for letter in commands.iter().filter_map(letter_named) {
             let Some(posting) = draft.posting(letter)? else { continue };
             let case = posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
@@ -160,9 +167,6 @@ impl Pipeline {
             let named = named.filter_map(opened).filter(|mail| !ordered.mails.contains(mail));
             let named: Vec<_> = named.collect();
             ordered.mails.extend(named);
-        }
-        if commands.iter().any(Command::writes_to_reporter) {
-            ordered.latest = latest(case).filter_map(opened).collect();
         }
     }
 
@@ -215,6 +219,12 @@ fn other_case(command: &Command) -> Option<&CaseId> {
         Command::Merge(case) | Command::Reject(Class::Duplicate(case)) => Some(case),
         _ => None,
     }
+}
+
+/// A letter to the reporter may follow from it.
+fn may_write_to_reporter(command: &Command) -> bool {
+    command.writes_to_reporter()
+        || matches!(command, Command::Approve(_) | Command::Distribute(Distribute::Leak { .. }))
 }
 
 fn letter_named(command: &Command) -> Option<&LetterId> {

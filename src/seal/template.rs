@@ -142,6 +142,7 @@ pub fn sample(kind: LetterKind) -> Value {
     };
     let owed = context! {
         case => "EX-2026-0001", kind => "plan", wanted => "x", due => "then", late => false, percent => 50, owner => "a@example.org",
+        nearing => "x",
     };
     match kind {
         LetterKind::Acknowledgement => context! {
@@ -177,6 +178,7 @@ pub fn sample(kind: LetterKind) -> Value {
             desk, case => "EX-2026-0001", topic => "reply", text => "x", subject => "x", class => "upstream", upstream => "x",
             public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
             supported => ["0.12"], severity => "7.5 high (CVSS:3.1/...)", place => "https://example.com",
+            embargo => context! { state => "revised", until => moment, date => "2026-01-03", reason => "not-tested" },
         },
         LetterKind::Note => {
             context! { desk, case => "EX-2026-0001", by => "a@example.org", sent => false, text => "x", subject => "x" }
@@ -192,7 +194,7 @@ pub fn sample(kind: LetterKind) -> Value {
         },
         LetterKind::Proposal => context! {
             desk, case => "EX-2026-0001", number => 1, by => "x", what => "x", own => false, four_eyes => true,
-            recipients => 5, warnings => ["x"], text => "x", lines => ["x"], attachments => ["x"],
+            recipients => 5, warnings => ["x"], text => "x", to_reporter => "x", lines => ["x"], attachments => ["x"],
         },
         LetterKind::Membership => context! {
             desk, case => "EX-2026-0001", topic => "challenge", organisation => "x", member => "x", token => "x",

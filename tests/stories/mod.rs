@@ -11,6 +11,7 @@ mod corners_of_threads;
 mod desk_by_mail;
 mod desk_corners;
 mod desk_letters;
+mod embargo;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;

@@ -144,7 +144,7 @@ pub const GRAMMAR: [Row; 38] = [
         "When the matter becomes public: proposed, or moved for a reason; decided; over",
         "embargo 2026-12-15 15:00 UTC",
     )
-    .text(Text::Optional),
+    .to_reporter(Text::Optional),
     row(
         "notice",
         "[TLP] [anyway]",

@@ -95,7 +95,7 @@ pub(super) fn release(
         return only(posting, what, now);
     }
     let letter = facts.case.as_ref().and_then(|case| match (posting.kind, about) {
-        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref()),
+        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref(), policy),
         (_, Some(about)) => mail::write_again(facts, case, posting, about, text.as_deref(), policy, now),
         _ => None,
     });

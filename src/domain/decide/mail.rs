@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
+use crate::domain::decide::consent::Said;
 use crate::domain::decide::letters::WritingDesk;
-use crate::domain::decide::{Decision, Facts, Sighting, command, team};
+use crate::domain::decide::{Decision, Facts, Sighting, command, consent, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
 use crate::domain::letter::{BOUNCED, Letter, LetterKind, LetterState, Posting};
@@ -46,6 +47,8 @@ pub(super) struct Taken<'a> {
     pub(super) used: bool,
     /// Somebody else sent its ciphertext before.
     pub(super) replayed: Option<&'a Sighting>,
+    /// What it says of the embargo.
+    pub(super) said: Said,
 }
 
 impl Taken<'_> {
@@ -84,6 +87,7 @@ pub(super) fn decide(
     let Some(case) = case else { return decision };
     if let Some(known) = &facts.case {
         let followed = team::followed(known, &taken, policy, now);
+        let followed = followed.chain(taken.said.events.iter().cloned());
         decision.events.extend(followed.map(|what| Event { at: now, case: Some(known.id.clone()), what }));
     }
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
@@ -171,8 +175,13 @@ fn taken<'a>(
         intake.why_no_answer = exceeded.or(intake.why_no_answer);
     }
     let pending = !takes_part && !of_a_server && !facts.own_letter;
-    let used = facts.signature_used;
-    Taken { message, received_at, intake, takes_part, pending, asks_status, replayed, used }
+    let (used, said) = (facts.signature_used, Said::default());
+    let mut taken =
+        Taken { message, received_at, intake, takes_part, pending, asks_status, replayed, used, said };
+    if let Some(case) = &facts.case {
+        taken.said = consent::of_reporter(case, &taken, policy, now);
+    }
+    taken
 }
 
 /// The mail is a copy of the one that opened the case, whose acknowledgement a rule keeps back, or to whose author none could be
@@ -410,6 +419,7 @@ fn noticed(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> Vec<String> {
     if facts.copy_of.is_some() {
         notes.push("a copy of a mail of this case, changed on its way (a list's footer?)".to_owned());
     }
+    notes.extend(taken.said.note.clone());
     if taken.used {
         notes.push("its signature has been used: a mail that was sent again".to_owned());
     }
@@ -487,6 +497,7 @@ pub(super) fn taken_again<'a>(
         pending: known.is_some_and(|mail| mail.pending),
         asks_status: false,
         used: false,
+        said: Said::default(),
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
     }

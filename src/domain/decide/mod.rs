@@ -7,6 +7,7 @@
 //! * A letter that carries anything of a report is encrypted.
 
 mod command;
+mod consent;
 mod delivery;
 mod desk;
 mod letters;
@@ -121,6 +122,8 @@ pub struct Ordered {
     pub roster: Option<Arc<Roster>>,
     /// The proposals that are named.
     pub pending: Vec<Pending>,
+    /// What people wrote for them, by the file it lies in.
+    pub texts: BTreeMap<Digest, String>,
     /// Proposals made so far.
     pub proposals: u32,
     /// What is attached, and the files it will lie in.
@@ -153,6 +156,7 @@ impl Ordered {
             sightings: BTreeMap::new(),
             roster: None,
             pending: Vec::new(),
+            texts: BTreeMap::new(),
             proposals: 0,
             attachments: Vec::new(),
             certificates: Vec::new(),

@@ -208,6 +208,11 @@ impl Draft<'_> {
                     self.put(self.keys().signature(signature), &event.at)?;
                 }
             }
+            What::Embargo { step, .. } => {
+                for signature in step.signatures() {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
+            }
             What::Commanded { signature, further, .. } => {
                 for signature in signature.iter().chain(further) {
                     self.put(self.keys().signature(signature), &event.at)?;

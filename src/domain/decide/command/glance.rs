@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use crate::domain::case::{Case, Entry};
 use crate::domain::command::authority::Actor;
 use crate::domain::deadline::{Deadline, Standing};
+use crate::domain::decide::command::embargoing;
+use crate::domain::embargo::Embargo;
 use crate::domain::policy::Policy;
 
 /// The last lines of the timeline.
@@ -27,6 +29,14 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     }
     if let Some(class) = &case.rejected_as {
         fact("rejected as", class.to_string());
+    }
+    if case.embargo != Embargo::None {
+        let ends = case.embargo.last_agreement();
+        let ends = ends.map_or_else(String::new, |known| format!(", {}", calendar.line(known.until)));
+        fact("embargo", format!("{}{ends}", case.embargo.word()));
+    }
+    if let Some(known) = case.embargo.agreement() {
+        fact("its end", embargoing::voices(case, known, false));
     }
     if let Some(priority) = case.priority {
         fact("priority", priority.word().to_owned());

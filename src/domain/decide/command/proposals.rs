@@ -27,6 +27,8 @@ pub(super) struct Preview {
     pub(super) warnings: Vec<String>,
     /// The text, word for word.
     pub(super) text: Option<String>,
+    /// What goes to the reporter, word for word.
+    pub(super) to_reporter: Option<String>,
     /// What is attached.
     pub(super) attachments: Vec<Attachment>,
 }
@@ -56,6 +58,7 @@ impl Worker<'_> {
                 recipients: preview.recipients,
                 warnings: preview.warnings.clone(),
                 text: preview.text.clone(),
+                to_reporter: preview.to_reporter.clone(),
                 lines: preview.lines.clone(),
                 attachments: preview.attachments.clone(),
             };
@@ -139,10 +142,15 @@ impl Worker<'_> {
 
     fn execute(&mut self, proposal: &Proposal, by: Vec<String>) -> Told {
         match proposal {
-            Proposal::Notice { content, to, left_out } => self.begin_notice(content, to, left_out, by),
+            Proposal::Notice { content, to, left_out } => {
+                self.still_true(content)?;
+                self.begin_notice(content, to, left_out, by)
+            }
             Proposal::Release { member } => self.release_to_member(member),
-            Proposal::Embargo { until, reason } => self.move_embargo(*until, *reason),
-            Proposal::Lift => self.lift_embargo(by),
+            Proposal::Embargo { until, reason, text } => {
+                self.move_embargo(*until, *reason, text.as_ref(), by)
+            }
+            Proposal::Lift { text } => self.lift_embargo(text.as_ref(), by),
             Proposal::Remove { member, why } => self.remove_member(member, why.as_deref()),
             Proposal::Warn { member, text } => self.warn_member(member, text.as_ref()),
         }

@@ -394,7 +394,11 @@ impl<'a> Worker<'a> {
         }
         self.does(What::PhaseChanged { phase: Phase::Closed, class: None, by: self.by.name() });
         let note = if unanswered { "; its reporter has had no answer from a person" } else { "" };
-        Ok(format!("case {} is closed{note}", case.id))
+        let embargo = match case.embargo.agreement() {
+            Some(_) => "; its embargo was not lifted, and nobody is reminded of it any more",
+            None => "",
+        };
+        Ok(format!("case {} is closed{note}{embargo}", case.id))
     }
 
     fn reopen(&mut self, case: &Case) -> Told {
