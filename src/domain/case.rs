@@ -22,7 +22,7 @@ use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
 use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
-use crate::domain::notice::{Notice, Released};
+use crate::domain::notice::{Notice, Released, Reply};
 use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::Standing;
@@ -111,6 +111,9 @@ pub struct Case {
     /// What got out: when, through whom, who says so.
     #[serde(default)]
     pub leaks: Vec<(Timestamp, Option<MemberId>, String)>,
+    /// Its mails that are shown to be of members of the distributors' list.
+    #[serde(default)]
+    pub replies: Vec<Reply>,
     /// As what it was rejected.
     #[serde(default)]
     pub rejected_as: Option<Class>,
@@ -332,6 +335,7 @@ impl Case {
             notices: Vec::new(),
             released: Vec::new(),
             leaks: Vec::new(),
+            replies: Vec::new(),
             rejected_as: None,
             answers: Vec::new(),
             notes: Vec::new(),

@@ -132,8 +132,16 @@ impl Pipeline {
                     if ordered.case.is_none() {
                         ordered.case = case.map_or(Ok(None), |id| draft.followed(id))?;
                     }
-                    if let Some(Proposal::Remove { member, .. }) = proposal.map(|pending| pending.proposal) {
-                        ordered.copies.extend(draft.leaving(&member)?);
+                    match proposal.map(|pending| pending.proposal) {
+                        Some(Proposal::Remove { member, .. }) => {
+                            ordered.copies.extend(draft.leaving(&member)?);
+                        }
+                        Some(Proposal::Warn { text: Some(file), .. }) => {
+                            let text = self.reader.archive.letters.read(&file).ok();
+                            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+                            ordered.texts.extend(text.map(|text| (file, text)));
+                        }
+                        _ => {}
                     }
                 }
                 Command::Embargo(Embargoing::Until { zone: Some(zone), .. }) => {
@@ -150,14 +158,18 @@ impl Pipeline {
 
     /// Everybody on the distributors' list, and how good their certificates are.
     pub(super) fn roster(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Arc<Roster>, IndexError> {
-        let members = draft.members()?;
-        let key = |member: &Member| {
-            let address = member.addresses.first().map_or("", |first| first.address.as_str());
-            (member.id.clone(), keyring::good_until(&member.certificates, address, now))
-        };
-        let keys = members.iter().map(key).collect();
-        Ok(Arc::new(Roster { members, keys }))
+        Ok(Arc::new(roster_of(draft.members()?, now)))
     }
+}
+
+/// These members, and how good their certificates are.
+pub(super) fn roster_of(members: Vec<Member>, now: Timestamp) -> Roster {
+    let key = |member: &Member| {
+        let address = member.addresses.first().map_or("", |first| first.address.as_str());
+        (member.id.clone(), keyring::good_until(&member.certificates, address, now))
+    };
+    let keys = members.iter().map(key).collect();
+    Roster { members, keys }
 }
 
 /// An attachment, and the file that it will lie in.

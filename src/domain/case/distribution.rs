@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
-use crate::domain::notice::{Released, Step};
+use crate::domain::message::Digest;
+use crate::domain::notice::{Released, Reply, Step};
 
 impl Case {
     /// A step on the way to the distributors.
@@ -14,7 +15,19 @@ impl Case {
                 self.notices.push(notice.clone());
                 to.iter().for_each(|member| self.release_to(member, at));
             }
-            Step::Repeated { member, .. } => self.release_to(member, at),
+            Step::Repeated { notice, member, letter } => {
+                // one recipient more, unless it is written again
+                let repeated = self.notices.iter_mut().filter(|known| known.number == *notice);
+                let letter = usize::try_from(*letter).unwrap_or(usize::MAX);
+                repeated.for_each(|known| known.recipients = known.recipients.max(letter));
+                self.release_to(member, at);
+            }
+            Step::Replied { member, mail, .. } => {
+                self.replies.push(Reply { mail: mail.clone(), member: member.clone(), leak: false });
+            }
+            Step::LeakReported { mail, .. } => {
+                self.replies.iter_mut().filter(|reply| reply.mail == *mail).for_each(|it| it.leak = true);
+            }
             Step::Leaked { member, ends, .. } => {
                 self.leaks.push((at, member.clone(), by.to_owned()));
                 if *ends {
@@ -34,6 +47,11 @@ impl Case {
         self.released.iter().any(|released| released.member == *member)
     }
 
+    /// The mail is shown to be of a member: what is known of that.
+    pub fn reply(&self, mail: &Digest) -> Option<&Reply> {
+        self.replies.iter().find(|reply| reply.mail == *mail)
+    }
+
     fn release_to(&mut self, member: &MemberId, at: Timestamp) {
         if !self.is_released_to(member) {
             self.released.push(Released { member: member.clone(), at });
@@ -45,5 +63,8 @@ impl Case {
         for released in &other.released {
             self.release_to(&released.member, released.at);
         }
+        let new = other.replies.iter().filter(|reply| self.reply(&reply.mail).is_none());
+        let new: Vec<Reply> = new.cloned().collect();
+        self.replies.extend(new);
     }
 }

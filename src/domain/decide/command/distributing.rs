@@ -218,7 +218,7 @@ impl Worker<'_> {
 }
 
 /// Those of these members that can be written to, and why the others cannot.
-fn reachable<'m>(
+pub(super) fn reachable<'m>(
     roster: &Roster,
     members: impl Iterator<Item = &'m Member>,
 ) -> (Vec<MemberId>, Vec<(MemberId, String)>) {
