@@ -57,3 +57,40 @@ fn page(ledger: &Value) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_member_a_notice_a_line() {
+        let notice = |state: &str, accepted: Option<&str>, confirmed: Option<&str>| {
+            json!({ "number": 1, "kind": "notice", "tlp": "TLP:AMBER", "state": state, "accepted_at": accepted,
+                    "returned_at": null, "confirmed_at": confirmed })
+        };
+        let since = "2026-12-01T10:00:00Z";
+        let ledger = json!({
+            "case": "EX-2026-0001", "at": "2026-12-01T12:00:00Z", "told": "2 members might know of it",
+            "leaks": [{ "at": "2026-12-01T11:30:00Z", "member": "core", "by": "ada@example.org" }],
+            "members": [
+                { "member": "acme", "released_at": since,
+                  "notices": [notice("confirmed", Some("2026-12-01T10:05:00Z"), Some("2026-12-01T11:00:00Z"))] },
+                { "member": "core", "released_at": since, "notices": [notice("waiting", None, None)] },
+            ],
+        });
+        let page: Vec<String> =
+            page(&ledger).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            page,
+            [
+                "EX-2026-0001, as of 2026-12-01 12:00Z: 2 members might know of it",
+                "LEAK through core, recorded 2026-12-01 11:30Z by ada@example.org",
+                "",
+                "MEMBER MAY KNOW SINCE NOTICE STATE ACCEPTED CAME BACK CONFIRMED",
+                "acme 2026-12-01 10:00Z notice 1, TLP:AMBER confirmed 2026-12-01 10:05Z - 2026-12-01 11:00Z",
+                "core 2026-12-01 10:00Z notice 1, TLP:AMBER waiting - - -",
+            ]
+        );
+    }
+}

@@ -172,3 +172,156 @@ pub fn counted(ledger: &[Exposed<'_>]) -> String {
     }));
     told.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::event::{Event, What};
+    use crate::domain::letter::{LetterId, LetterKind};
+    use crate::domain::message::{Digest, Mailbox};
+    use crate::domain::notice::{Content, CopyOf, Sort, Step};
+    use crate::domain::tlp::Tlp;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-12-01T{time}:00Z").parse().unwrap()
+    }
+
+    fn id() -> CaseId {
+        CaseId::typed("EX-2026-0001")
+    }
+
+    fn member(name: &str) -> MemberId {
+        MemberId::typed(name).unwrap()
+    }
+
+    fn happens(case: &mut Case, time: &str, step: Step) {
+        let what = What::Distribution { step: Box::new(step), by: "ada@example.org".to_owned() };
+        case.apply(&Event { at: at(time), case: Some(id()), what });
+    }
+
+    fn notice(number: u32, time: &str, recipients: usize) -> Notice {
+        let content = Content {
+            sort: if number == 1 { Sort::Notice } else { Sort::Update },
+            tlp: Tlp::Amber,
+            text: None,
+            files: Vec::new(),
+            author: None,
+            until: None,
+            place: None,
+        };
+        Notice { number, content, at: at(time), by: Vec::new(), recipients, left_out: Vec::new() }
+    }
+
+    /// A notice to four members at 10:00; one that joined later has it since 12:00; an update to all at 14:00.
+    fn case() -> Case {
+        let what = What::CaseOpened {
+            subject: None,
+            reporter: None,
+            received_at: at("09:00"),
+            deadlines: Vec::new(),
+            missing: Vec::new(),
+            hints: Vec::new(),
+            terms: None,
+        };
+        let mut case = Case::open(&Event { at: at("09:00"), case: Some(id()), what }).unwrap();
+        let four: Vec<MemberId> = ["acme", "bolt", "core", "dune"].map(member).to_vec();
+        happens(&mut case, "10:00", Step::Begun { notice: notice(1, "10:00", 4), to: four.clone() });
+        happens(&mut case, "12:00", Step::Repeated { notice: 1, member: member("elba"), letter: 5 });
+        happens(&mut case, "14:00", Step::Begun { notice: notice(2, "14:00", 5), to: four });
+        case
+    }
+
+    /// The `number`th copy of notice 1, and what became of it.
+    fn copy(number: u32, name: &str, fate: &[(&str, What)]) -> Posting {
+        let what = What::LetterQueued {
+            letter: LetterId::of_notice(&id(), 1, number),
+            kind: LetterKind::Notice,
+            to: Mailbox::bare(format!("security@{name}.example")),
+            message_id: format!("{name}@example.org"),
+            bytes: Digest::from_bytes(&[1]),
+            mail: None,
+            text: None,
+            copy: Some(CopyOf { notice: 1, member: member(name) }),
+        };
+        let mut posting = Posting::begin(&Event { at: at("10:01"), case: Some(id()), what }).unwrap();
+        for (time, what) in fate {
+            posting.apply(&Event { at: at(time), case: Some(id()), what: what.clone() });
+        }
+        posting
+    }
+
+    fn copies() -> Vec<Posting> {
+        let letter = |number| LetterId::of_notice(&id(), 1, number);
+        let sent = |number| What::LetterSent { letter: letter(number), reply: "250 Ok".to_owned() };
+        let back =
+            |number, words: &str| What::LetterReturned { letter: letter(number), reply: words.to_owned() };
+        let step =
+            Step::Confirmed { letter: letter(1), member: member("acme"), mail: Digest::from_bytes(&[2]) };
+        let confirmed = What::Distribution { step: Box::new(step), by: "security@acme.example".to_owned() };
+        vec![
+            copy(1, "acme", &[("10:05", sent(1)), ("11:00", confirmed)]),
+            copy(2, "bolt", &[("10:05", sent(2)), ("11:00", back(2, "bounced: 550 no such user"))]),
+            copy(3, "core", &[("10:05", back(3, "550 refused"))]),
+            copy(5, "elba", &[("12:05", sent(5))]),
+        ]
+    }
+
+    fn told(time: &str) -> Vec<String> {
+        let (case, copies) = (case(), copies());
+        let ledger = ledger(&case, &copies, at(time));
+        let copy = |copy: &Sent<'_>| format!("{} {}", copy.notice.number, copy.reached.word());
+        let line = |exposed: &Exposed<'_>| {
+            let copies: Vec<String> = exposed.copies.iter().map(copy).collect();
+            format!("{}: {}", exposed.member, copies.join(", "))
+        };
+        ledger.iter().map(line).collect()
+    }
+
+    #[test]
+    fn as_of_a_time_what_happened_later_did_not_happen() {
+        assert_eq!(told("09:59"), [""; 0]);
+        assert_eq!(
+            told("10:00"),
+            ["acme: 1 not written", "bolt: 1 not written", "core: 1 not written", "dune: 1 not written"]
+        );
+        assert_eq!(
+            told("10:04"),
+            ["acme: 1 waiting", "bolt: 1 waiting", "core: 1 waiting", "dune: 1 not written"]
+        );
+        assert_eq!(
+            told("10:05"),
+            ["acme: 1 accepted", "bolt: 1 accepted", "core: 1 refused", "dune: 1 not written"]
+        );
+        assert_eq!(
+            told("11:00")[..3],
+            ["acme: 1 confirmed", "bolt: 1 bounced", "core: 1 refused"],
+            "what came back had left the house all the same"
+        );
+        assert_eq!(told("12:05")[4..], ["elba: 1 accepted"], "who joined late had it since then");
+        assert_eq!(
+            told("14:00"),
+            [
+                "acme: 1 confirmed, 2 not written",
+                "bolt: 1 bounced, 2 not written",
+                "core: 1 refused, 2 not written",
+                "dune: 1 not written, 2 not written",
+                "elba: 1 accepted, 2 not written"
+            ]
+        );
+    }
+
+    #[test]
+    fn in_numbers_it_names_nobody() {
+        let (case, copies) = (case(), copies());
+        assert_eq!(
+            counted(&ledger(&case, &copies, at("13:00"))),
+            "5 members might know of it, and 3 of them had been sent something; notice 1 (TLP:AMBER): 1 not written, 1 refused, 1 accepted, \
+             1 bounced, 1 confirmed"
+        );
+        assert_eq!(
+            counted(&ledger(&case, &copies, at("09:00"))),
+            "0 members might know of it, and 0 of them had been sent something"
+        );
+    }
+}

@@ -220,7 +220,10 @@ fn shown<'m>(
     }
     let verified = match &message.signature {
         Signature::Good(verified) if member.holds(verified.fingerprint()) => verified,
-        Signature::Good(_) | Signature::OtherAddress { .. } | Signature::Offered { .. } => {
+        Signature::Good(_)
+        | Signature::OtherAddress { .. }
+        | Signature::Offered { .. }
+        | Signature::UnknownKey { .. } => {
             return Err("signed by a certificate that is not its own".to_owned());
         }
         Signature::None => return Err("not signed".to_owned()),
@@ -328,4 +331,38 @@ pub(super) fn alarm(case: &Case, by_member: &ByMember, desk_letters: u32, policy
         body: Body::Warning(vec![line.clone()]),
     };
     policy.coordinators().map(|person| &person.mailbox).zip(1..).map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<Word>, Vec<&str>) {
+        let own = own_lines(text);
+        let (words, rest) = words(&own);
+        (words, rest)
+    }
+
+    #[test]
+    fn words_stand_at_the_beginning_each_on_its_own_line() {
+        use Word::{Leak, Received};
+        for (text, expected, rest) in [
+            ("received", vec![Received], vec![]),
+            ("\n  Received.  \n\nJane, Acme security\n", vec![Received], vec!["Jane, Acme security"]),
+            ("“received”\nagree\nJane", vec![Received], vec!["agree", "Jane"]),
+            ("received\nleak: \nTo the press.", vec![Received, Leak], vec!["To the press."]),
+            ("LEAK!\n", vec![Leak], vec![]),
+            ("agree\nreceived", vec![], vec!["agree", "received"]),
+            ("> received\n> leak\n", vec![], vec![]),
+            ("On Friday, Ada wrote:\n> TLP:AMBER\n\nreceived", vec![Received], vec![]),
+            ("received\nOn Friday, Ada wrote:\n> leak", vec![Received], vec!["On Friday, Ada wrote:"]),
+            ("We received it.", vec![], vec!["We received it."]),
+            ("Dear team,\nreceived", vec![], vec!["Dear team,", "received"]),
+            ("-- \nreceived", vec![], vec![]),
+            ("received?", vec![], vec!["received?"]),
+            ("", vec![], vec![]),
+        ] {
+            assert_eq!(read(text), (expected, rest), "{text:?}");
+        }
+    }
 }
