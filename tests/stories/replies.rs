@@ -384,3 +384,26 @@ fn a_reported_leak_is_said_first_and_to_every_coordinator_at_once() {
         "{relay}"
     );
 }
+
+#[test]
+fn who_is_on_the_list_is_not_even_the_maintainers_business() {
+    let (list, copies) = List::noticed();
+    list.says("ada", "!share");
+    list.answers("acme", &copies[0], "received");
+    list.answers("core", &copies[2], "leak\n\nOur tracker.");
+    list.says("ada", "!leak stands core\n\nTheir tracker.\n");
+    list.says("otto", "!approve 2");
+    list.told();
+    let shown_to = |person: &str| {
+        list.says(person, "!show");
+        list.desk.letter().text()
+    };
+    let (ada, max) = (shown_to("ada"), shown_to("max"));
+    for told in ["LEAK REPORTED by core", "LEAK through core", "core-security@core.example"] {
+        assert!(ada.contains(told), "{told}: {ada}");
+    }
+    assert!(max.contains("notice 1 (TLP:AMBER) to 3 members"), "{max}");
+    for name in ["acme", "bolt", "core"] {
+        assert!(!max.contains(name), "{max}");
+    }
+}

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::domain::case::Case;
+use crate::domain::case::{Case, CaseLetter};
 use crate::domain::distributor::MemberId;
+use crate::domain::embargo::{self, Party};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::LetterKind;
 use crate::domain::message::Digest;
 use crate::domain::notice::{Released, Reply, Step};
 
@@ -23,6 +26,9 @@ impl Case {
                 self.release_to(member, at);
             }
             Step::Replied { member, mail, .. } => {
+                // whose address it is was not known when the mail was recorded
+                let recorded = self.timeline.iter_mut().rev().find(|entry| entry.at == at && entry.who == by);
+                recorded.into_iter().for_each(|entry| entry.for_coordinators = true);
                 self.replies.push(Reply { mail: mail.clone(), member: member.clone(), leak: false });
             }
             Step::LeakReported { mail, .. } => {
@@ -39,6 +45,27 @@ impl Case {
             | Step::Withdrawn { .. }
             | Step::LeftOut { .. }
             | Step::Confirmed { .. } => {}
+        }
+    }
+
+    /// What the timeline says of the event names somebody who is on the list.
+    pub(super) fn tells_the_list(&self, event: &Event) -> bool {
+        match &event.what {
+            What::Member { .. } => true,
+            What::Distribution { step, .. } => !matches!(
+                step.as_ref(),
+                Step::Begun { .. }
+                    | Step::Approved { .. }
+                    | Step::Withdrawn { .. }
+                    | Step::Leaked { member: None, .. }
+            ),
+            What::Embargo { step: embargo::Step::Consented { consent }, .. } => {
+                matches!(consent.party, Party::Member(_))
+            }
+            what => what.letter().is_some_and(|letter| {
+                let of_a_member = |known: &&CaseLetter| known.kind == LetterKind::Membership;
+                self.letters.iter().filter(of_a_member).any(|known| known.id == *letter)
+            }),
         }
     }
 
