@@ -6,6 +6,7 @@ use crate::control::bracketed;
 use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
 use crate::domain::letter::Posting;
+use crate::domain::mark;
 use crate::domain::notice::{Notice, Pending};
 use crate::domain::recipient::{self, Standing};
 
@@ -18,7 +19,8 @@ fn notice_json(notice: &Notice, copies: &[Posting]) -> Value {
     let counted = recipient::counted(recipient::of_notice(notice, copies));
     let states: serde_json::Map<String, Value> =
         counted.iter().map(|(standing, count)| (standing.word().to_owned(), (*count).into())).collect();
-    let recipients: Vec<Value> = recipient::of_notice(notice, copies).map(copy_json).collect();
+    let recipients: Vec<Value> =
+        recipient::of_notice(notice, copies).map(|posting| copy_json(notice, posting)).collect();
     let left_out: Vec<Value> =
         notice.left_out.iter().map(|(member, why)| json!({ "member": member, "why": why })).collect();
     json!({
@@ -36,7 +38,7 @@ fn notice_json(notice: &Notice, copies: &[Posting]) -> Value {
     })
 }
 
-fn copy_json(posting: &Posting) -> Value {
+fn copy_json(notice: &Notice, posting: &Posting) -> Value {
     let member = posting.copy.as_ref().map(|copy| &copy.member).map(MemberId::as_str);
     json!({
         "member": member,
@@ -50,6 +52,7 @@ fn copy_json(posting: &Posting) -> Value {
         "attempts": posting.attempts,
         "next_attempt": posting.next_attempt,
         "last_reply": posting.last_reply,
+        "mark": mark::of(&notice.marks, posting.id.number().unwrap_or_default()),
         "message_id": bracketed(posting.message_id.as_deref()),
     })
 }

@@ -128,6 +128,11 @@ pub enum Proposal {
 }
 
 impl Proposal {
+    /// It sends something about a case to members.
+    pub fn goes_to_many(&self) -> bool {
+        matches!(self, Self::Notice { .. } | Self::Release { .. } | Self::Embargo { .. } | Self::Lift)
+    }
+
     /// In a few words.
     pub fn told(&self) -> String {
         match self {
@@ -176,6 +181,9 @@ pub struct Notice {
     /// Who would have got it, and could not; and why.
     #[serde(default)]
     pub left_out: Vec<(MemberId, String)>,
+    /// The words by which the copies differ, as the configuration had them then.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub marks: Vec<Vec<String>>,
 }
 
 /// Which copy a letter is.

@@ -50,7 +50,7 @@ pub(super) fn copies(copies: &Copies, policy: &Policy, now: Timestamp) -> Decisi
         place: notice.content.place.clone(),
         asks: if notice.content.sort == Sort::Over { Vec::new() } else { policy.distributors.asks.clone() },
         policy: (policy.distributors.policy.clone(), policy.distributors.policy_page.clone()),
-        marked: !policy.distributors.marks.is_empty(),
+        marked: !notice.marks.is_empty(),
     });
     for turn in to {
         match reader(case, turn) {
@@ -97,7 +97,7 @@ fn copy(
         content: Arc::clone(content),
         certificates: member.certificates.clone(),
         until,
-        mark: mark::of(&policy.distributors.marks, turn.letter),
+        mark: mark::of(&notice.marks, turn.letter),
     };
     // without the name: who reads it at the member is the member's business
     let to = member.addresses.first().map(|first| Mailbox::bare(first.address.clone()));

@@ -84,6 +84,9 @@ impl Worker<'_> {
                 vec![format!("embargo {} until {at}", case.embargo.word())]
             },
         ));
+        preview.lines.extend(mark::of(&self.policy.distributors.marks, 1).map(|sentence| {
+            format!("each copy has a sentence by which it is known, such as “{sentence}”, and says so")
+        }));
         preview.text = text.map(str::to_owned);
         preview.attachments = attached.into_iter().map(|(_, attachment)| attachment.clone()).collect();
         self.propose(Proposal::Notice { content, to, left_out }, preview)
@@ -179,6 +182,12 @@ impl Worker<'_> {
             by,
             recipients: now_to.len(),
             left_out: left_out.clone(),
+            // what everybody hears needs no mark
+            marks: if content.sort == Sort::Over {
+                Vec::new()
+            } else {
+                self.policy.distributors.marks.clone()
+            },
         };
         let told = format!("{} {number} goes to {} members", content.sort.word(), now_to.len());
         let step = Step::Begun { notice, to: now_to };
@@ -240,5 +249,167 @@ fn named(members: &[(MemberId, String)]) -> String {
     match members.len().saturating_sub(NAMED) {
         0 => first,
         more => format!("{first}, and {more} more (psirtd members list)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::command::order::typed;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::decide::{Decision, Facts, Ordered, obey};
+    use crate::domain::distributor::State;
+    use crate::domain::embargo;
+    use crate::domain::event::Event;
+    use crate::domain::message::{Attachment, Digest, Mailbox};
+    use crate::domain::policy::{Person, Policy, Role};
+
+    const NOW: &str = "2026-11-23T17:00:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    fn member(id: &str, state: State) -> Member {
+        Member {
+            id: MemberId::typed(id).unwrap(),
+            organisation: id.to_owned(),
+            addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
+            certificates: Vec::new(),
+            state,
+            since: now(),
+            zone: None,
+            application: None,
+            criteria: Vec::new(),
+            vouch: None,
+            accepted: None,
+            challenge: None,
+            proven: Vec::new(),
+            strikes: Vec::new(),
+            attest_by: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// Acme is well, Bolt has no certificate, the one of Core expires soon, Dune is suspended.
+    fn roster() -> Arc<Roster> {
+        let well = member("acme", State::Active);
+        let members = vec![
+            well,
+            member("bolt", State::Active),
+            member("core", State::Active),
+            member("dune", State::Suspended),
+        ];
+        let id = |name: &str| MemberId::typed(name).unwrap();
+        let keys = BTreeMap::from([
+            (id("acme"), Ok(None)),
+            (id("core"), Ok(Some("2026-12-24T00:00:00Z".parse().unwrap()))),
+            (id("dune"), Ok(None)),
+        ]);
+        Arc::new(Roster { members, keys })
+    }
+
+    fn case(until: Option<&str>) -> Case {
+        let what = What::CaseOpened {
+            subject: None,
+            reporter: Some(Mailbox::bare("rita@example.net")),
+            received_at: now(),
+            deadlines: Vec::new(),
+            missing: Vec::new(),
+            hints: Vec::new(),
+            terms: None,
+        };
+        let id = CaseId::new("EX", 2026, 1);
+        let mut case = Case::open(&Event { at: now(), case: Some(id.clone()), what }).unwrap();
+        if let Some(until) = until {
+            let step = embargo::Step::Proposed { until: until.parse().unwrap() };
+            let what = What::Embargo { step, by: "ada@example.org".to_owned() };
+            case.apply(&Event { at: now(), case: Some(id), what });
+        }
+        case
+    }
+
+    fn two_coordinators() -> Policy {
+        let mut policy = policy();
+        policy
+            .people
+            .push(Person { mailbox: Mailbox::bare("otto@example.org"), roles: vec![Role::Coordinator] });
+        policy
+    }
+
+    fn says(case: &Case, line: &str, policy: &Policy) -> Result<(Decision, String), String> {
+        let text = Some("It overflows.".to_owned());
+        let attachment = Attachment {
+            name: Some("fix.patch".to_owned()),
+            media_type: "text/x-patch".to_owned(),
+            bytes: vec![b'x'; 10],
+        };
+        let file = File {
+            name: attachment.name.clone(),
+            media_type: attachment.media_type.clone(),
+            file: Digest::from_bytes(&[8]),
+            size: 10,
+        };
+        let ordered = Ordered {
+            case: Some(case.clone()),
+            roster: Some(roster()),
+            attachments: vec![(file, attachment)],
+            ..Ordered::new(typed(Some(&case.id), line, text), Some(Digest::from_bytes(&[7])))
+        };
+        let facts = Facts { ordered: Some(Box::new(ordered)), ..Facts::default() };
+        obey(&facts, policy, now())
+    }
+
+    #[test]
+    fn who_gets_nothing_and_whose_certificate_expires_is_told_before_it_goes() {
+        let (decision, told) = says(&case(None), "notice", &two_coordinators()).unwrap();
+        assert!(
+            told.starts_with("proposal 1: TLP:AMBER notice to 2 members; nothing goes before another"),
+            "{told}"
+        );
+        assert!(told.contains("1 get nothing: bolt (it has no certificate)"), "{told}");
+        assert!(
+            told.contains("certificates that expire soon: core (its certificate expires on 2026-12-24)"),
+            "{told}"
+        );
+        assert_eq!(decision.letters.len(), 2, "both coordinators see it");
+        let begun =
+            |event: &Event| matches!(&event.what, What::Distribution { step, .. } if step.word() == "begun");
+        assert!(!decision.events.iter().any(begun));
+    }
+
+    #[test]
+    fn a_notice_keeps_to_the_times_of_the_process_unless_a_person_wants_it_anyway() {
+        for (until, why) in
+            [("2026-11-25T17:00:00Z", "sooner than 3 days"), ("2027-01-20T17:00:00Z", "later than 30 days")]
+        {
+            let case = case(Some(until));
+            let refused = says(&case, "notice", &two_coordinators()).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+            assert!(says(&case, "notice TLP:RED anyway", &two_coordinators()).is_ok());
+        }
+        assert!(says(&case(Some("2026-12-08T17:00:00Z")), "notice", &two_coordinators()).is_ok());
+    }
+
+    #[test]
+    fn an_update_follows_a_notice_and_a_public_matter_is_no_news() {
+        let refused = says(&case(None), "update", &two_coordinators()).unwrap_err();
+        assert!(refused.contains("say !notice"), "{refused}");
+        let mut public = case(None);
+        let what = What::BecamePublic { place: None, by: "ada@example.org".to_owned() };
+        public.apply(&Event { at: now(), case: Some(public.id.clone()), what });
+        let refused = says(&public, "notice", &two_coordinators()).unwrap_err();
+        assert!(refused.contains("the matter is public"), "{refused}");
+    }
+
+    #[test]
+    fn with_one_coordinator_it_is_shown_all_the_same() {
+        let (decision, told) = says(&case(None), "notice", &policy()).unwrap();
+        assert!(told.contains("nothing goes before a coordinator says !approve 1"), "{told}");
+        assert_eq!(decision.letters.len(), 1);
     }
 }

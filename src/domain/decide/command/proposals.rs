@@ -88,9 +88,7 @@ impl Worker<'_> {
                 ));
             }
         }
-        if self.case.as_ref().map(|case| &case.id) != pending.case.as_ref() && pending.case.is_some() {
-            self.case_is_not(&pending)?;
-        }
+        self.fits(&pending)?;
         let step = Step::Approved { number };
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
         self.done.settled.push(number);
@@ -120,15 +118,22 @@ impl Worker<'_> {
         }
     }
 
-    /// The mail names another case than the proposal.
-    fn case_is_not(&self, pending: &Pending) -> Result<(), String> {
-        let of = pending.case.as_ref().map_or_else(String::new, ToString::to_string);
+    /// The proposal is about the case at hand, and that is still worked on.
+    fn fits(&self, pending: &Pending) -> Result<(), String> {
+        let Some(id) = &pending.case else { return Ok(()) };
+        let number = pending.number;
         match &self.case {
-            // the case of the proposal goes on as another one
-            Some(case) if self.ordered.goes_on.as_ref().is_some_and(|goes_on| goes_on.id == case.id) => {
-                Ok(())
+            Some(case) if case.id != *id && case.merged_into.is_none() => {
+                Err(format!("proposal {number} is about case {id}: withdraw it, or name that case"))
             }
-            _ => Err(format!("proposal {} is about case {of}", pending.number)),
+            Some(case) if case.merged_into.is_some() || case.id != *id => Err(format!(
+                "case {id} is part of another one now: withdraw proposal {number}, and say it there"
+            )),
+            Some(case) if !case.is_open() && pending.proposal.goes_to_many() => {
+                Err(format!("case {id} is {}: reopen it first", case.phase.word()))
+            }
+            Some(_) => Ok(()),
+            None => Err(format!("case {id} cannot be read")),
         }
     }
 
