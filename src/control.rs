@@ -13,6 +13,7 @@
 //! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive; the answer, to be read.
 
 mod cases;
+mod exposure;
 mod figures;
 mod notices;
 pub mod pages;
@@ -37,6 +38,7 @@ use tracing::{debug, error};
 
 use crate::clock::Clock;
 use crate::control::cases::{case_json, whole_case_json};
+use crate::control::exposure::exposure_json;
 use crate::control::figures::figures_json;
 use crate::control::notices::{notices_json, proposals_json};
 use crate::domain::case::CaseId;
@@ -69,6 +71,14 @@ pub enum Question {
     Cases,
     /// One case.
     Case(String),
+    /// Who of the distributors had been sent what of a case.
+    Exposure {
+        /// The case.
+        case: String,
+        /// As of then; now, if it does not say.
+        #[serde(default)]
+        at: Option<Timestamp>,
+    },
     /// All letters.
     Outbox,
     /// One letter as sealed.
@@ -184,6 +194,11 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
                 fields.insert("proposals".to_owned(), proposals_json(&case, &pending));
             }
             Ok(whole)
+        }
+        Question::Exposure { case, at } => {
+            let id = CaseId::typed(case);
+            let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
+            Ok(exposure_json(&case, &Draft::new(index).copies(&case.id)?, at.unwrap_or(now)))
         }
         Question::Outbox => {
             let mut postings = index.postings()?;

@@ -10,6 +10,7 @@
 
 mod demo;
 mod explain;
+mod exposure;
 pub mod figures;
 mod listing;
 mod page;
@@ -23,6 +24,7 @@ mod style;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::warn;
 
@@ -131,6 +133,17 @@ enum Command {
     Case {
         /// The case
         id: String,
+    },
+    /// Who of the distributors had been sent what of a case: what you must know when something has leaked
+    #[command(
+        after_help = "Example:\n  psirtd exposure EX-2026-0001\n  psirtd exposure EX-2026-0001 --at 2026-12-01T14:30:00Z"
+    )]
+    Exposure {
+        /// The case
+        id: String,
+        /// As of then, a time with its offset (RFC 3339). Default: now
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
     },
     /// How the desk keeps its word: times to answer, plan and fix, promises kept, open cases
     #[command(
@@ -317,6 +330,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Case { id } => {
             let now = clock.now();
             show::case(&cli.global.ask(Question::Case(id), clock)?, json, now)
+        }
+        Command::Exposure { id, at } => {
+            let question = Question::Exposure { case: id, at };
+            exposure::show(&cli.global.ask(question, clock)?, json)
         }
         Command::Figures { since, svg } => {
             figures::show(&cli.global.ask(Question::Figures { since }, clock)?, svg.as_deref(), json)

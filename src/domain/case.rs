@@ -22,7 +22,7 @@ use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
 use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
 use crate::domain::message::{Digest, Encryption, Mailbox};
-use crate::domain::notice::{Notice, Released};
+use crate::domain::notice::{Notice, Released, Reply};
 use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::Standing;
@@ -111,6 +111,9 @@ pub struct Case {
     /// What got out: when, through whom, who says so.
     #[serde(default)]
     pub leaks: Vec<(Timestamp, Option<MemberId>, String)>,
+    /// Its mails that are shown to be of members of the distributors' list.
+    #[serde(default)]
+    pub replies: Vec<Reply>,
     /// As what it was rejected.
     #[serde(default)]
     pub rejected_as: Option<Class>,
@@ -302,6 +305,15 @@ pub struct Entry {
     pub what: String,
     /// Who did it: an address, or `psirtd`.
     pub who: String,
+    /// It tells who is on the distributors' list, which is for the coordinators alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub for_coordinators: bool,
+}
+
+impl Entry {
+    fn new(at: Timestamp, what: String, who: String) -> Self {
+        Self { at, what, who, for_coordinators: false }
+    }
 }
 
 impl Case {
@@ -332,6 +344,7 @@ impl Case {
             notices: Vec::new(),
             released: Vec::new(),
             leaks: Vec::new(),
+            replies: Vec::new(),
             rejected_as: None,
             answers: Vec::new(),
             notes: Vec::new(),
@@ -344,7 +357,7 @@ impl Case {
             merged_into: None,
             mails: Vec::new(),
             letters: Vec::new(),
-            timeline: vec![Entry { at: event.at, what: "case opened".to_owned(), who }],
+            timeline: vec![Entry::new(event.at, "case opened".to_owned(), who)],
         })
     }
 
@@ -437,7 +450,8 @@ impl Case {
             }
         }
         if let Some((what, who)) = self.tell(event) {
-            self.timeline.push(Entry { at: event.at, what, who });
+            let for_coordinators = self.tells_the_list(event);
+            self.timeline.push(Entry { for_coordinators, ..Entry::new(event.at, what, who) });
         }
     }
 
@@ -527,7 +541,7 @@ impl Case {
         let new = other.insiders().filter(|one| !self.insiders().any(|known| known == *one));
         let new: Vec<Mailbox> = new.cloned().collect();
         self.shared_with.extend(new);
-        self.timeline.push(Entry { at, what, who: by.to_owned() });
+        self.timeline.push(Entry::new(at, what, by.to_owned()));
     }
 
     /// A mail turned out to be about something else. If it opened the case, who wrote the next one is the reporter.

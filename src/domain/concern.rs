@@ -109,7 +109,9 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
         return None;
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");
-    let text = format!("the {} {} to {} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
+    let member = posting.copy.as_ref().map_or_else(String::new, |copy| format!("{}, ", copy.member));
+    let text =
+        format!("the {} {} to {member}{} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
     // a letter that a person released may come back again
     let key = format!("{LETTER}{}/{} {}", posting.id, posting.state.word(), posting.queued_at);
     Some(Concern { key, text, public: false })

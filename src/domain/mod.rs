@@ -23,6 +23,7 @@ pub mod decide;
 pub mod distributor;
 pub mod embargo;
 pub mod event;
+pub mod exposure;
 pub mod figures;
 pub mod intake;
 pub mod letter;

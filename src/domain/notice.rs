@@ -137,7 +137,7 @@ pub enum Proposal {
 impl Proposal {
     /// It sends something about a case to members.
     pub fn goes_to_many(&self) -> bool {
-        matches!(self, Self::Notice { .. } | Self::Release { .. } | Self::Embargo { .. } | Self::Lift)
+        matches!(self, Self::Notice { .. } | Self::Release { .. } | Self::Embargo { .. } | Self::Lift { .. })
     }
 
     /// In a few words.
@@ -211,6 +211,18 @@ pub struct Released {
     pub at: Timestamp,
 }
 
+/// A mail of a case that is shown to be of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The mail.
+    pub mail: Digest,
+    /// Whose.
+    pub member: MemberId,
+    /// It reports a leak.
+    #[serde(default)]
+    pub leak: bool,
+}
+
 /// Copies that are not sealed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FanOut {
@@ -279,6 +291,23 @@ pub enum Step {
         /// In which mail.
         mail: Digest,
     },
+    /// A member wrote a mail of the case, as its own signature shows.
+    Replied {
+        /// Who.
+        member: MemberId,
+        /// The mail.
+        mail: Digest,
+        /// What identifies its signatures, which are used up by that.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        signatures: Vec<Digest>,
+    },
+    /// A member says in such a mail that something got out; what follows, a person decides.
+    LeakReported {
+        /// Who.
+        member: MemberId,
+        /// The mail.
+        mail: Digest,
+    },
     /// Something got out (P-22).
     Leaked {
         /// Through which member, if that is known.
@@ -303,6 +332,8 @@ impl Step {
             Self::Repeated { .. } => "repeated",
             Self::LeftOut { .. } => "left-out",
             Self::Confirmed { .. } => "confirmed",
+            Self::Replied { .. } => "replied",
+            Self::LeakReported { .. } => "leak-reported",
             Self::Leaked { .. } => "leaked",
         }
     }
@@ -324,7 +355,8 @@ impl Step {
                 format!("notice {notice} to {member}, which has joined since")
             }
             Self::LeftOut { notice, member, why } => format!("notice {notice} not sent to {member}: {why}"),
-            Self::Confirmed { .. } => return None,
+            Self::Confirmed { .. } | Self::Replied { .. } => return None,
+            Self::LeakReported { member, .. } => format!("LEAK REPORTED by {member}"),
             Self::Leaked { member, ends, .. } => {
                 let through = member.as_ref().map_or_else(String::new, |member| format!(" through {member}"));
                 let fate = if *ends { "the embargo is over" } else { "the embargo stands" };

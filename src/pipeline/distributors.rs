@@ -137,7 +137,9 @@ impl Pipeline {
                             ordered.copies.extend(draft.leaving(&member)?);
                         }
                         Some(
-                            Proposal::Embargo { text: Some(file), .. } | Proposal::Lift { text: Some(file) },
+                            Proposal::Embargo { text: Some(file), .. }
+                            | Proposal::Lift { text: Some(file) }
+                            | Proposal::Warn { text: Some(file), .. },
                         ) => {
                             let text = self.reader.archive.letters.read(&file).ok();
                             let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -160,14 +162,18 @@ impl Pipeline {
 
     /// Everybody on the distributors' list, and how good their certificates are.
     pub(super) fn roster(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Arc<Roster>, IndexError> {
-        let members = draft.members()?;
-        let key = |member: &Member| {
-            let address = member.addresses.first().map_or("", |first| first.address.as_str());
-            (member.id.clone(), keyring::good_until(&member.certificates, address, now))
-        };
-        let keys = members.iter().map(key).collect();
-        Ok(Arc::new(Roster { members, keys }))
+        Ok(Arc::new(roster_of(draft.members()?, now)))
     }
+}
+
+/// These members, and how good their certificates are.
+pub(super) fn roster_of(members: Vec<Member>, now: Timestamp) -> Roster {
+    let key = |member: &Member| {
+        let address = member.addresses.first().map_or("", |first| first.address.as_str());
+        (member.id.clone(), keyring::good_until(&member.certificates, address, now))
+    };
+    let keys = members.iter().map(key).collect();
+    Roster { members, keys }
 }
 
 /// An attachment, and the file that it will lie in.

@@ -9,6 +9,7 @@ use crate::domain::backoff::LETTERS;
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::concern::{self, COLLECTED, Concern, Silence};
 use crate::domain::decide::{Facts, Sighting};
+use crate::domain::distributor::Roster;
 use crate::domain::intake::{Kind, Sort, judge};
 use crate::domain::letter::{LetterKind, Posting, Waiting};
 use crate::domain::message::{Digest, Mailbox, Message};
@@ -17,6 +18,7 @@ use crate::domain::thread;
 use crate::domain::unanswered::{self, Agenda, MOST, OLD};
 use crate::keyring;
 use crate::pipeline::Pipeline;
+use crate::pipeline::distributors::roster_of;
 use crate::pipeline::orders::signature_used;
 use crate::store::index::{Draft, IndexError, Lookup};
 
@@ -37,6 +39,8 @@ struct Named {
     answers_the_desk: bool,
     /// It is in the thread of a relay.
     answers_a_relay: bool,
+    /// It is in the thread of a copy of a notice.
+    answers_a_notice: bool,
 }
 
 impl Pipeline {
@@ -52,9 +56,9 @@ impl Pipeline {
         let ids = thread::ids(message, &self.policy.desk);
         let by_thread = draft.thread(&ids)?;
         let copied = if by_thread.is_none() { self.copied(draft, message, batch, now)? } else { None };
-        let Named { returned, answers_the_desk, answers_a_relay } =
+        let Named { returned, answers_the_desk, answers_a_relay, answers_a_notice } =
             self.letters_named(draft, message, &ids)?;
-        let case = match by_thread.or_else(|| returned.as_ref()?.case.clone()) {
+        let case = match by_thread.clone().or_else(|| returned.as_ref()?.case.clone()) {
             Some(id) => draft.followed(id)?,
             None => None,
         };
@@ -63,6 +67,7 @@ impl Pipeline {
             (None, Some((case, copy_of))) => (Some(case), Some(copy_of)),
             (None, None) => (None, None),
         };
+        let (roster, copies) = self.of_a_member(draft, message, by_thread, now)?;
         let named = thread::named(message, &self.policy).map(|id| CaseId::typed(&id));
         let named = named.map_or(Ok(None), |id| draft.case(&id))?;
         Ok(Facts {
@@ -72,6 +77,9 @@ impl Pipeline {
             returned,
             answers_the_desk,
             answers_a_relay,
+            answers_a_notice,
+            roster,
+            copies,
             answered: draft.answered(author, now)?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
             sightings: sightings(draft, message)?,
@@ -83,6 +91,23 @@ impl Pipeline {
             ordered: self.ordered_by(draft, message, batch, now)?,
             ..Facts::default()
         })
+    }
+
+    /// When a mail in the thread of a case bears a member's address: what the list says of that member, and its copies of what was sent
+    /// of the case. Nobody else's are looked at: anybody may write under such an address.
+    fn of_a_member(
+        &self,
+        draft: &Draft<'_>,
+        message: &Message,
+        by_thread: Option<CaseId>,
+        now: Timestamp,
+    ) -> Result<(Option<Arc<Roster>>, Vec<Posting>), IndexError> {
+        let (Some(author), Some(id)) = (message.author(), by_thread) else { return Ok((None, Vec::new())) };
+        let Some(member) = draft.member_of(author)? else { return Ok((None, Vec::new())) };
+        let of_it = |posting: &Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == member.id);
+        let mut copies = if message.signature.is_good() { draft.copies(&id)? } else { Vec::new() };
+        copies.retain(of_it);
+        Ok((Some(Arc::new(roster_of(vec![member], now))), copies))
     }
 
     /// `about` is the mail that it is about, when it has no bytes yet.
@@ -235,6 +260,7 @@ impl Pipeline {
         let mut named = Named {
             answers_the_desk: parents.iter().any(|letter| letter.case.is_none()),
             answers_a_relay: parents.iter().any(|letter| letter.kind == LetterKind::Relay),
+            answers_a_notice: parents.iter().any(|letter| letter.kind == LetterKind::Notice),
             returned: None,
         };
         // a person who forwards a letter gives its id back, too

@@ -168,6 +168,13 @@ impl Pipeline {
             let named: Vec<_> = named.collect();
             ordered.mails.extend(named);
         }
+        if commands.iter().any(|command| matches!(command, Command::Distribute(Distribute::Share { .. }))) {
+            let text = |mail: &Arc<Message>| {
+                let file = open::digest(mail.text.as_bytes());
+                (mail.digest.clone(), (file, mail.text.clone()))
+            };
+            ordered.shared = ordered.mails.iter().map(text).collect();
+        }
     }
 
     /// A letter that is let go, and what it is written from.
@@ -199,12 +206,13 @@ pub(super) fn signature_used(draft: &Draft<'_>, message: &Message) -> Result<boo
     Ok(false)
 }
 
-/// The text of an order, and what is attached to it, as files.
+/// The text of an order, what is attached to it, and what mails say that it shares, as files.
 pub(super) fn text_of(ordered: &Ordered) -> Vec<(Digest, Vec<u8>)> {
     let text = ordered.order.as_ref().ok().and_then(|order| order.text.as_ref());
     let text = text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes()));
     let attached = ordered.attachments.iter().map(|(file, it)| (file.file.clone(), it.bytes.clone()));
-    text.into_iter().chain(attached).collect()
+    let shared = ordered.shared.values().map(|(file, text)| (file.clone(), text.clone().into_bytes()));
+    text.into_iter().chain(attached).chain(shared).collect()
 }
 
 /// Nothing is known yet.

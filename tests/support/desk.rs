@@ -22,13 +22,19 @@ use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
+use psirtd::custody::DeskKeys;
 use psirtd::daemon::Daemon;
 use psirtd::domain::concern::Silence;
+use psirtd::domain::distributor::{Change, Member, MemberId, State};
+use psirtd::domain::event::{Event, What};
 use psirtd::domain::message::{Mailbox, Position};
+use psirtd::domain::signature::{Certificate, Source};
 use psirtd::keyring;
 use psirtd::lookup;
 use psirtd::outbox;
 use psirtd::pipeline::{Arrival, Recorded};
+use psirtd::store;
+use psirtd::store::index::Draft;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -526,7 +532,10 @@ impl Desk {
                 let door =
                     outbox::run(house.outbox.clone(), desk, pipeline.clone(), self.clock.clone(), stopped);
                 let door = tokio::spawn(door);
-                while !pipeline.reader().index.due(self.clock.now(), 1).unwrap().0.is_empty() {
+                let index = &pipeline.reader().index;
+                // copies of a notice are written behind whatever made them
+                let are_left = || !Draft::new(index).fan_outs().unwrap().is_empty();
+                while are_left() || !index.due(self.clock.now(), 1).unwrap().0.is_empty() {
                     happening.recv().await.unwrap();
                 }
                 stop.send(true).unwrap();
@@ -855,10 +864,65 @@ impl Desk {
         self.gpg.export_public(key)
     }
 
+    /// Organisations join the distributors' list, each with a fresh key for `acme-security@acme.example`, which GnuPG has from now on.
+    pub fn have_joined(&self, names: &[&str]) {
+        let now = self.now();
+        let events = names.iter().map(|name| {
+            let address = member_address(name);
+            let fingerprint = self.makes_a_key(&format!("{name} <{address}>"));
+            let (source, armored) = (Source::Roster, self.exported(&address));
+            let known = Member {
+                id: MemberId::typed(name).unwrap(),
+                organisation: format!("{}{} Linux", name[..1].to_uppercase(), &name[1..]),
+                addresses: vec![Mailbox::bare(address)],
+                certificates: vec![Certificate { fingerprint: fingerprint.clone(), source, armored }],
+                state: State::Active,
+                since: now,
+                zone: None,
+                application: None,
+                criteria: Vec::new(),
+                vouch: None,
+                accepted: None,
+                challenge: None,
+                proven: vec![(fingerprint, now)],
+                strikes: Vec::new(),
+                attest_by: None,
+                history: Vec::new(),
+            };
+            (*name, Change::Added { known: Box::new(known) })
+        });
+        let events: Vec<(&str, Change)> = events.collect();
+        self.members_become(events);
+    }
+
+    /// The same happens to members as if an operator said so.
+    pub fn members_become<'n>(&self, changes: impl IntoIterator<Item = (&'n str, Change)>) {
+        self.steps_aside();
+        let mut keyring = keyring::Keyring::new();
+        keyring.add_secret_keys(&fs::read(self.dir().join("desk.key.asc")).unwrap(), None).unwrap();
+        let now = self.now();
+        let keys = DeskKeys { keyring: &keyring, now };
+        let (mut writer, ..) = store::open(&self.state(), &keys, now).unwrap();
+        let events = changes.into_iter().map(|(name, change)| {
+            let (member, by) = (MemberId::typed(name).unwrap(), "operator".to_owned());
+            Event { at: now, case: None, what: What::Member { member, change: Box::new(change), by } }
+        });
+        let commit =
+            store::Commit { receipt: None, mail: None, events: events.collect(), letters: Vec::new() };
+        writer.commit(vec![commit], now).unwrap();
+        drop(writer);
+        self.comes_back();
+    }
+
     fn gpg_now(&self) -> &Gpg {
         self.gpg.set_time(&self.clock.now().strftime("%Y%m%dT%H%M%S").to_string());
         &self.gpg
     }
+}
+
+/// The role address of a member of the distributors' list.
+pub fn member_address(name: &str) -> String {
+    format!("{name}-security@{name}.example")
 }
 
 /// A PGP/MIME mail around a ciphertext.

@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::domain::case::Case;
+use crate::domain::case::{Case, CaseLetter};
 use crate::domain::distributor::MemberId;
-use crate::domain::notice::{Released, Step};
+use crate::domain::embargo::{self, Party};
+use crate::domain::event::{Event, What};
+use crate::domain::letter::LetterKind;
+use crate::domain::message::Digest;
+use crate::domain::notice::{Released, Reply, Step};
 
 impl Case {
     /// A step on the way to the distributors.
@@ -14,7 +18,22 @@ impl Case {
                 self.notices.push(notice.clone());
                 to.iter().for_each(|member| self.release_to(member, at));
             }
-            Step::Repeated { member, .. } => self.release_to(member, at),
+            Step::Repeated { notice, member, letter } => {
+                // one recipient more, unless it is written again
+                let repeated = self.notices.iter_mut().filter(|known| known.number == *notice);
+                let letter = usize::try_from(*letter).unwrap_or(usize::MAX);
+                repeated.for_each(|known| known.recipients = known.recipients.max(letter));
+                self.release_to(member, at);
+            }
+            Step::Replied { member, mail, .. } => {
+                // whose address it is was not known when the mail was recorded
+                let recorded = self.timeline.iter_mut().rev().find(|entry| entry.at == at && entry.who == by);
+                recorded.into_iter().for_each(|entry| entry.for_coordinators = true);
+                self.replies.push(Reply { mail: mail.clone(), member: member.clone(), leak: false });
+            }
+            Step::LeakReported { mail, .. } => {
+                self.replies.iter_mut().filter(|reply| reply.mail == *mail).for_each(|it| it.leak = true);
+            }
             Step::Leaked { member, ends, .. } => {
                 self.leaks.push((at, member.clone(), by.to_owned()));
                 if *ends {
@@ -29,9 +48,35 @@ impl Case {
         }
     }
 
+    /// What the timeline says of the event names somebody who is on the list.
+    pub(super) fn tells_the_list(&self, event: &Event) -> bool {
+        match &event.what {
+            What::Member { .. } => true,
+            What::Distribution { step, .. } => !matches!(
+                step.as_ref(),
+                Step::Begun { .. }
+                    | Step::Approved { .. }
+                    | Step::Withdrawn { .. }
+                    | Step::Leaked { member: None, .. }
+            ),
+            What::Embargo { step: embargo::Step::Consented { consent, .. }, .. } => {
+                matches!(consent.party, Party::Member(_))
+            }
+            what => what.letter().is_some_and(|letter| {
+                let of_a_member = |known: &&CaseLetter| known.kind == LetterKind::Membership;
+                self.letters.iter().filter(of_a_member).any(|known| known.id == *letter)
+            }),
+        }
+    }
+
     /// The member may know of it.
     pub fn is_released_to(&self, member: &MemberId) -> bool {
         self.released.iter().any(|released| released.member == *member)
+    }
+
+    /// The mail is shown to be of a member: what is known of that.
+    pub fn reply(&self, mail: &Digest) -> Option<&Reply> {
+        self.replies.iter().find(|reply| reply.mail == *mail)
     }
 
     fn release_to(&mut self, member: &MemberId, at: Timestamp) {
@@ -45,5 +90,8 @@ impl Case {
         for released in &other.released {
             self.release_to(&released.member, released.at);
         }
+        let new = other.replies.iter().filter(|reply| self.reply(&reply.mail).is_none());
+        let new: Vec<Reply> = new.cloned().collect();
+        self.replies.extend(new);
     }
 }

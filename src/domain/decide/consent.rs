@@ -42,20 +42,22 @@ pub(super) fn of_reporter(case: &Case, taken: &Taken<'_>, policy: &Policy, now: 
     let Some(reporter) = reporter else { return Said::default() };
     let party = Party::Reporter(reporter.address.clone());
     // a good signature is by a certificate that is held for this very address
-    consent(case, party, |_| true, (taken.message, taken.used), policy, now)
+    let text = &taken.message.text;
+    consent(case, party, |_| true, text, (taken.message, taken.used), policy, now)
 }
 
-/// What `party` says in a mail of the case. `holds`: the certificate with that fingerprint is the party's own. With the mail comes
+/// What `party` says in a mail of the case, in `text`: all of it, or what stands below other words. `holds`: the certificate with that fingerprint is the party's own. With the mail comes
 /// whether its signature has been used.
 pub(super) fn consent(
     case: &Case,
     party: Party,
     holds: impl Fn(&str) -> bool,
+    text: &str,
     (message, used): (&Message, bool),
     policy: &Policy,
     now: Timestamp,
 ) -> Said {
-    let (Some(agreement), Some(line)) = (case.embargo.agreement(), line(&message.text)) else {
+    let (Some(agreement), Some(line)) = (case.embargo.agreement(), line(text)) else {
         return Said::default();
     };
     let agrees = match understood(&line, agreement, message, policy) {

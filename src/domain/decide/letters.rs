@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseMail};
 use crate::domain::deadline::{Deadline, DeadlineKind, Standing};
+use crate::domain::decide::replies::ByMember;
 use crate::domain::intake::Intake;
 use crate::domain::letter::{
     Acknowledgement, Answer, Body, Letter, LetterId, LetterKind, Note, Occasion, Promise, Protection, Relay,
@@ -33,6 +34,8 @@ pub(super) struct WritingDesk<'a> {
     pub(super) pending: bool,
     /// Its author is of the team: what the mail is then.
     pub(super) team: Option<Team>,
+    /// Its author's address is a member's of the distributors' list: what the mail is then.
+    pub(super) by_member: Option<&'a ByMember>,
     /// What was noticed about the mail in the light of others.
     pub(super) notes: Vec<String>,
     /// What it says is not repeated.
@@ -132,11 +135,11 @@ impl WritingDesk<'_> {
             .iter()
             .map(|version| format!("{} ({})", version.number, said(version.supported)));
         let body = Relay {
-            occasion: self.occasion_of(first).to_owned(),
+            occasion: self.occasion_of(first),
             kind: format!("{}{sort}", self.intake.kind.word()),
             pending: self.pending,
             trust: self.policy.border.is_some().then(|| self.intake.trust.why.clone()),
-            hints: hints.collect(),
+            hints: self.by_member.and_then(ByMember::hint).into_iter().chain(hints).collect(),
             versions: versions.collect(),
             received: calendar.line(received_at),
             deadlines: self
@@ -170,14 +173,18 @@ impl WritingDesk<'_> {
     }
 
     /// What the mail is to the case.
-    fn occasion_of(&self, first: bool) -> &'static str {
-        match self.team {
+    fn occasion_of(&self, first: bool) -> String {
+        if let Some(occasion) = self.by_member.filter(|_| !first).and_then(ByMember::occasion) {
+            return occasion;
+        }
+        let occasion = match self.team {
             _ if first => "new report",
             None => "follow-up",
             Some(Team::Note) => "internal note",
             Some(Team::Answer) => "answer to the reporter, by a member of the team,",
             Some(Team::Unproven) => "mail under the name of a member of the team (not signed)",
-        }
+        };
+        occasion.to_owned()
     }
 }
 

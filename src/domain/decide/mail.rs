@@ -12,6 +12,7 @@ use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
 use crate::domain::decide::consent::Said;
 use crate::domain::decide::letters::WritingDesk;
+use crate::domain::decide::replies::{self, ByMember};
 use crate::domain::decide::{Decision, Facts, Sighting, command, consent, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
@@ -49,6 +50,8 @@ pub(super) struct Taken<'a> {
     pub(super) replayed: Option<&'a Sighting>,
     /// What it says of the embargo.
     pub(super) said: Said,
+    /// Its author's address is that of a member of the distributors' list.
+    pub(super) by_member: Option<ByMember>,
 }
 
 impl Taken<'_> {
@@ -89,6 +92,7 @@ pub(super) fn decide(
         let followed = team::followed(known, &taken, policy, now);
         let followed = followed.chain(taken.said.events.iter().cloned());
         decision.events.extend(followed.map(|what| Event { at: now, case: Some(known.id.clone()), what }));
+        decision.events.extend(taken.by_member.iter().flat_map(|it| it.events.iter().cloned()));
     }
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
@@ -129,15 +133,18 @@ fn taken<'a>(
     now: Timestamp,
 ) -> Taken<'a> {
     let mut intake = judge(message, policy, facts.case.is_some());
+    let replayed = replayed(facts, message);
+    let by_member = replies::by_member(facts, message, &intake, policy, now);
+    let of_a_member = by_member.as_ref().is_some_and(|it| it.is_for_few());
     let takes_part =
-        facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy));
+        facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy))
+            || by_member.as_ref().is_some_and(ByMember::takes_part);
     // a server's word about one of our letters: only who has the letter can name it
     let of_a_server = facts.returned.is_some();
-    let replayed = replayed(facts, message);
     let follow_up = intake.kind == Kind::Reply && intake.why_no_answer.as_deref() == Some(FOLLOW_UP);
     let of_the_team = message.author().is_some_and(|author| policy.person(&author.address).is_some());
-    let mut asks_status =
-        follow_up && takes_part && !of_the_team && replayed.is_none() && thread::asks_for_status(message);
+    let a_reporter = takes_part && !of_the_team && !of_a_member;
+    let mut asks_status = follow_up && a_reporter && replayed.is_none() && thread::asks_for_status(message);
     if facts.copy_of.is_some() && follow_up {
         asks_status = false;
         // seen by itself: a request for membership, say, is none the less one
@@ -176,8 +183,18 @@ fn taken<'a>(
     }
     let pending = !takes_part && !of_a_server && !facts.own_letter;
     let (used, said) = (facts.signature_used, Said::default());
-    let mut taken =
-        Taken { message, received_at, intake, takes_part, pending, asks_status, replayed, used, said };
+    let mut taken = Taken {
+        message,
+        received_at,
+        intake,
+        takes_part,
+        pending,
+        asks_status,
+        replayed,
+        used,
+        said,
+        by_member,
+    };
     if let Some(case) = &facts.case {
         taken.said = consent::of_reporter(case, &taken, policy, now);
     }
@@ -224,6 +241,7 @@ pub(super) fn writing_desk<'a>(
         intake: &taken.intake,
         pending: taken.pending,
         team: facts.case.as_ref().and_then(|case| team::of_the_team(case, taken, policy)),
+        by_member: taken.by_member.as_ref(),
         notes: noticed(facts, taken, policy),
         withheld: taken.replayed.is_some(),
         release: None,
@@ -261,10 +279,12 @@ fn write(
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, taken, case, policy, now);
-    let readers: Vec<&Mailbox> = match desk.team {
-        // what the team writes is the coordinators' and the owner's, as every note
-        Some(_) => team::note_readers(case, policy).collect(),
-        None => team::readers(case, policy).collect(),
+    // what the team writes is the coordinators' and the owner's, as every note; and so is what members write
+    let for_few = desk.team.is_some() || taken.by_member.as_ref().is_some_and(|it| it.is_for_few());
+    let readers: Vec<&Mailbox> = if for_few {
+        team::note_readers(case, policy).collect()
+    } else {
+        team::readers(case, policy).collect()
     };
     for reader in readers {
         if message.author().is_some_and(|author| wrote_it(author, reader, policy)) {
@@ -275,6 +295,10 @@ fn write(
             None => decision.letters.push(relay),
             Some(why) => decision.events.push(held(relay, why, false, now)),
         }
+    }
+    let alarming = taken.by_member.as_ref().filter(|it| it.leak && it.takes_part());
+    if let Some(by_member) = alarming.filter(|_| looks_like_a_loop.is_none()) {
+        decision.letters.extend(replies::alarm(case, by_member, facts.desk_letters, policy));
     }
 }
 
@@ -341,8 +365,10 @@ fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
     // a person's report may have such a part, too
     let nothing_new = intake.answers_a_mail
         && ((arrived && facts.returned.is_some()) || intake.sort == Some(Sort::Receipt));
-    // a relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever
+    // a relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever. A notice finds as
+    // many programs that confirm its receipt as there are members: the case has what they say, and the digest lists it
     let of_a_relay = facts.answers_a_relay
+        || facts.answers_a_notice
         || facts.returned.as_ref().is_some_and(|letter| letter.kind != LetterKind::Acknowledgement);
     let would_circle = (intake.answers_a_mail && of_a_relay) || is_machine_of(taken.message, &policy.desk);
     let left_to_the_digest = intake.kind == Kind::Junk && !policy.relay_junk;
@@ -432,6 +458,7 @@ fn noticed(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> Vec<String> {
     if facts.case.as_ref().is_some_and(|case| team::shows_subject(case, taken.message, policy)) {
         notes.push("its subject stood in the clear, and this case came encrypted: its author's mail program does not protect it".to_owned());
     }
+    notes.extend(taken.by_member.iter().flat_map(|it| it.notes.iter().cloned()));
     if let Some(from) = &taken.message.rewritten_from {
         notes.push(format!("a list of the desk had written its own From: {from}"));
     }
@@ -500,6 +527,7 @@ pub(super) fn taken_again<'a>(
         said: Said::default(),
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
+        by_member: replies::again(case, message),
     }
 }
 

@@ -13,6 +13,7 @@ mod desk;
 mod letters;
 mod mail;
 mod notices;
+mod replies;
 mod sorting;
 mod team;
 
@@ -52,6 +53,8 @@ pub struct Facts {
     pub answers_the_desk: bool,
     /// The mail answers a relay, of whatever case.
     pub answers_a_relay: bool,
+    /// The mail answers a copy of a notice.
+    pub answers_a_notice: bool,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
     /// Certificates that the desk remembers for the mail's author; the first is in use.
@@ -81,7 +84,7 @@ pub struct Facts {
     pub ordered: Option<Box<Ordered>>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
-    /// The distributors' list, when the mail may have to do with it.
+    /// What the mail may have to do with of the distributors' list.
     pub roster: Option<Arc<Roster>>,
     /// Words that nobody can guess, drawn by the caller.
     pub token: String,
@@ -124,6 +127,8 @@ pub struct Ordered {
     pub pending: Vec<Pending>,
     /// What people wrote for them, by the file it lies in.
     pub texts: BTreeMap<Digest, String>,
+    /// What each mail that is named to be shared says, and the file that it will lie in.
+    pub shared: BTreeMap<Digest, (Digest, String)>,
     /// Proposals made so far.
     pub proposals: u32,
     /// What is attached, and the files it will lie in.
@@ -157,6 +162,7 @@ impl Ordered {
             roster: None,
             pending: Vec::new(),
             texts: BTreeMap::new(),
+            shared: BTreeMap::new(),
             proposals: 0,
             attachments: Vec::new(),
             certificates: Vec::new(),

@@ -200,8 +200,11 @@ impl Worker<'_> {
 
     /// What was shown is still so.
     fn still_true(&self, case: &Case, content: &Content) -> Result<(), String> {
+        let until = case.embargo.agreement().map(|agreement| agreement.until);
+        if content.sort == Sort::Embargo && content.until != until {
+            return Err("the embargo has changed since that was proposed: withdraw it".to_owned());
+        }
         if matches!(content.sort, Sort::Notice | Sort::Update) {
-            let until = case.embargo.agreement().map(|agreement| agreement.until);
             if content.sort == Sort::Notice && case.embargo.public_since().is_some() {
                 return Err("the matter has become public since it was proposed".to_owned());
             }
@@ -227,7 +230,7 @@ impl Worker<'_> {
 }
 
 /// Those of these members that can be written to, and why the others cannot.
-fn reachable<'m>(
+pub(super) fn reachable<'m>(
     roster: &Roster,
     members: impl Iterator<Item = &'m Member>,
 ) -> (Vec<MemberId>, Vec<(MemberId, String)>) {

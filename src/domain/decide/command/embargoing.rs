@@ -63,7 +63,7 @@ impl Worker<'_> {
         }
         let alone = !self.policy.four_eyes();
         let noted: String = warnings.iter().filter(|_| alone).map(|warning| format!("; {warning}")).collect();
-        let preview = self.preview(case, lines, warnings, text);
+        let preview = self.embargo_preview(case, lines, warnings, text);
         let told = self.propose(Proposal::Lift { text: self.file_of(text) }, preview)?;
         Ok(format!("{told}{noted}"))
     }
@@ -110,7 +110,7 @@ impl Worker<'_> {
                     self.ends(until).into_iter().map(|line| format!("new end: {line}")).collect();
                 lines.extend(self.ends(known.until).into_iter().map(|line| format!("was: {line}")));
                 lines.push(format!("because {}", reason.told()));
-                let preview = self.preview(case, lines, Vec::new(), text);
+                let preview = self.embargo_preview(case, lines, Vec::new(), text);
                 let text = self.file_of(text);
                 let told = self.propose(Proposal::Embargo { until, reason, text }, preview)?;
                 Ok(format!("{told}{wait}"))
@@ -270,7 +270,7 @@ impl Worker<'_> {
         }
     }
 
-    fn preview(
+    fn embargo_preview(
         &self,
         case: &Case,
         mut lines: Vec<String>,
@@ -318,7 +318,7 @@ impl Worker<'_> {
             return Ok(self.tell_members(Sort::Embargo, Some(until), None, vec![self.by.name()]));
         }
         let case = self.case()?.clone();
-        let preview = self.preview(&case, self.ends(until), Vec::new(), None);
+        let preview = self.embargo_preview(&case, self.ends(until), Vec::new(), None);
         let content = content(Sort::Embargo, Some(until), None);
         let told = self.propose(Proposal::Notice { content, to, left_out }, preview)?;
         Ok(format!("; {told}"))
@@ -343,21 +343,13 @@ impl Worker<'_> {
             Err(why) => format!("; the members are NOT told: {why}"),
         }
     }
-
-    /// What a notice says of the embargo is said only as long as it is so.
-    pub(super) fn still_true(&self, content: &Content) -> Result<(), String> {
-        let until = self.case.as_ref().and_then(|case| case.embargo.agreement()).map(|known| known.until);
-        if content.sort == Sort::Embargo && content.until != until {
-            return Err("the embargo has changed since that was proposed: withdraw it".to_owned());
-        }
-        Ok(())
-    }
 }
 
 fn content(sort: Sort, until: Option<Timestamp>, place: Option<&str>) -> Content {
     Content {
         sort,
-        tlp: Tlp::default(),
+        // what is over is everybody's to tell
+        tlp: if sort == Sort::Over { Tlp::Clear } else { Tlp::default() },
         text: None,
         files: Vec::new(),
         author: None,

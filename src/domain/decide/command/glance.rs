@@ -15,7 +15,7 @@ const LATEST: usize = 20;
 const MOST: usize = 200;
 
 /// One case.
-pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
+pub(super) fn page(case: &Case, by: Actor<'_>, policy: &Policy, now: Timestamp) -> String {
     let calendar = &policy.calendar;
     let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let mut lines = vec![format!("{}  {}", case.id, case.phase.word())];
@@ -75,7 +75,8 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     lines.push(String::new());
     // a letter on its way is no news; one that is held, or came back, is
     let is_news = |entry: &&Entry| !(entry.what.ends_with(" queued") || entry.what.contains(" sent: "));
-    let timeline: Vec<&Entry> = case.timeline.iter().filter(is_news).collect();
+    let is_theirs = |entry: &&Entry| by.is_coordinator() || !entry.for_coordinators;
+    let timeline: Vec<&Entry> = case.timeline.iter().filter(is_news).filter(is_theirs).collect();
     let skipped = timeline.len().saturating_sub(LATEST);
     if skipped > 0 {
         lines.push(format!("({skipped} lines before)"));

@@ -142,10 +142,7 @@ impl Worker<'_> {
 
     fn execute(&mut self, proposal: &Proposal, by: Vec<String>) -> Told {
         match proposal {
-            Proposal::Notice { content, to, left_out } => {
-                self.still_true(content)?;
-                self.begin_notice(content, to, left_out, by)
-            }
+            Proposal::Notice { content, to, left_out } => self.begin_notice(content, to, left_out, by),
             Proposal::Release { member } => self.release_to_member(member),
             Proposal::Embargo { until, reason, text } => {
                 self.move_embargo(*until, *reason, text.as_ref(), by)

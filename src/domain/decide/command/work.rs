@@ -101,7 +101,7 @@ impl<'a> Worker<'a> {
             Command::Embargo(embargoing) => self.embargo(&case, embargoing, text),
             Command::Distribute(distribute) => self.distribute(&case, distribute, text),
             Command::Show => {
-                let page = glance::page(&case, self.policy, self.now);
+                let page = glance::page(&case, self.by, self.policy, self.now);
                 Ok(self.shows(page, "the case at a glance"))
             }
             Command::Take(person) => self.take(&case, person.as_deref()),

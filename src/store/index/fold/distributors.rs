@@ -96,7 +96,13 @@ impl Draft<'_> {
                 }
                 Ok(())
             }
-            Step::Leaked { .. } => Ok(()),
+            Step::Replied { signatures, .. } => {
+                for signature in signatures {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
+                Ok(())
+            }
+            Step::LeakReported { .. } | Step::Leaked { .. } => Ok(()),
         }
     }
 
