@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::control::bracketed;
 use crate::domain::decide::{Facts, Input, decide};
 use crate::domain::event::What;
-use crate::domain::intake::{Intake, Sort, judge};
+use crate::domain::intake::{Intake, Kind, Sort, judge};
 use crate::domain::letter::Protection;
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
