@@ -116,12 +116,8 @@ fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> 
     let message = Arc::new(message);
     let intake = judge(&message, policy, false);
     // a list that nobody is on, and a challenge of which nothing leaves
-    let facts = Facts {
-        next_number: 1,
-        roster: Some(Arc::default()),
-        token: "0".repeat(32),
-        ..Facts::default()
-    };
+    let facts =
+        Facts { next_number: 1, roster: Some(Arc::default()), token: "0".repeat(32), ..Facts::default() };
     let decision =
         decide(&facts, &Input::Mail { message: Arc::clone(&message), received_at: now }, policy, now);
     // a limit of none is a reason, too

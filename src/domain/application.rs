@@ -364,11 +364,7 @@ fn vouch_lacks(member: &Member, policy: &Distributors) -> Option<String> {
 }
 
 /// What is open before the organisation can be approved, a line each. `key` is what the roster says of its certificates.
-pub fn lacks(
-    member: &Member,
-    policy: &Distributors,
-    key: &Result<Option<Timestamp>, String>,
-) -> Vec<String> {
+pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timestamp>, String>) -> Vec<String> {
     let mut lacks = Vec::new();
     for (number, _, standing) in points(member, policy) {
         match standing {
@@ -400,11 +396,7 @@ pub fn lacks(
 }
 
 /// The filled form, as coordinators see it: a line each.
-pub fn form(
-    member: &Member,
-    policy: &Distributors,
-    key: &Result<Option<Timestamp>, String>,
-) -> Vec<String> {
+pub fn form(member: &Member, policy: &Distributors, key: &Result<Option<Timestamp>, String>) -> Vec<String> {
     let day = |at: &Timestamp| at.strftime("%Y-%m-%d").to_string();
     let mut form = vec![format!(
         "{} ({}), {} since {}",
@@ -532,10 +524,11 @@ mod tests {
 
     #[test]
     fn a_vouch_is_one_line_of_three_words() {
-        let vouch = |text: &str| {
-            vouching(text).map(|vouching| format!("{} {}", vouching.member, vouching.policy))
-        };
-        for text in ["vouch acme 1", "\n!Vouch  ACME   1\n\nThey are good.\n", "> vouch x 2\n\nvouch acme 1\n"] {
+        let vouch =
+            |text: &str| vouching(text).map(|vouching| format!("{} {}", vouching.member, vouching.policy));
+        for text in
+            ["vouch acme 1", "\n!Vouch  ACME   1\n\nThey are good.\n", "> vouch x 2\n\nvouch acme 1\n"]
+        {
             assert_eq!(vouch(text).as_deref(), Some("acme 1"), "{text}");
         }
         for text in ["vouch acme", "vouch acme 1 2", "I vouch acme 1", "> vouch acme 1", "vouch a_b 1", ""] {
@@ -549,18 +542,17 @@ mod tests {
         for address in ["security@acme.example", "linux-security@acme.example", "PSIRT@acme.example"] {
             assert_eq!(is_role(address), Ok(()), "{address}");
         }
-        for address in ["lena@acme.example", "insecurity@acme.example", "security@gmail.com", "security@x.gmail.com"] {
+        for address in
+            ["lena@acme.example", "insecurity@acme.example", "security@gmail.com", "security@x.gmail.com"]
+        {
             assert!(is_role(address).unwrap_err().starts_with("personal address"), "{address}");
         }
     }
 
     fn member(id: &str, organisation: &str, address: &str) -> Member {
         let now: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
-        let certificate = Certificate {
-            fingerprint: format!("F-{id}"),
-            source: Source::Attached,
-            armored: String::new(),
-        };
+        let certificate =
+            Certificate { fingerprint: format!("F-{id}"), source: Source::Attached, armored: String::new() };
         let answer = |number| Criterion { number, evidence: "yes".to_owned(), reviewed: None };
         Member {
             id: MemberId::typed(id).unwrap(),
@@ -592,13 +584,17 @@ mod tests {
         let one = member("acme", "Acme Linux GmbH", "security@acme.example");
         let differs = |id: &str, name: &str, address: &str| are_different(&one, &member(id, name, address));
         assert_eq!(differs("gnarl", "Gnarl", "security@gnarl.example"), Ok(()));
-        assert_eq!(differs("b", "Gnarl", "psirt@eu.acme.example").unwrap_err(), "it is of the same domain, acme.example");
+        assert_eq!(
+            differs("b", "Gnarl", "psirt@eu.acme.example").unwrap_err(),
+            "it is of the same domain, acme.example"
+        );
         assert!(differs("b", "ACME-Linux, Inc.", "security@b.example").is_err());
         assert!(differs("acme", "Gnarl", "security@b.example").is_err());
         let shared = |one: &str, other: &str| registrable(one) == registrable(other);
         assert!(shared("a.example.com", "example.com") && shared("a.b.co.uk", "b.co.uk"));
         assert!(!shared("a.co.uk", "b.co.uk") && !shared("a.example", "b.example"));
-        let same_key = Member { certificates: one.certificates.clone(), ..member("b", "B", "cert@b.example") };
+        let same_key =
+            Member { certificates: one.certificates.clone(), ..member("b", "B", "cert@b.example") };
         assert!(are_different(&one, &same_key).is_err());
     }
 
@@ -608,17 +604,54 @@ mod tests {
         let good = Ok(None);
         let lacks = |member: &Member| lacks(member, &policy(), &good);
         assert_eq!(lacks(&whole), Vec::<String>::new());
-        let unmet = Criterion { number: 2, evidence: "x".to_owned(), reviewed: Some(("ada".to_owned(), false)) };
+        let unmet =
+            Criterion { number: 2, evidence: "x".to_owned(), reviewed: Some(("ada".to_owned(), false)) };
         for (member, lacking) in [
-            (Member { criteria: whole.criteria.iter().skip(1).cloned().collect(), ..whole.clone() }, "criterion 1 is not answered"),
-            (Member { criteria: whole.criteria.iter().filter(|it| it.number != 2).cloned().chain([unmet]).collect(), ..whole.clone() }, "criterion 2 is not met, as a person found"),
+            (
+                Member { criteria: whole.criteria.iter().skip(1).cloned().collect(), ..whole.clone() },
+                "criterion 1 is not answered",
+            ),
+            (
+                Member {
+                    criteria: whole
+                        .criteria
+                        .iter()
+                        .filter(|it| it.number != 2)
+                        .cloned()
+                        .chain([unmet])
+                        .collect(),
+                    ..whole.clone()
+                },
+                "criterion 2 is not met, as a person found",
+            ),
             (Member { vouch: None, ..whole.clone() }, "nobody has vouched for it"),
-            (Member { vouch: whole.vouch.clone().map(|vouch| Vouch { policy: "0".to_owned(), ..vouch }), ..whole.clone() }, "the vouch is for version 0 of the embargo policy, not 1"),
-            (Member { vouch: whole.vouch.clone().map(|vouch| Vouch { by: whole.id.clone(), ..vouch }), ..whole.clone() }, "it has vouched for itself"),
-            (Member { accepted: Some(("0".to_owned(), whole.since)), ..whole.clone() }, "it has accepted version 0 of the embargo policy, and 1 is in force"),
+            (
+                Member {
+                    vouch: whole.vouch.clone().map(|vouch| Vouch { policy: "0".to_owned(), ..vouch }),
+                    ..whole.clone()
+                },
+                "the vouch is for version 0 of the embargo policy, not 1",
+            ),
+            (
+                Member {
+                    vouch: whole.vouch.clone().map(|vouch| Vouch { by: whole.id.clone(), ..vouch }),
+                    ..whole.clone()
+                },
+                "it has vouched for itself",
+            ),
+            (
+                Member { accepted: Some(("0".to_owned(), whole.since)), ..whole.clone() },
+                "it has accepted version 0 of the embargo policy, and 1 is in force",
+            ),
             (Member { accepted: None, ..whole.clone() }, "it has not accepted the embargo policy"),
-            (Member { proven: Vec::new(), ..whole.clone() }, "it has not shown that it holds the key of a certificate"),
-            (Member { addresses: vec![Mailbox::bare("lena@acme.example")], ..whole.clone() }, "personal address: nothing in it says that a role reads it"),
+            (
+                Member { proven: Vec::new(), ..whole.clone() },
+                "it has not shown that it holds the key of a certificate",
+            ),
+            (
+                Member { addresses: vec![Mailbox::bare("lena@acme.example")], ..whole.clone() },
+                "personal address: nothing in it says that a role reads it",
+            ),
             (Member { addresses: Vec::new(), ..whole.clone() }, "it has no address"),
         ] {
             assert_eq!(lacks(&member), [lacking]);

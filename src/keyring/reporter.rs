@@ -112,8 +112,10 @@ fn own(
     if held.peek().is_some() && !held.any(is_theirs) {
         return Err("the configuration holds it for somebody else".to_owned());
     }
-    let minimal = minimal(cert, address).ok_or_else(|| format!("none of its user ids is that of {address}"))?;
-    if keyring.pins(address) && !keyring.held_for(address).iter().any(|(_, known)| known.fingerprint() == cert.fingerprint())
+    let minimal =
+        minimal(cert, address).ok_or_else(|| format!("none of its user ids is that of {address}"))?;
+    if keyring.pins(address)
+        && !keyring.held_for(address).iter().any(|(_, known)| known.fingerprint() == cert.fingerprint())
     {
         return Err(format!("the configuration holds another one for {address}"));
     }

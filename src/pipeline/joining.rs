@@ -30,7 +30,10 @@ impl Pipeline {
         let Some(author) = message.author() else { return Ok(()) };
         let member = draft.member_of(author)?;
         let asked = |case: &Case| case.mails.iter().any(|mail| mail.kind == Kind::Membership);
-        if member.is_none() && !is_to_the_list(message, &self.policy) && !facts.case.as_ref().is_some_and(asked) {
+        if member.is_none()
+            && !is_to_the_list(message, &self.policy)
+            && !facts.case.as_ref().is_some_and(asked)
+        {
             return Ok(());
         }
         facts.roster = Some(self.roster(draft, now)?);

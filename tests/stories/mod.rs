@@ -14,6 +14,7 @@ mod desk_letters;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;
+mod joining;
 mod letters;
 mod letters_that_wait;
 mod looked_up;

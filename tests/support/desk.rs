@@ -22,13 +22,16 @@ use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
+use psirtd::custody::DeskKeys;
 use psirtd::daemon::Daemon;
 use psirtd::domain::concern::Silence;
+use psirtd::domain::event::Event;
 use psirtd::domain::message::{Mailbox, Position};
 use psirtd::keyring;
 use psirtd::lookup;
 use psirtd::outbox;
 use psirtd::pipeline::{Arrival, Recorded};
+use psirtd::store::{self, Commit};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -833,6 +836,17 @@ impl Desk {
     pub fn learns_of(&self, person: &str, cert: &sequoia_openpgp::Cert) {
         let armored = keyring::armored(cert).unwrap();
         fs::write(self.dir().join(format!("people/{person}.asc")), armored).unwrap();
+    }
+
+    /// This happened before, and stands in the journal.
+    pub fn remembers(&self, events: Vec<Event>) {
+        self.steps_aside();
+        let config = Config::load(&self.dir().join("psirtd.toml"), self.now()).unwrap();
+        let keys = DeskKeys { keyring: &config.keyring, now: self.now() };
+        let (mut writer, ..) = store::open(&config.state, &keys, self.now()).unwrap();
+        writer.commit(vec![Commit { events, ..Commit::default() }], self.now()).unwrap();
+        drop(writer);
+        self.comes_back();
     }
 
     /// From the next start on the coordinators stand in the other order.

@@ -68,7 +68,8 @@ impl Joined {
     /// A letter to the mail's author, in the mail's thread.
     pub(super) fn letter(&self, id: LetterId, case: &CaseId, message: &Message) -> Option<Letter> {
         let (to, body) = self.answer.clone()?;
-        let protection = if body.certificates.is_empty() { Protection::Signed } else { Protection::Encrypted };
+        let protection =
+            if body.certificates.is_empty() { Protection::Signed } else { Protection::Encrypted };
         let body = Body::Membership(Some(case.clone()), Box::new(body));
         let letter = letters::in_thread_of(message, id, protection, body)?;
         Some(Letter { to, ..letter })
@@ -209,7 +210,8 @@ impl At<'_> {
             let by = |from: &Mailbox| member.has_address(from);
             let named = member.application.as_ref().is_some_and(|(id, _)| *id == case.id);
             // it may have become part of another case
-            named || case.mails.iter().any(|it| it.kind == Kind::Membership && it.from.as_ref().is_some_and(by))
+            named
+                || case.mails.iter().any(|it| it.kind == Kind::Membership && it.from.as_ref().is_some_and(by))
         };
         member.state == State::Applied && self.taken.takes_part && asked(self.case)
     }
@@ -230,8 +232,14 @@ impl At<'_> {
         }
         match known {
             Some(member) if member.state == State::Applied => {
-                let case = member.application.as_ref().map_or_else(String::new, |(case, _)| format!(", case {case}"));
-                return nobody(format!("{} has applied already{case}: merge it, if it belongs there", member.id));
+                let case = member
+                    .application
+                    .as_ref()
+                    .map_or_else(String::new, |(case, _)| format!(", case {case}"));
+                return nobody(format!(
+                    "{} has applied already{case}: merge it, if it belongs there",
+                    member.id
+                ));
             }
             Some(member) if member.state != State::Removed => {
                 let why = format!("its author is a member, {} ({})", member.id, member.state.word());
@@ -266,7 +274,13 @@ impl At<'_> {
         self.challenge(offer, &mut member, &mut events, &mut remarks);
         let answer = self.may_answer(false).then(|| self.answer(author, &member, &remarks));
         let form = self.form(&member, remarks);
-        Joined { events, answer, form, occasion: Some("request to join the distributors' list"), ..Joined::default() }
+        Joined {
+            events,
+            answer,
+            form,
+            occasion: Some("request to join the distributors' list"),
+            ..Joined::default()
+        }
     }
 
     /// Why no organisation is put down for it.
@@ -292,7 +306,12 @@ impl At<'_> {
     }
 
     /// A name that nobody on the list has, unless it is the author's own, who was removed and asks again; and what a person has to know.
-    fn name(&self, organisation: &str, author: &Mailbox, known: Option<&Member>) -> (Option<MemberId>, Vec<String>) {
+    fn name(
+        &self,
+        organisation: &str,
+        author: &Mailbox,
+        known: Option<&Member>,
+    ) -> (Option<MemberId>, Vec<String>) {
         let mut remarks = Vec::new();
         let others = self.roster.members.iter().filter(|other| !other.has_address(author));
         let alike = others.filter(|other| application::same_name(&other.organisation, organisation));
@@ -301,7 +320,10 @@ impl At<'_> {
         }));
         if let Some(member) = known {
             let when = member.since.strftime("%Y-%m-%d");
-            remarks.push(format!("it was removed, or refused, on {when}, and asks again; strikes: {}", member.strikes.len()));
+            remarks.push(format!(
+                "it was removed, or refused, on {when}, and asks again; strikes: {}",
+                member.strikes.len()
+            ));
             return (Some(member.id.clone()), remarks);
         }
         let domain = application::domain_of(Some(author));
@@ -359,9 +381,8 @@ impl At<'_> {
         remarks: &mut Vec<String>,
     ) {
         let Some(certificate) = offer.filter(|offer| !member.holds(&offer.fingerprint)) else { return };
-        let pending = |pending: &crate::domain::distributor::Challenge| {
-            pending.fingerprint == certificate.fingerprint
-        };
+        let pending =
+            |pending: &crate::domain::distributor::Challenge| pending.fingerprint == certificate.fingerprint;
         if member.challenge.as_ref().is_some_and(pending) {
             return;
         }
@@ -377,7 +398,10 @@ impl At<'_> {
             return;
         }
         if self.facts.token.len() < SHORTEST_TOKEN || !self.may_answer(false) {
-            remarks.push(format!("no proof was asked for of key {}: nothing may be answered", certificate.fingerprint));
+            remarks.push(format!(
+                "no proof was asked for of key {}: nothing may be answered",
+                certificate.fingerprint
+            ));
             return;
         }
         if let Some(before) = &member.challenge {
@@ -448,16 +472,24 @@ impl At<'_> {
         if !is_given(&challenge.token) {
             let mut others = self.roster.members.iter().filter(|other| other.id != member.id);
             let other = others.any(|other| other.challenge.as_ref().is_some_and(|it| is_given(&it.token)));
-            let whose = if other { "those of somebody else's challenge" } else { "those of an older challenge, or of none" };
+            let whose = if other {
+                "those of somebody else's challenge"
+            } else {
+                "those of an older challenge, or of none"
+            };
             return Some(Err(format!("the words are {whose}")));
         }
         if message.reads_html {
-            return Some(Err("in HTML what is quoted cannot be told from what is not: plain text is wanted".to_owned()));
+            return Some(Err(
+                "in HTML what is quoted cannot be told from what is not: plain text is wanted".to_owned()
+            ));
         }
-        Some(self.signed_by(|fingerprint| fingerprint == challenge.fingerprint).map(|verified| Change::Proven {
-            fingerprint: challenge.fingerprint.clone(),
-            mail: message.digest.clone(),
-            signatures: verified.ids().cloned().collect(),
+        Some(self.signed_by(|fingerprint| fingerprint == challenge.fingerprint).map(|verified| {
+            Change::Proven {
+                fingerprint: challenge.fingerprint.clone(),
+                mail: message.digest.clone(),
+                signatures: verified.ids().cloned().collect(),
+            }
         }))
     }
 
@@ -521,7 +553,8 @@ impl At<'_> {
             Some(shown) => self.form(&shown, remarks),
             None => remarks,
         };
-        let why_no_answer = (self.taken.intake.kind == Kind::Membership && answer.is_none()).then_some(OF_A_MEMBER);
+        let why_no_answer =
+            (self.taken.intake.kind == Kind::Membership && answer.is_none()).then_some(OF_A_MEMBER);
         Joined { events: vec![event], answer, form, occasion, why_no_answer, belongs: true }
     }
 
@@ -542,14 +575,18 @@ impl At<'_> {
             state => return plainly(format!("whoever vouches is no active member ({})", state.word())),
         }
         if self.message().reads_html {
-            return plainly("in HTML what is quoted cannot be told from what is not: send plain text".to_owned());
+            return plainly(
+                "in HTML what is quoted cannot be told from what is not: send plain text".to_owned(),
+            );
         }
         if let Err(why) = signed {
             return plainly(why);
         }
         if vouching.policy != self.policy.distributors.policy {
             let version = &self.policy.distributors.policy;
-            return plainly(format!("it is for another version of the embargo policy than {version}, which is in force"));
+            return plainly(format!(
+                "it is for another version of the embargo policy than {version}, which is in force"
+            ));
         }
         let secretly = |why: String| {
             let told = format!("no organisation of the name {} waits to be vouched for", vouching.member);
@@ -606,12 +643,14 @@ impl At<'_> {
         let tell = if secret { self.is_their_own() } else { !self.message().came_encrypted() };
         let policy = &self.policy.distributors;
         let points = application::points(member, policy).map(|(number, text, standing)| {
-            let told = tell || matches!(standing, Standing::Accepted | Standing::Vouched | Standing::NotVouched);
+            let told =
+                tell || matches!(standing, Standing::Accepted | Standing::Vouched | Standing::NotVouched);
             let standing = if told { standing.word() } else { "a person looks at it" };
             format!("({number}) {text}\n    {standing}")
         });
         let mut lines: Vec<String> = points.collect();
-        if let Some(Err(why)) = member.addresses.first().map(|address| application::is_role(address, policy)) {
+        if let Some(Err(why)) = member.addresses.first().map(|address| application::is_role(address, policy))
+        {
             lines.push(format!("Your address: {why}.\n    NEEDED: the list is for organisations; please write from a role address"));
         }
         if remarks.iter().any(|remark| remark.starts_with(NOT_TAKEN)) {

@@ -209,7 +209,12 @@ fn relays_before(case: &Case, to: &Mailbox) -> Vec<String> {
 }
 
 /// A letter to the mail's author, in the mail's thread.
-pub(super) fn in_thread_of(message: &Message, id: LetterId, protection: Protection, body: Body) -> Option<Letter> {
+pub(super) fn in_thread_of(
+    message: &Message,
+    id: LetterId,
+    protection: Protection,
+    body: Body,
+) -> Option<Letter> {
     // without the name: the desk signs nothing that a stranger wrote
     let to = Mailbox::bare(message.author()?.address.clone());
     let mut references = message.references.clone();

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
-use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::joining::{self, Joined};
+use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::{Decision, Facts, Sighting, command, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
