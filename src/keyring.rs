@@ -39,7 +39,7 @@ use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
 use crate::keyring::reporter::minimal;
-pub use crate::keyring::reporter::{Choice, choose, described, merged, rebuilt};
+pub use crate::keyring::reporter::{Choice, choose, described, merged, offered, rebuilt};
 use crate::keyring::secret::unlock;
 pub use crate::keyring::secret::{Successor, generate, successor};
 

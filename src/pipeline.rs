@@ -17,6 +17,7 @@
 mod deciding;
 mod distributors;
 mod facts;
+mod joining;
 mod opening;
 mod orders;
 mod person;

@@ -198,7 +198,7 @@ fn people() -> Vec<Row> {
             "a distributor wants to join",
             rita("To: distributors@example.org"),
             "membership",
-            "a case, but no answer: a request for membership: a person answers",
+            "a case, and what is understood and missing, to rita@example.net: a request to join the list",
             "",
         ),
         (

@@ -8,12 +8,14 @@
 //! * A limit that stops the answers to everybody is told of once, as long as it lasts.
 //! * A door that is silent is told of when it becomes silent, and again after each further day; never twice on one date (UTC),
 //!   even if it worked in between or psirtd was started again.
+//! * Nobody who applies is forgotten: coordinators are told again after each further term.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::calendar::Calendar;
+use crate::domain::distributor::{Member, State};
 use crate::domain::letter::{LetterKind, LetterState, Posting};
 use crate::domain::limit::{Answered, Limits};
 
@@ -144,6 +146,41 @@ pub fn of_silence(silence: &Silence, calendar: &Calendar, now: Timestamp) -> Con
     let day = SignedDuration::from_secs(whole_days.saturating_mul(DAY));
     let day = since.saturating_add(day).unwrap_or(now).strftime("%Y-%m-%d");
     Concern { key: format!("silence/{door}/{day}"), text, public: true }
+}
+
+/// What is to be said of an organisation that waits for a decision so many days, or of a member that has to attest again: once when it is
+/// near, and again and again when it is over.
+pub fn of_member(member: &Member, remind_days: u32, now: Timestamp) -> Option<Concern> {
+    const AHEAD: i64 = 30;
+    let days = |since: Timestamp| now.duration_since(since).as_hours().div_euclid(24);
+    let every = i64::from(remind_days.max(1));
+    let Member { id, .. } = member;
+    match member.state {
+        State::Applied => {
+            let (case, since) = member.application.as_ref()?;
+            let waits = days(*since);
+            let period = waits.div_euclid(every);
+            let text = format!(
+                "{id} has waited {waits} days for a decision on its application, case {case}: psirtd members show {id}; then psirtd \
+                 members approve {id}, or refuse {id}"
+            );
+            let key = format!("application/{id}/{since}/{period}");
+            (period > 0).then_some(Concern { key, text, public: false })
+        }
+        State::Active => {
+            let by = member.attest_by?;
+            let over = days(by);
+            let date = by.strftime("%Y-%m-%d");
+            let (stage, what) = match over {
+                ..0 if over < -AHEAD => return None,
+                ..0 => ("ahead".to_owned(), "has to attest again by"),
+                _ => (over.div_euclid(every).to_string(), "should have attested again by"),
+            };
+            let text = format!("{id} {what} {date}: when it has, psirtd members attest {id}");
+            Some(Concern { key: format!("attest/{id}/{by}/{stage}"), text, public: false })
+        }
+        State::Suspended | State::Removed => None,
+    }
 }
 
 /// The letter that a concern with this key is about.

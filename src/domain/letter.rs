@@ -264,14 +264,16 @@ pub struct Shown {
 /// About a membership.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Membership {
-    /// What about: `challenge`, `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `attest`, `warning`.
+    /// What about: `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `attest`, `warning`.
     pub topic: &'static str,
-    /// What the organisation calls itself.
+    /// What the organisation calls itself; empty in a letter that others may read.
     pub organisation: String,
-    /// Its name on the list.
+    /// Its name on the list; empty in a letter that others may read.
     pub member: String,
     /// The words to give back.
     pub token: Option<String>,
+    /// No certificate is known: it is asked for one.
+    pub asks_key: bool,
     /// What is understood, and what is missing, a line each.
     pub lines: Vec<String>,
     /// What a person wrote.
@@ -283,8 +285,7 @@ pub struct Membership {
     /// Its certificates: it is encrypted to those that can be.
     #[serde(skip)]
     pub certificates: Vec<Certificate>,
-    /// The Message-ID that it answers is that of a machine-read mail: it goes out by itself.
-    #[serde(skip)]
+    /// Nobody wrote it: it goes out by itself.
     pub automatic: bool,
 }
 
@@ -559,6 +560,8 @@ pub struct Relay {
     pub release: Option<String>,
     /// What was noticed about the mail in the light of others.
     pub notes: Vec<String>,
+    /// The filled form of an application, and what became of it; for coordinators alone.
+    pub form: Vec<String>,
     /// What the mail says is not repeated: somebody else's ciphertext came with it.
     pub withheld: bool,
 }

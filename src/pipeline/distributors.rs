@@ -13,7 +13,7 @@ use crate::domain::command::Command;
 use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::members::Members;
 use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
-use crate::domain::distributor::{Member, MemberId, Roster};
+use crate::domain::distributor::{Member, MemberId, Roster, State};
 use crate::domain::letter::Posting;
 use crate::domain::message::{Attachment, Digest};
 use crate::domain::notice::{FanOut, File, Notice, Proposal};
@@ -170,7 +170,12 @@ impl Pipeline {
 pub(super) fn roster_of(members: Vec<Member>, now: Timestamp) -> Roster {
     let key = |member: &Member| {
         let address = member.addresses.first().map_or("", |first| first.address.as_str());
-        (member.id.clone(), keyring::good_until(&member.certificates, address, now))
+        // of whoever wants to join, what is not proven is nobody's
+        let counts = |certificate: &&Certificate| {
+            member.state != State::Applied || member.holds(&certificate.fingerprint)
+        };
+        let certificates: Vec<Certificate> = member.certificates.iter().filter(counts).cloned().collect();
+        (member.id.clone(), keyring::good_until(&certificates, address, now))
     };
     let keys = members.iter().map(key).collect();
     Roster { members, keys }

@@ -70,7 +70,7 @@ impl Pipeline {
         let (roster, copies) = self.of_a_member(draft, message, by_thread, now)?;
         let named = thread::named(message, &self.policy).map(|id| CaseId::typed(&id));
         let named = named.map_or(Ok(None), |id| draft.case(&id))?;
-        Ok(Facts {
+        let mut facts = Facts {
             case,
             copy_of,
             named: named.map(|case| case.id),
@@ -90,7 +90,9 @@ impl Pipeline {
             reachable: self.reachable_author(message, now),
             ordered: self.ordered_by(draft, message, batch, now)?,
             ..Facts::default()
-        })
+        };
+        self.facts_of_list(draft, message, &mut facts, now)?;
+        Ok(facts)
     }
 
     /// When a mail in the thread of a case bears a member's address: what the list says of that member, and its copies of what was sent
@@ -143,6 +145,9 @@ impl Pipeline {
         let before = self.writer.draft();
         if !just_told {
             concerns.extend(before.untold()?.iter().filter_map(concern::of_letter));
+        }
+        if timed {
+            concerns.extend(self.concerns_of_list(draft, now)?);
         }
         let mut untold = Vec::new();
         for concern in concerns {

@@ -197,15 +197,15 @@ pub fn sample(kind: LetterKind) -> Value {
             recipients => 5, warnings => ["x"], text => "x", to_reporter => "x", lines => ["x"], attachments => ["x"],
         },
         LetterKind::Membership => context! {
-            desk, case => "EX-2026-0001", topic => "challenge", organisation => "x", member => "x", token => "x",
-            lines => ["x"], text => "x", policy => "1", policy_page => "x",
+            desk, case => "EX-2026-0001", topic => "application", organisation => "x", member => "x", token => "x",
+            asks_key => true, lines => ["x"], text => "x", policy => "1", policy_page => "x", automatic => true,
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",
             trust => "x", received => "now", hints => ["x"], versions => ["x"], release => "EX-2026-0001.1",
             status => "EX-2026-0001.1", subject => "x", encryption => "x", signature => "x", signer => "x",
             certificate => "x", problem => "x", problems => ["x"],
-            why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
+            form => ["x"], why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
         },
     }
 }

@@ -15,6 +15,7 @@ mod embargo;
 mod encrypted_report;
 mod follow_up;
 mod hostile_mail;
+mod joining;
 mod leak;
 mod letters;
 mod letters_that_wait;

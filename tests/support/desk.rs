@@ -33,8 +33,8 @@ use psirtd::keyring;
 use psirtd::lookup;
 use psirtd::outbox;
 use psirtd::pipeline::{Arrival, Recorded};
-use psirtd::store;
 use psirtd::store::index::Draft;
+use psirtd::store::{self, Commit};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -844,6 +844,17 @@ impl Desk {
         fs::write(self.dir().join(format!("people/{person}.asc")), armored).unwrap();
     }
 
+    /// This happened before, and stands in the journal.
+    pub fn remembers(&self, events: Vec<Event>) {
+        self.steps_aside();
+        let config = Config::load(&self.dir().join("psirtd.toml"), self.now()).unwrap();
+        let keys = DeskKeys { keyring: &config.keyring, now: self.now() };
+        let (mut writer, ..) = store::open(&config.state, &keys, self.now()).unwrap();
+        writer.commit(vec![Commit { events, ..Commit::default() }], self.now()).unwrap();
+        drop(writer);
+        self.comes_back();
+    }
+
     /// From the next start on the coordinators stand in the other order.
     pub fn coordinators_swap(&self) {
         self.setup.borrow_mut().coordinators.reverse();
@@ -897,21 +908,12 @@ impl Desk {
 
     /// The same happens to members as if an operator said so.
     pub fn members_become<'n>(&self, changes: impl IntoIterator<Item = (&'n str, Change)>) {
-        self.steps_aside();
-        let mut keyring = keyring::Keyring::new();
-        keyring.add_secret_keys(&fs::read(self.dir().join("desk.key.asc")).unwrap(), None).unwrap();
         let now = self.now();
-        let keys = DeskKeys { keyring: &keyring, now };
-        let (mut writer, ..) = store::open(&self.state(), &keys, now).unwrap();
         let events = changes.into_iter().map(|(name, change)| {
             let (member, by) = (MemberId::typed(name).unwrap(), "operator".to_owned());
             Event { at: now, case: None, what: What::Member { member, change: Box::new(change), by } }
         });
-        let commit =
-            store::Commit { receipt: None, mail: None, events: events.collect(), letters: Vec::new() };
-        writer.commit(vec![commit], now).unwrap();
-        drop(writer);
-        self.comes_back();
+        self.remembers(events.collect());
     }
 
     fn gpg_now(&self) -> &Gpg {

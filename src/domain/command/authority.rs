@@ -113,6 +113,19 @@ pub fn author<'a>(
         }
         Signature::Bad { why, .. } => return refused(&format!("its signature is not valid: {why}")),
     };
+    is_fresh(verified, message, received_at, used, policy)?;
+    Ok(Author { person, verified })
+}
+
+/// The mail was signed now, to this desk, for the first time. `used`: its signature has been used.
+pub fn is_fresh(
+    verified: &Verified,
+    message: &Message,
+    received_at: Timestamp,
+    used: bool,
+    policy: &Policy,
+) -> Result<(), Refusal> {
+    let refused = |why: &str| Err(Refusal { why: why.to_owned(), replayed: false });
     if used {
         return Err(Refusal {
             why: "its signature has been used: a mail that was sent again".to_owned(),
@@ -143,7 +156,7 @@ pub fn author<'a>(
     if age < -AHEAD {
         return refused("it was signed in the future: is the clock of its author right?");
     }
-    Ok(Author { person, verified })
+    Ok(())
 }
 
 impl<'a> Author<'a> {

@@ -224,6 +224,11 @@ fn brief(line: &str) -> String {
     line.chars().take(80).collect()
 }
 
+/// The lines that the author of a mail wrote himself: without what is quoted, and without what follows `-- `.
+pub fn own_lines(text: &str) -> Vec<&str> {
+    own_words(text).0
+}
+
 /// The lines that the author wrote: what is quoted is not his, nor what follows `-- `. And the place of the first that begins with `!`
 /// directly below a quotation: some programs break the lines that they quote, and leave the end of one standing as if it were his; and
 /// whether a block of code does not end.

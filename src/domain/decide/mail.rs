@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
 use crate::domain::decide::consent::Said;
+use crate::domain::decide::joining::{self, Joined};
 use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::replies::{self, ByMember};
 use crate::domain::decide::{Decision, Facts, Sighting, command, consent, team};
@@ -59,6 +60,22 @@ impl Taken<'_> {
     pub(super) fn is_an_answer(&self) -> bool {
         self.intake.kind == Kind::Reply && !self.pending && !thread::asks_for_status(self.message)
     }
+
+    /// What it has to do with the distributors' list.
+    fn heed(&mut self, joined: &Joined) {
+        if let Some(why) = joined.why_no_answer {
+            self.intake.why_no_answer.get_or_insert_with(|| why.to_owned());
+        }
+        self.pending = self.pending && !joined.belongs;
+    }
+}
+
+/// What else is known of a mail when letters about it are written.
+struct Related<'a> {
+    /// A server told what became of a letter, and that is recorded.
+    told: bool,
+    /// What it has to do with the distributors' list.
+    joined: &'a Joined,
 }
 
 /// See [`super::decide`].
@@ -69,7 +86,7 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let taken = taken(facts, message, received_at, policy, now);
+    let mut taken = taken(facts, message, received_at, policy, now);
     if let Some(ordered) = facts.ordered.as_ref().filter(|_| taken.intake.kind == Kind::Command) {
         return command::by_mail(facts, ordered, &taken, policy, now);
     }
@@ -80,6 +97,9 @@ pub(super) fn decide(
         case = Case::open(&opened);
         decision.events.push(opened);
     }
+    let joined = case.as_ref().map(|case| joining::joined(facts, &taken, case, policy, now));
+    let joined = joined.unwrap_or_default();
+    taken.heed(&joined);
     let id = case.as_ref().map(|case| case.id.clone()).or_else(|| facts.returned.as_ref()?.case.clone());
     let what = recorded(message, &taken, policy);
     decision.events.push(Event { at: now, case: id, what });
@@ -99,7 +119,9 @@ pub(super) fn decide(
         let seen = certificates(message, &facts.remembered);
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
     }
-    write(facts, &taken, &case, told, policy, now, &mut decision);
+    let events = joined.events.iter().cloned();
+    decision.events.extend(events.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
+    write(facts, &taken, &case, &Related { told, joined: &joined }, policy, now, &mut decision);
     decision
 }
 
@@ -120,7 +142,8 @@ pub(super) fn anew(
     let Some(case) = Case::open(&opened) else { return Decision::default() };
     let recorded = Event { at: now, case: Some(case.id.clone()), what: recorded(message, &taken, policy) };
     let mut decision = Decision { events: vec![opened, recorded], letters: Vec::new() };
-    write(&alone, &taken, &case, false, policy, now, &mut decision);
+    let related = Related { told: false, joined: &Joined::default() };
+    write(&alone, &taken, &case, &related, policy, now, &mut decision);
     decision
 }
 
@@ -148,7 +171,10 @@ fn taken<'a>(
     if facts.copy_of.is_some() && follow_up {
         asks_status = false;
         // seen by itself: a request for membership, say, is none the less one
-        let by_itself = || judge(message, policy, false).why_no_answer.is_none();
+        let by_itself = || {
+            let seen = judge(message, policy, false);
+            seen.why_no_answer.is_none() && seen.kind != Kind::Membership
+        };
         if takes_part && deserved_by_a_copy(facts, message, now) && by_itself() {
             // the same report on another way, on which nothing speaks against an answer
             intake.why_no_answer = None;
@@ -243,6 +269,8 @@ pub(super) fn writing_desk<'a>(
         team: facts.case.as_ref().and_then(|case| team::of_the_team(case, taken, policy)),
         by_member: taken.by_member.as_ref(),
         notes: noticed(facts, taken, policy),
+        form: Vec::new(),
+        occasion: None,
         withheld: taken.replayed.is_some(),
         release: None,
         status: None,
@@ -255,15 +283,21 @@ fn write(
     facts: &Facts,
     taken: &Taken<'_>,
     case: &Case,
-    told: bool,
+    related: &Related<'_>,
     policy: &Policy,
     now: Timestamp,
     decision: &mut Decision,
 ) {
     let Taken { message, received_at, intake, .. } = taken;
+    let Related { told, joined } = related;
     let mut desk = writing_desk(facts, taken, case, policy);
+    desk.form.clone_from(&joined.form);
+    desk.occasion = joined.occasion;
     let waiting = acknowledgement_of(case).filter(|letter| letter.state == LetterState::Held);
-    if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
+    if joined.answer.is_some() {
+        let id = desk.next_id();
+        decision.letters.extend(joined.letter(id, &case.id, message));
+    } else if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
         let id = waiting.map_or_else(|| desk.next_id(), |waiting| waiting.id.clone());
         decision.letters.extend(desk.acknowledgement(id));
     } else if intake.opens_case
@@ -275,7 +309,7 @@ fn write(
         decision.letters.extend(desk.status(id.clone(), now));
         desk.status = Some(id);
     }
-    if facts.own_letter || told || !deserves_a_relay(facts, taken, policy) {
+    if facts.own_letter || *told || !deserves_a_relay(facts, taken, policy) {
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, taken, case, policy, now);
@@ -575,7 +609,8 @@ pub(super) fn write_again(
 /// The case of a mail.
 fn opened(facts: &Facts, taken: &Taken<'_>, policy: &Policy, now: Timestamp) -> Event {
     let Taken { message, received_at, .. } = taken;
-    let is_the_authors = taken.replayed.is_none();
+    // a request to join reports nothing
+    let is_the_authors = taken.replayed.is_none() && taken.intake.kind != Kind::Membership;
     let reading = if is_the_authors { report::read(message, policy) } else { report::Reading::default() };
     let what = What::CaseOpened {
         subject: clear_subject(message),

@@ -10,6 +10,7 @@ mod command;
 mod consent;
 mod delivery;
 mod desk;
+mod joining;
 mod letters;
 mod mail;
 mod notices;
@@ -88,10 +89,21 @@ pub struct Facts {
     pub roster: Option<Arc<Roster>>,
     /// Words that nobody can guess, drawn by the caller.
     pub token: String,
+    /// The certificates that the mail offers, when it may have to do with the list.
+    pub offered: Vec<Offered>,
     /// The copies of the case's notices, when the mail is of one of its members.
     pub copies: Vec<Posting>,
     /// Letters whose turn may be further away than any wait.
     pub far_off: Vec<Posting>,
+}
+
+/// A certificate that a mail offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Its fingerprint, if it can be read at all.
+    pub fingerprint: String,
+    /// The certificate, if it is its author's as far as it says, and can be encrypted to; or why it cannot be taken.
+    pub certificate: Result<Certificate, String>,
 }
 
 /// What a person tells the desk to do, and what has to be known to do it.

@@ -114,7 +114,7 @@ impl Draft<'_> {
         else {
             return Ok(());
         };
-        if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status) {
+        if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status | LetterKind::Membership) {
             for key in self.keys().answered(Some(to), event.at).into_iter().flatten() {
                 let answered = self.entry::<u32>(&key)?.unwrap_or(0).saturating_add(1);
                 self.put(key, &answered)?;

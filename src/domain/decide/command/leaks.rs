@@ -14,12 +14,11 @@ use crate::domain::command::Topic;
 use crate::domain::decide::command::distributing::reachable;
 use crate::domain::decide::command::proposals::Preview;
 use crate::domain::decide::command::work::{Told, Worker};
-use crate::domain::decide::team;
+use crate::domain::decide::{joining, team};
 use crate::domain::distributor::{Change, Member, MemberId, State};
 use crate::domain::event::What;
 use crate::domain::exposure;
-use crate::domain::letter::{Body, Letter, Membership, Protection};
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Digest, Message};
 use crate::domain::notice::{Content, Notice, Proposal, Sort, Step};
 use crate::domain::tlp::Tlp;
 
@@ -239,28 +238,10 @@ impl Worker<'_> {
         if !member.is_active() {
             return Err(format!("{id} is {}: nothing is sent to it", member.state.word()));
         }
-        let to = member.addresses.first().ok_or_else(|| format!("{id} has no address"))?;
-        let list = &self.policy.distributors;
-        let warning = Membership {
-            topic: "warning",
-            organisation: member.organisation.clone(),
-            member: id.to_string(),
-            token: None,
-            lines: Vec::new(),
-            text,
-            policy: list.policy.clone(),
-            policy_page: list.policy_page.clone(),
-            certificates: member.certificates.clone(),
-            automatic: false,
-        };
-        let letter = Letter {
-            id: self.letter_id(Some(&case.id)),
-            to: Mailbox::bare(to.address.clone()),
-            protection: Protection::Encrypted,
-            in_reply_to: None,
-            references: Vec::new(),
-            body: Body::Membership(Some(case.id), Box::new(warning)),
-        };
+        let letter_id = self.letter_id(Some(&case.id));
+        let letter =
+            joining::letter("warning", member, Some(&case.id), letter_id, Vec::new(), text, self.policy);
+        let letter = letter.ok_or_else(|| format!("{id} has no address, or no certificate"))?;
         self.done.letters.push(letter);
         Ok(format!("{id} is warned"))
     }
