@@ -210,7 +210,15 @@ mod tests {
             until: None,
             place: None,
         };
-        Notice { number, content, at: at(time), by: Vec::new(), recipients, left_out: Vec::new() }
+        Notice {
+            number,
+            content,
+            at: at(time),
+            by: Vec::new(),
+            recipients,
+            left_out: Vec::new(),
+            marks: Vec::new(),
+        }
     }
 
     /// A notice to four members at 10:00; one that joined later has it since 12:00; an update to all at 14:00.
