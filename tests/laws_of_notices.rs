@@ -13,7 +13,7 @@ use psirtd::domain::command::order;
 use psirtd::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide, obey};
 use psirtd::domain::distributor::{Change, Member, MemberId, Roster, State};
 use psirtd::domain::event::{Event, What};
-use psirtd::domain::letter::{Letter, LetterId, LetterKind, LetterState};
+use psirtd::domain::letter::{Letter, LetterId, LetterKind, LetterState, Posting};
 use psirtd::domain::message::{Digest, Mailbox, Message};
 use psirtd::domain::notice::Step;
 use psirtd::domain::policy::{Person, Policy, Role};
@@ -74,6 +74,8 @@ enum Moved {
     Leaves,
     /// A member is what it is from now on.
     Becomes(&'static str, State),
+    /// A member's address writes about what it has: signed by it or by nobody, in these words.
+    Writes(&'static str, bool, &'static str),
     /// Time goes by.
     Hours(i64),
 }
@@ -106,6 +108,8 @@ fn step() -> impl Strategy<Value = Moved> {
         8 => (who, line).prop_map(|(who, line)| Moved::Says(who, line)),
         4 => (1_usize..4).prop_map(Moved::Copies),
         3 => Just(Moved::Leaves),
+        2 => (member.clone(), any::<bool>(), select(vec!["received", "leak\nA tweet.", "status", "It does not build."]))
+            .prop_map(|(member, signed, text)| Moved::Writes(member, signed, text)),
         2 => (member, state).prop_map(|(member, state)| Moved::Becomes(member, state)),
         1 => (1_i64..100).prop_map(Moved::Hours),
     ]
@@ -362,6 +366,47 @@ impl World {
         Ok(())
     }
 
+    /// What a member writes is for coordinators; only what it signed, as long as it may know, moves anything.
+    fn writes(&mut self, id: &'static str, signed: bool, text: &str) -> Result<(), TestCaseError> {
+        let member = self.draft.member(&MemberId::typed(id).unwrap()).unwrap().unwrap();
+        let copies = self.draft.copies(&CaseId::typed(CASE)).unwrap();
+        let own = |posting: &Posting| posting.copy.as_ref().is_some_and(|copy| copy.member.as_str() == id);
+        let copies: Vec<Posting> = copies.into_iter().filter(own).collect();
+        self.mails = self.mails.wrapping_add(1);
+        let digest = Digest::from_bytes(&[2, self.mails]);
+        let verified = Verified::mint(format!("F{id}"), Standing::Pinned, self.now, digest.clone(), false);
+        let message = Message {
+            digest: digest.clone(),
+            from: vec![Mailbox::bare(member_address(id))],
+            message_id: Some(format!("member{}@{id}.example", self.mails)),
+            parents: copies.last().and_then(|copy| copy.message_id.clone()).into_iter().collect(),
+            signature: if signed { Signature::Good(verified) } else { Signature::None },
+            text: text.to_owned(),
+            ..Message::default()
+        };
+        let keys = BTreeMap::from([(member.id.clone(), Ok(None))]);
+        let facts = Facts {
+            case: Some(self.case()),
+            roster: Some(Arc::new(Roster { members: vec![member], keys })),
+            desk_letters: self.draft.desk_letters().unwrap(),
+            signature_used: self.draft.used(&digest).unwrap(),
+            next_number: 2,
+            copies,
+            ..Facts::default()
+        };
+        let input = Input::Mail { message: Arc::new(message), received_at: self.now };
+        let decision = decide(&facts, &input, &self.policy, self.now);
+        for letter in &decision.letters {
+            let to = letter.to.address.as_str();
+            prop_assert!([ADA, OTTO].contains(&to), "{} hears what a member wrote", to);
+        }
+        let counts = signed && self.may_know.contains(id) && !self.off.contains(id);
+        let moves = decision.events.iter().any(|event| matches!(event.what, What::Distribution { .. }));
+        prop_assert_eq!(moves, counts, "{} {}", id, text);
+        self.happens(decision);
+        Ok(())
+    }
+
     /// So many copies of the next notice are written.
     fn copies(&mut self, many: usize) -> Result<(), TestCaseError> {
         let Some(next) = self.draft.fan_outs().unwrap().into_iter().next() else { return Ok(()) };
@@ -409,6 +454,7 @@ impl World {
             Moved::Says(who, line) => self.says(*who, line),
             Moved::Copies(many) => self.copies(*many),
             Moved::Leaves => self.leaves(),
+            Moved::Writes(id, signed, text) => self.writes(id, *signed, text),
             Moved::Becomes(id, State::Active) => {
                 // whoever was removed does not come back by that
                 let known = self.draft.member(&MemberId::typed(id).unwrap()).unwrap().unwrap();

@@ -1,8 +1,9 @@
 //! What members wrote goes to others, a member joins late, something gets out: who hears what, and who had been sent what.
 
 use crate::stories::replies::{CASE, List, named};
-use crate::support::desk::{Letter, member_address};
+use crate::support::desk::{Desk, Letter, member_address};
 use psirtd::control::Question;
+use psirtd::domain::distributor::Change;
 use serde_json::{Value, json};
 
 /// The beginning of the digest of the latest mail of the case.
@@ -274,4 +275,23 @@ fn the_ledger_tells_what_had_left_by_a_time() {
         ["acme: 1 confirmed", "bolt: 1 accepted", "core: 1 accepted"]
     );
     assert_eq!(ledger(&list, None)[0], "acme: 1 confirmed, 2 accepted");
+}
+
+#[test]
+fn where_one_pair_of_eyes_is_enough_a_warning_goes_at_once() {
+    let list = List::of(Desk::builder());
+    list.says("ada", "!notice\n\nA length is trusted.\n");
+    list.says("ada", "!approve 1");
+    list.told();
+    list.says("ada", "!leak stands core\n\nIt was in their tracker.\n");
+    let letters = list.desk.letters();
+    let told: Vec<String> = letters.iter().map(named).collect();
+    assert_eq!(told, ["membership to core-security", "results to ada"]);
+    assert!(letters[0].text().contains("It was in their tracker."), "{}", letters[0].text());
+    // one that gets nothing is not warned either
+    list.desk.members_become([("bolt", Change::Suspended { why: None })]);
+    list.says("ada", "!leak stands bolt\n\nIn theirs, too.\n");
+    let letters = list.desk.letters();
+    assert!(results(&letters).contains("bolt is suspended, and gets no warning"), "{}", results(&letters));
+    assert_eq!(letters.len(), 1);
 }

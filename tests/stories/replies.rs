@@ -1,6 +1,6 @@
 //! Members of the distributors' list answer what they were sent. What they write is the coordinators', and moves only what they may move.
 
-use crate::support::desk::{Desk, Letter, member_address};
+use crate::support::desk::{Builder, Desk, Letter, member_address};
 use psirtd::control::Question;
 use psirtd::domain::distributor::Change;
 use serde_json::Value;
@@ -36,8 +36,11 @@ pub struct Mail<'m> {
 
 impl List {
     pub fn open() -> List {
-        let toml = "[distributors]\naddress = \"distributors@example.org\"";
-        let desk = Desk::builder().otto().max().toml(toml).open();
+        List::of(Desk::builder().otto().max())
+    }
+
+    pub fn of(desk: Builder) -> List {
+        let desk = desk.toml("[distributors]\naddress = \"distributors@example.org\"").open();
         desk.have_joined(&["acme", "bolt", "core"]);
         desk.receives(REPORT);
         desk.letters();
@@ -406,4 +409,43 @@ fn who_is_on_the_list_is_not_even_the_maintainers_business() {
     for name in ["acme", "bolt", "core"] {
         assert!(!max.contains(name), "{max}");
     }
+}
+
+#[test]
+fn a_member_that_reported_the_case_is_heard_as_both() {
+    let list = List::open();
+    let report = list.written(&Mail {
+        from: "acme",
+        signer: Some("acme"),
+        parents: "<none@acme.example>",
+        text: "Your tile parser trusts a length.",
+    });
+    list.desk.receives(&report);
+    list.told();
+    let case = "EX-2026-0002";
+    for (who, line) in
+        [("ada", "!notice\n\nA length is trusted.\n"), ("otto", "!approve 1"), ("ada", "!share")]
+    {
+        list.desk.receives(&list.desk.orders(who, case, line));
+    }
+    let letters = list.desk.letters();
+    let copy = letters.iter().find(|letter| named(letter) == "notice to acme-security").unwrap();
+    list.answers("acme", copy, "received\nIt is in 0.10, too.");
+    assert_eq!(list.told(), ["relay to ada", "relay to otto", "relay to max"], "as from any reporter");
+    let asked = list.desk.ask(&Question::Case(case.to_owned()));
+    assert_eq!(asked["notices"][0]["recipients"][0]["state"], "confirmed");
+    list.answers("acme", copy, "status");
+    assert_eq!(list.told()[0], "status to acme-security");
+}
+
+#[test]
+fn a_notice_of_a_case_that_was_merged_is_confirmed_all_the_same() {
+    let (list, copies) = List::noticed();
+    list.desk.receives(&REPORT.replace("r-1@", "s-1@").replace("rita@", "sue@"));
+    list.says("ada", "!merge EX-2026-0002");
+    list.told();
+    list.answers("bolt", &copies[1], "received");
+    let relay = list.relay_to_coordinators();
+    assert!(relay.starts_with("mail of the distributor bolt in case EX-2026-0002\n"), "{relay}");
+    assert_eq!(list.copies()[1], "1 bolt confirmed");
 }

@@ -90,7 +90,8 @@ fn copy(
     content: &Arc<NoticeContent>,
     policy: &Policy,
 ) -> Letter {
-    let until = notice.content.until.or(case.embargo.agreement().map(|agreement| agreement.until));
+    // whoever hears of it late hears of the instant that stands
+    let until = case.embargo.agreement().map(|agreement| agreement.until).or(notice.content.until);
     let until = until.map_or_else(Vec::new, |until| lines(until, &policy.calendar, turn.zone.as_ref()));
     let body = NoticeCopy {
         copy: CopyOf { notice: notice.number, member: member.id.clone() },
