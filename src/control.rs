@@ -14,6 +14,7 @@
 
 mod cases;
 mod figures;
+mod members;
 pub mod pages;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -37,6 +38,7 @@ use tracing::{debug, error};
 use crate::clock::Clock;
 use crate::control::cases::{case_json, whole_case_json};
 use crate::control::figures::figures_json;
+use crate::control::members::members;
 use crate::domain::case::CaseId;
 use crate::domain::letter::{LetterId, Posting};
 use crate::domain::message::Attachment;
@@ -94,6 +96,12 @@ pub enum Question {
         /// Of the cases received since that day began at the desk.
         #[serde(default)]
         since: Option<Date>,
+    },
+    /// The distributors' list.
+    Members {
+        /// One member of it.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// The certificates that the desk remembers for an address.
     Seen(String),
@@ -194,6 +202,7 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             }
             Ok(shown)
         }
+        Question::Members { id } => members(id.as_deref(), pipeline, now).await,
         Question::Seen(address) => {
             let seen = index.certificates(address)?;
             Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())

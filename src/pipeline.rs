@@ -21,6 +21,7 @@ mod opening;
 mod orders;
 mod person;
 mod restored;
+pub mod roll;
 mod step;
 mod workers;
 

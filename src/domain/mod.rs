@@ -13,6 +13,7 @@
 //!   a case changes.
 
 pub mod advisory;
+pub mod application;
 pub mod backoff;
 pub mod calendar;
 pub mod case;
