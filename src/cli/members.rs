@@ -232,7 +232,10 @@ fn table(members: &Value) -> String {
             show::or_dash(day(text(member, "attest_by"))),
         ]);
     }
-    if table.is_empty() { "nobody is on the list".to_owned() } else { table.to_string() }
+    if table.is_empty() {
+        return "nobody is on the list".to_owned();
+    }
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// A key in a few words.
@@ -291,9 +294,7 @@ fn page(member: &Value, width: usize, styled: bool) -> String {
         "embargo policy",
         match text(member, "policy") {
             "" => vec![(Tone::Soon, "not accepted".to_owned())],
-            version => {
-                plain(format!("version {version}, accepted {}", day(text(member, "accepted_at"))))
-            }
+            version => plain(format!("version {version}, accepted {}", day(text(member, "accepted_at")))),
         },
     );
     if let Some(by) = member["vouch"]["by"].as_str() {
@@ -311,8 +312,10 @@ fn page(member: &Value, width: usize, styled: bool) -> String {
         sheet.heading("History");
     }
     for entry in items(&member["history"]) {
-        let line =
-            [(Tone::Plain, text(entry, "what").to_owned()), (Tone::Quiet, format!("– {}", text(entry, "who")))];
+        let line = [
+            (Tone::Plain, text(entry, "what").to_owned()),
+            (Tone::Quiet, format!("– {}", text(entry, "who"))),
+        ];
         let at = style::minute(text(entry, "at"));
         sheet.item(MARGIN.saturating_add(20), &[((Tone::Quiet, at), 20)], &line);
     }
@@ -414,29 +417,61 @@ mod tests {
                               "problem": "it expired on 2026-11-01" });
         let soon = json!({ "fingerprint": "FEDCBA9876543210FEDCBA9876543210FEDCBA98",
                            "expires": "2026-12-24T00:00:00Z", "problem": null });
-        let strike = json!([{ "case": "EX-2026-0001", "at": "2026-11-20T23:00:00Z", "by": "ada@example.org" }]);
+        let strike =
+            json!([{ "case": "EX-2026-0001", "at": "2026-11-20T23:00:00Z", "by": "ada@example.org" }]);
         json!([
             member("acme-linux", json!({})),
             member("beta", json!({ "organisation": "Beta\u{1b}[31m OS", "key": soon, "strikes": strike })),
-            member("gamma", json!({ "state": "suspended", "key": expired, "policy": null, "attest_by": null })),
-            member("delta", json!({ "state": "applied", "key": { "fingerprint": null, "expires": null,
+            member(
+                "gamma",
+                json!({ "state": "suspended", "key": expired, "policy": null, "attest_by": null })
+            ),
+            member(
+                "delta",
+                json!({ "state": "applied", "key": { "fingerprint": null, "expires": null,
                 "problem": "it has no certificate" }, "certificates": [],
                 "criteria": [{ "number": 1, "evidence": "Since 1999.", "reviewed_by": "ada@example.org", "met": true },
-                             { "number": 2, "evidence": "Many.", "reviewed_by": null, "met": null }] })),
+                             { "number": 2, "evidence": "Many.", "reviewed_by": null, "met": null }] })
+            ),
         ])
     }
 
     #[test]
     fn the_list_as_a_table() {
-        insta::assert_snapshot!(table(&members()), @"");
+        insta::assert_snapshot!(table(&members()), @"
+        MEMBER      STATE      ORGANISATION  ADDRESS                      KEY                                                  POLICY  LEAKS  ATTESTS BY
+        acme-linux  active     Acme Linux    security@acme-linux.example  89ABCDEF01234567 until 2029-11-20                    1       0      2027-11-20
+        beta        active     Beta[31m OS   security@beta.example        76543210FEDCBA98 until 2026-12-24                    1       1      2027-11-20
+        gamma       suspended  Acme Linux    security@gamma.example       76543210FEDCBA98 UNUSABLE: it expired on 2026-11-01  -       0      -
+        delta       applied    Acme Linux    security@delta.example       UNUSABLE: it has no certificate                      1       0      2027-11-20
+        ");
         assert_eq!(table(&json!([])), "nobody is on the list");
     }
 
     #[test]
     fn a_member_at_a_glance() {
         let members = members();
-        insta::assert_snapshot!(page(&members[3], 80, false), @"");
-        insta::assert_snapshot!(page(&members[1], 80, false), @"");
+        insta::assert_snapshot!(page(&members[3], 80, false), @"
+        delta applied
+
+          organisation    Acme Linux
+          since           2026-11-20 23:00Z
+          addresses       security@delta.example
+          certificate     none: it gets nothing
+          embargo policy  version 1, accepted 2026-11-20
+          attests by      2027-11-20
+
+        What it says to the criteria
+          1   Since 1999. – met, says ada@example.org
+          2   Many. – nobody has looked at it yet
+
+        History
+          2026-11-20 23:00Z   put on the list – ada@example.org
+        ");
+        let told = page(&members[1], 80, false);
+        for line in ["case EX-2026-0001, 2026-11-20 said ada@example.org", "its own since 2026-11-20"] {
+            assert!(told.contains(line), "{line}\n{told}");
+        }
     }
 
     #[test]
@@ -451,7 +486,10 @@ mod tests {
     #[test]
     fn what_a_check_says_of_the_list() {
         let concerns = concerns(&members(), "2027-01-19T23:00:00Z", 1).join("\n");
-        insta::assert_snapshot!(concerns, @"");
+        insta::assert_snapshot!(concerns, @"
+        the key of the member beta expires on 2026-12-24
+        distributors.marks: 1 different sentences for 2 members, so that copies cannot be told apart
+        ");
     }
 
     #[test]

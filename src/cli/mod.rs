@@ -327,8 +327,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let (case, line) = (Some(id).filter(|id| id != "-"), command.join(" "));
             let order = order::typed(case.as_deref().map(CaseId::typed).as_ref(), &line, text.clone())
                 .map_err(|misread| Failure::Usage(misread.wrong.join("; ")))?;
-            let takes_files =
-                |it: &Said| matches!(it, Said::Distribute(Distribute::Notice { .. }));
+            let takes_files = |it: &Said| matches!(it, Said::Distribute(Distribute::Notice { .. }));
             if !attach.is_empty() && !order.commands.iter().any(takes_files) {
                 return Err(Failure::Usage("only “notice” and “update” take files (--attach)".to_owned()));
             }

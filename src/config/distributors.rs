@@ -42,7 +42,8 @@ impl Reading<'_> {
         if let (Some(least), Some(most)) = (at_least, at_most)
             && hours(least) > hours(most)
         {
-            section.wrong("at_least", &format!("{least} is more than at_most, {most}: no date would be right"));
+            section
+                .wrong("at_least", &format!("{least} is more than at_most, {most}: no date would be right"));
         }
         let four_eyes = section.flag("four_eyes");
         if four_eyes == Some(true) && coordinators < 2 {
@@ -67,7 +68,8 @@ impl Reading<'_> {
         section.finish();
         if !plus_address {
             self.warnings.push(
-                "distributors: without desk.plus_address a bounce of a notice cannot name its member".to_owned(),
+                "distributors: without desk.plus_address a bounce of a notice cannot name its member"
+                    .to_owned(),
             );
         }
         Distributors {
@@ -152,12 +154,20 @@ fn marks(section: &Section<'_>) -> Vec<Vec<String>> {
             Item::Other(place) => (place, Vec::new()),
         };
         if words.is_empty() {
-            problems.at(place, &key, "each place of the sentence is a list of the words that may stand there");
+            problems.at(
+                place,
+                &key,
+                "each place of the sentence is a list of the words that may stand there",
+            );
         }
         let mut known: Vec<String> = Vec::new();
         for word in words.into_iter().filter_map(|word| word.and_then(problems, line)) {
             if known.contains(&word) {
-                problems.at(place, &key, format!("“{word}” stands twice in one place: copies would be the same"));
+                problems.at(
+                    place,
+                    &key,
+                    format!("“{word}” stands twice in one place: copies would be the same"),
+                );
             }
             known.push(word);
         }

@@ -173,11 +173,9 @@ impl<'t> Section<'t> {
         let Some(list) = self.typed(key, "a list", DeValue::as_array) else { return Vec::new() };
         let entries = list.value.iter().zip(1_usize..);
         let item = |(entry, number): (&'t Spanned<DeValue<'t>>, usize)| match entry.get_ref() {
-            DeValue::String(text) => Item::Text(Found {
-                value: text.to_string(),
-                place: entry.span().start,
-                key: self.key(key),
-            }),
+            DeValue::String(text) => {
+                Item::Text(Found { value: text.to_string(), place: entry.span().start, key: self.key(key) })
+            }
             DeValue::Table(table) => {
                 let name = format!("{}[{number}]", self.key(key));
                 Item::Table(Self::new(name, table, entry.span(), self.problems))

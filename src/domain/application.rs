@@ -12,11 +12,7 @@ use crate::domain::distributor::Member;
 use crate::domain::policy::distributors::{CriterionKind, Distributors};
 
 /// What is open before the organisation can be approved, a line each. `key` is what the roster says of its certificates.
-pub fn lacks(
-    member: &Member,
-    policy: &Distributors,
-    key: &Result<Option<Timestamp>, String>,
-) -> Vec<String> {
+pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timestamp>, String>) -> Vec<String> {
     let mut lacks = Vec::new();
     for (criterion, number) in policy.criteria.iter().zip(1_usize..) {
         let said = member.criteria.iter().find(|said| said.number == number);

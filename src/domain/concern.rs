@@ -97,7 +97,11 @@ pub fn of_certificate(validity: &Validity, now: Timestamp) -> Option<Concern> {
 
 /// What is to be said of a member of the distributors' list now: nothing is sent to it that cannot be encrypted to it. `key` is until
 /// when it can be (none: without end), or why it cannot. Whoever may read the line on the way is not told who is on the list.
-pub fn of_member(member: &MemberId, key: &Result<Option<Timestamp>, String>, now: Timestamp) -> Option<Concern> {
+pub fn of_member(
+    member: &MemberId,
+    key: &Result<Option<Timestamp>, String>,
+    now: Timestamp,
+) -> Option<Concern> {
     let (key, text) = match key {
         Ok(None) => return None,
         Ok(Some(until)) => {

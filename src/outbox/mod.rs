@@ -208,12 +208,7 @@ async fn attempt(
 }
 
 /// None when the letter may not leave any more: a person has stopped it, or its reader is suspended, since it was picked.
-async fn send(
-    carrier: &Carrier,
-    sender: &Sender,
-    pipeline: &Handle,
-    posting: &Posting,
-) -> Option<Attempt> {
+async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Option<Attempt> {
     let Some(digest) = &posting.bytes else {
         return Some(Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried));
     };

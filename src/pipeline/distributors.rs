@@ -114,7 +114,8 @@ impl Pipeline {
         for command in commands {
             match command {
                 Command::Members(members) if members.wants_certificate() => {
-                    let certificates = text.as_deref().map(|text| certificates(text, now)).unwrap_or_default();
+                    let certificates =
+                        text.as_deref().map(|text| certificates(text, now)).unwrap_or_default();
                     ordered.certificates.extend(certificates);
                 }
                 Command::Members(Members::Import) => {

@@ -116,7 +116,8 @@ impl Pipeline {
         if timed {
             // of a thousand certificates each is looked at
             let roster = self.roster(draft, now)?;
-            let active = roster.active().map(|member| concern::of_member(&member.id, &roster.key(&member.id), now));
+            let active =
+                roster.active().map(|member| concern::of_member(&member.id, &roster.key(&member.id), now));
             concerns.extend(active.flatten());
         }
         concerns.extend(silent.iter().map(|door| concern::of_silence(door, &self.policy.calendar, now)));

@@ -50,7 +50,8 @@ fn member_json(member: &Member, now: Timestamp) -> Value {
     let certificates: Vec<Value> =
         member.certificates.iter().map(|certificate| certificate_json(member, certificate, now)).collect();
     // the one that lasts longest, or else the first with what is wrong with it
-    let lasts = |one: &&Value| (one["problem"].is_null(), one["expires"].is_null(), one["expires"].to_string());
+    let lasts =
+        |one: &&Value| (one["problem"].is_null(), one["expires"].is_null(), one["expires"].to_string());
     let best = certificates.iter().max_by_key(lasts);
     let best = match best.filter(|best| best["problem"].is_null()).or(certificates.first()) {
         Some(best) => {
@@ -66,8 +67,7 @@ fn member_json(member: &Member, now: Timestamp) -> Value {
     let vouch = member.vouch.as_ref();
     let vouch = vouch.map(|it| json!({ "by": it.by, "policy": it.policy, "at": it.at, "mail": it.mail }));
     let strikes = member.strikes.iter().map(|it| json!({ "case": it.case, "at": it.at, "by": it.by }));
-    let history =
-        member.history.iter().map(|(at, what, who)| json!({ "at": at, "what": what, "who": who }));
+    let history = member.history.iter().map(|(at, what, who)| json!({ "at": at, "what": what, "who": who }));
     let application = member.application.as_ref();
     let application = application.map(|(case, at)| json!({ "case": case, "at": at }));
     json!({
@@ -184,11 +184,7 @@ impl<'v, 'w> Entry<'v, 'w> {
     }
 
     /// The same, of objects.
-    fn objects<T>(
-        &mut self,
-        name: &'static str,
-        make: impl Fn(&mut Entry<'_, '_>) -> Option<T>,
-    ) -> Vec<T> {
+    fn objects<T>(&mut self, name: &'static str, make: impl Fn(&mut Entry<'_, '_>) -> Option<T>) -> Vec<T> {
         let mut made = Vec::new();
         for (place, value) in self.list(name) {
             match value {
@@ -365,5 +361,118 @@ fn digest(text: &str) -> Result<Digest, String> {
     match bytes.len() == 32 && text.len() == 64 {
         true => Ok(Digest::from_bytes(&bytes)),
         false => Err("the digest of a mail is expected: 64 hexadecimal digits".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-20T23:00:00Z".parse().unwrap()
+    }
+
+    fn armored(address: &str) -> String {
+        let secret = keyring::generate(&Mailbox::bare(address), now(), true).unwrap();
+        let cert = keyring::certificate(secret.as_bytes()).unwrap().strip_secret_key_material();
+        keyring::armored(&cert).unwrap()
+    }
+
+    /// As `psirtd members export` prints it.
+    fn exported(members: &[Member]) -> Value {
+        let mut all = shown(members, now());
+        for member in &mut all {
+            let fields = member.as_object_mut().unwrap();
+            SHOWN_ALONE.iter().for_each(|field| drop(fields.remove(*field)));
+            for certificate in fields["certificates"].as_array_mut().unwrap() {
+                let certificate = certificate.as_object_mut().unwrap();
+                ["expires", "problem"].iter().for_each(|field| drop(certificate.remove(*field)));
+            }
+        }
+        all.into()
+    }
+
+    #[test]
+    fn what_goes_out_comes_back_the_same() {
+        let certificate = armored_certificate(&armored("security@acme.example")).unwrap();
+        let unproven = armored_certificate(&armored("psirt@acme.example")).unwrap();
+        let by = MemberId::typed("beta").unwrap();
+        let mail = Digest::from_bytes(&[7; 32]);
+        let member = Member {
+            id: MemberId::typed("acme-linux").unwrap(),
+            organisation: "Acme “Linux” GmbH".to_owned(),
+            addresses: vec![Mailbox::bare("security@acme.example"), Mailbox::bare("psirt@acme.example")],
+            proven: vec![(certificate.fingerprint.clone(), now())],
+            certificates: vec![certificate, unproven],
+            state: State::Suspended,
+            since: now(),
+            zone: Some("Europe/Berlin".to_owned()),
+            application: None,
+            criteria: vec![
+                Criterion {
+                    number: 1,
+                    evidence: "Since\n1999.".to_owned(),
+                    reviewed: Some(("ada".to_owned(), true)),
+                },
+                Criterion { number: 3, evidence: "See https://acme.example".to_owned(), reviewed: None },
+            ],
+            vouch: Some(Vouch { by, policy: "1".to_owned(), at: now(), mail }),
+            accepted: Some(("1".to_owned(), now())),
+            challenge: None,
+            strikes: vec![Strike { case: CaseId::new("EX", 2026, 1), at: now(), by: "ada".to_owned() }],
+            attest_by: None,
+            history: Vec::new(),
+        };
+        let text = exported(std::slice::from_ref(&member)).to_string();
+        assert_eq!(read(&text, Some(365), now()).unwrap(), [member]);
+    }
+
+    #[test]
+    fn what_a_person_writes_by_hand_is_enough() {
+        let text = json!([{ "id": "Acme", "addresses": ["security@acme.example"],
+                            "certificates": [armored("security@acme.example")] }]);
+        let read = read(&text.to_string(), Some(365), now()).unwrap();
+        let acme = &read[0];
+        assert_eq!(
+            (acme.id.as_str(), acme.organisation.as_str(), acme.state),
+            ("acme", "acme", State::Active)
+        );
+        assert!(acme.holds(&acme.certificates[0].fingerprint));
+        assert_eq!(acme.attest_by, "2027-11-20T23:00:00Z".parse().ok());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_with_its_place() {
+        assert!(read("{", None, now()).unwrap_err().starts_with("this is no JSON"));
+        assert!(read("{}", None, now()).unwrap_err().starts_with("an array of members is expected"));
+        let text = json!([
+            { "id": "a b", "addresses": [], "certificates": ["x", 7], "colour": "blue" },
+            7,
+            { "id": "beta", "addresses": ["security@beta.example", 1], "state": "friend", "since": "today",
+              "criteria": [{ "number": 0, "evidence": "x", "met": true }], "strikes": [{ "at": "2026-11-20T23:00:00Z" }],
+              "vouch": { "by": "acme", "policy": "1", "at": "2026-11-20T23:00:00Z", "mail": "x" }, "zone": "Mars/Olympus",
+              "certificates": [{ "fingerprint": "x" }] },
+        ]);
+        let wrong = read(&text.to_string(), None, now()).unwrap_err();
+        for told in [
+            "[0].id: “a b” cannot name a member",
+            "[0].addresses: missing",
+            "[0].certificates[0]: no OpenPGP certificate in it",
+            "[0].certificates[1]: an armored text is expected",
+            "[0].colour: unknown; known here: accepted_at, ",
+            "[1]: an object is expected",
+            "[2].addresses[1]: a text is expected",
+            "[2].state: “friend” is no state: applied, active, suspended, removed",
+            "[2].since: “today” is no time",
+            "[2].criteria[0].number: a number is expected",
+            "[2].criteria[0].met: true or false, together with reviewed_by",
+            "[2].strikes[0].case: missing",
+            "[2].strikes[0].by: missing",
+            "[2].vouch.mail: the digest of a mail is expected",
+            "[2].zone: “Mars/Olympus” is no IANA time zone",
+            "[2].certificates[0].armored: missing",
+        ] {
+            assert!(wrong.contains(told), "{told}\n{wrong}");
+        }
     }
 }

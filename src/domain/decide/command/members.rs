@@ -210,14 +210,16 @@ impl Worker<'_> {
     fn propose_removal(&mut self, id: &MemberId, why: Option<String>) -> Told {
         let member = self.member(id)?;
         if !matches!(member.state, State::Active | State::Suspended) {
-            let hint = if member.state == State::Applied { format!(": members refuse {id}") } else { String::new() };
+            let hint =
+                if member.state == State::Applied { format!(": members refuse {id}") } else { String::new() };
             return Err(format!("{id} is {}{hint}", member.state.word()));
         }
         let same = |proposal: &Proposal| matches!(proposal, Proposal::Remove { member, .. } if member == id);
         if let Some(pending) = self.ordered.pending.iter().find(|pending| same(&pending.proposal)) {
             return Err(format!("proposal {} says so already", pending.number));
         }
-        let mut lines = vec![format!("{}, {} since {}", member.organisation, member.state.word(), day(member.since))];
+        let mut lines =
+            vec![format!("{}, {} since {}", member.organisation, member.state.word(), day(member.since))];
         lines.extend(why.iter().map(|why| format!("why: {why}")));
         lines.push("it gets nothing any more, and comes back by a new application alone".to_owned());
         let struck = member.strikes.len();
@@ -448,4 +450,363 @@ fn day(at: Timestamp) -> String {
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::command::order;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::decide::{Decision, Facts, Ordered, obey};
+    use crate::domain::distributor::{Criterion, Roster, Strike, Vouch};
+    use crate::domain::letter::{Body, LetterId, LetterKind};
+    use crate::domain::message::Digest;
+    use crate::domain::notice::{CopyOf, Step};
+    use crate::domain::policy::{Person, Role};
+    use crate::domain::signature::Source;
+
+    fn now() -> Timestamp {
+        "2026-11-20T23:00:00Z".parse().unwrap()
+    }
+
+    fn certificate(fingerprint: &str) -> Certificate {
+        let armored = format!("armored {fingerprint}");
+        Certificate { fingerprint: fingerprint.repeat(20), source: Source::Roster, armored }
+    }
+
+    fn member(id: &str, state: State) -> Member {
+        let own = certificate(&id[..2].to_uppercase());
+        Member {
+            id: MemberId::typed(id).unwrap(),
+            organisation: id.to_uppercase(),
+            addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
+            proven: vec![(own.fingerprint.clone(), now())],
+            certificates: vec![own],
+            state,
+            since: now(),
+            zone: None,
+            application: None,
+            criteria: Vec::new(),
+            vouch: None,
+            accepted: Some(("1".to_owned(), now())),
+            challenge: None,
+            strikes: Vec::new(),
+            attest_by: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// One that lacks nothing.
+    fn applicant(id: &str) -> Member {
+        let criterion = |number| Criterion { number, evidence: "Since 1999.".to_owned(), reviewed: None };
+        let vouch = Vouch {
+            by: MemberId::typed("beta").unwrap(),
+            policy: "1".to_owned(),
+            at: now(),
+            mail: Digest::from_bytes(&[1]),
+        };
+        Member {
+            criteria: (1..=5).map(criterion).collect(),
+            vouch: Some(vouch),
+            ..member(id, State::Applied)
+        }
+    }
+
+    fn roster() -> Roster {
+        let mut gamma = member("gamma", State::Removed);
+        let case = CaseId::new("EX", 2026, 1);
+        gamma.strikes.push(Strike { case, at: now(), by: "ada@example.org".to_owned() });
+        let members =
+            vec![member("acme", State::Active), member("beta", State::Suspended), applicant("delta"), gamma];
+        let keys = members.iter().map(|member| (member.id.clone(), Ok(None))).collect();
+        Roster { members, keys }
+    }
+
+    struct Said {
+        line: &'static str,
+        text: Option<&'static str>,
+        certificates: Vec<(Certificate, Result<Option<Timestamp>, String>)>,
+        copies: Vec<Posting>,
+        imported: Option<Result<Vec<Member>, String>>,
+        roster: Roster,
+        policy: Policy,
+    }
+
+    fn said(line: &'static str) -> Said {
+        let (certificates, copies) = (Vec::new(), Vec::new());
+        Said { line, text: None, certificates, copies, imported: None, roster: roster(), policy: policy() }
+    }
+
+    impl Said {
+        fn text(self, text: &'static str) -> Self {
+            Self { text: Some(text), ..self }
+        }
+
+        fn with(self, certificate: Certificate) -> Self {
+            Self { certificates: vec![(certificate, Ok(None))], ..self.text("a certificate") }
+        }
+
+        fn done(self) -> Result<(Decision, String), String> {
+            let order = order::typed(None, self.line, self.text.map(str::to_owned));
+            let ordered = Ordered {
+                roster: Some(Arc::new(self.roster)),
+                certificates: self.certificates,
+                copies: self.copies,
+                imported: self.imported,
+                zone: TimeZone::get("Europe/Berlin").ok(),
+                ..Ordered::new(order, None)
+            };
+            let facts = Facts { ordered: Some(Box::new(ordered)), ..Facts::default() };
+            obey(&facts, &self.policy, now())
+        }
+
+        fn told(self) -> String {
+            self.done().map_or_else(|why| format!("NOT: {why}"), |(_, told)| told)
+        }
+
+        /// The one member that it changes, as it is then.
+        fn after(self) -> Member {
+            let before = self.roster.clone();
+            let (decision, _) = self.done().unwrap();
+            let of_a_member = |event: &&Event| matches!(event.what, What::Member { .. });
+            let first = decision.events.iter().find(of_a_member).unwrap();
+            let What::Member { member: id, .. } = &first.what else { unreachable!() };
+            let is_its_own =
+                |event: &&Event| matches!(&event.what, What::Member { member, .. } if member == id);
+            let known = before.get(id).cloned();
+            let rest = decision.events.iter().filter(is_its_own).skip(usize::from(known.is_none()));
+            let mut member = known.unwrap_or_else(|| Member::begin(first).unwrap());
+            rest.for_each(|event| member.apply(event));
+            member
+        }
+    }
+
+    #[test]
+    fn a_person_puts_an_organisation_on_the_list() {
+        let add = || said("members add epsilon Security@Epsilon.example Epsilon OS").with(certificate("EE"));
+        let told = add().told();
+        assert!(told.starts_with("epsilon is on the list; it has not accepted the embargo policy"), "{told}");
+        let epsilon = add().after();
+        assert_eq!((epsilon.state, epsilon.organisation.as_str()), (State::Active, "Epsilon OS"));
+        assert!(epsilon.holds(&certificate("EE").fingerprint) && epsilon.accepted.is_none());
+        assert_eq!(epsilon.attest_by, "2027-11-20T23:00:00Z".parse().ok());
+        assert_eq!(epsilon.history, [(now(), "put on the list".to_owned(), "operator".to_owned())]);
+    }
+
+    #[test]
+    fn nobody_gets_on_the_list_as_somebody_else() {
+        let told = |line| said(line).with(certificate("EE")).told();
+        for (line, why) in [
+            ("members add acme x@y.example", "acme is on the list already: it is active"),
+            ("members add beta x@y.example", "beta is on the list already: it is suspended"),
+            ("members add delta x@y.example", "delta has applied: members approve delta"),
+            ("members add new security+x@ACME.example", "is an address of acme"),
+            ("members add new security@delta.example", "is an address of delta"),
+            ("members add new security@example.org", "is the desk's own address"),
+            ("members add new ada@example.org", "is an address of the team"),
+            ("members add new nobody", "is no address"),
+            ("members address beta a@b.example security@acme.example", "is an address of acme"),
+            ("members zone acme Mars/Olympus", "is no IANA time zone"),
+            ("members certificate gamma", "gamma was removed"),
+        ] {
+            let told = if line.contains(" zone ") { said(line).told() } else { told(line) };
+            let told = if line.contains(" address ") { said(line).told() } else { told };
+            assert!(told.starts_with("NOT: ") && told.contains(why), "{line}: {told}");
+        }
+        let with =
+            |certificates| Said { certificates, ..said("members add new x@y.example").text("x") }.told();
+        assert!(with(Vec::new()).contains("no OpenPGP certificate in the text"));
+        let two = vec![(certificate("EE"), Ok(None)), (certificate("FF"), Ok(None))];
+        assert!(with(two).contains("there are 2 certificates"));
+        let expired = with(vec![(certificate("EE"), Err("it expired on 2026-11-01".to_owned()))]);
+        assert!(expired.contains("cannot be used: it expired"), "{expired}");
+        assert!(with(vec![(certificate("AC"), Ok(None))]).contains("is acme's"));
+        // what a removed one had is free
+        let told = said("members add new security@gamma.example").with(certificate("GA")).told();
+        assert!(told.starts_with("new is on the list"), "{told}");
+    }
+
+    #[test]
+    fn a_removed_one_that_is_put_on_again_keeps_its_leaks() {
+        let gamma = said("members add gamma security@gamma.example").with(certificate("EE")).after();
+        assert_eq!((gamma.state, gamma.strikes.len()), (State::Active, 1));
+    }
+
+    #[test]
+    fn whatever_is_open_is_told_at_once() {
+        assert!(said("members approve delta").told().starts_with("delta is on the list"));
+        let mut bare = roster();
+        let delta = &mut bare.members[2];
+        (delta.vouch, delta.accepted) = (None, Some(("0".to_owned(), now())));
+        delta.criteria.retain(|it| it.number != 2);
+        delta.proven.clear();
+        delta.addresses = vec![Mailbox::bare("security@acme.example")];
+        let told = Said { roster: bare, ..said("members approve delta") }.told();
+        for open in [
+            "criterion 2 is not answered",
+            "nobody has vouched",
+            "version 0 of the embargo policy",
+            "holds the key",
+            "is an address of acme",
+        ] {
+            assert!(told.contains(open), "{open}: {told}");
+        }
+        assert!(said("members approve acme").told().contains("acme has not applied: it is active"));
+    }
+
+    #[test]
+    fn an_approved_one_keeps_what_it_has_proven_and_hears_of_it() {
+        let mut before = roster();
+        before.members[2].certificates.push(certificate("FF"));
+        let delta = Said { roster: before, ..said("members approve delta") }.after();
+        let own: Vec<&str> = delta.certificates.iter().map(|it| it.fingerprint.as_str()).collect();
+        assert_eq!(own, ["DE".repeat(20)]);
+        let (decision, _) = said("members approve delta").done().unwrap();
+        let Body::Membership(_, letter) = &decision.letters[0].body else { panic!("{decision:?}") };
+        assert_eq!(
+            (letter.topic, decision.letters[0].to.address.as_str()),
+            ("approved", "security@delta.example")
+        );
+        let (decision, told) = said("members refuse delta").text("You rebuild acme.").done().unwrap();
+        let Body::Membership(_, letter) = &decision.letters[0].body else { panic!("{decision:?}") };
+        assert_eq!((letter.topic, letter.text.as_deref()), ("refused", Some("You rebuild acme.")));
+        assert_eq!(told, "the application of delta is refused");
+    }
+
+    #[test]
+    fn a_person_looks_at_what_is_said_to_the_criteria() {
+        let delta = said("members review delta 3 unmet").after();
+        assert_eq!(delta.criteria[2].reviewed, Some(("operator".to_owned(), false)));
+        for (line, why) in [
+            ("members review delta 6 met", "by the request itself"),
+            ("members review delta 7 met", "a member's signed word"),
+            ("members review delta 8 met", "there is no criterion 8: there are 7"),
+            ("members review acme 1 met", "acme has not applied"),
+        ] {
+            assert!(said(line).told().contains(why), "{line}: {}", said(line).told());
+        }
+    }
+
+    fn copy(number: u32, to: &str, state: LetterState, bytes: bool) -> Posting {
+        let case = CaseId::new("EX", 2026, 1);
+        let what = What::LetterQueued {
+            letter: LetterId::of_notice(&case, 1, number),
+            kind: LetterKind::Notice,
+            to: Mailbox::bare(format!("security@{to}.example")),
+            message_id: "x@example.org".to_owned(),
+            bytes: Digest::from_bytes(&[1]),
+            mail: None,
+            text: None,
+            copy: Some(CopyOf { notice: 1, member: MemberId::typed(to).unwrap() }),
+        };
+        let mut posting = Posting::begin(&Event { at: now(), case: Some(case), what }).unwrap();
+        posting.state = state;
+        posting.bytes = posting.bytes.filter(|_| bytes);
+        posting
+    }
+
+    #[test]
+    fn what_is_still_to_leave_to_a_suspended_member_is_stopped() {
+        let copies = || {
+            vec![
+                copy(1, "acme", LetterState::Active, true),
+                copy(2, "acme", LetterState::Deferred, true),
+                // another step of the same batch has just written it
+                copy(3, "acme", LetterState::Held, false),
+                copy(4, "acme", LetterState::Held, true),
+                copy(5, "acme", LetterState::Sent, true),
+                copy(6, "beta", LetterState::Active, true),
+            ]
+        };
+        for (line, state) in [("members suspend acme", "suspended"), ("members remove acme", "removed")] {
+            let (decision, told) = Said { copies: copies(), ..said(line) }.done().unwrap();
+            assert_eq!(told, format!("acme is {state}; 3 letters to it are stopped"));
+            let stopped = decision.events.iter().filter_map(|event| match &event.what {
+                What::LetterStopped { letter, reason } => Some(format!("{letter}: {reason}")),
+                _ => None,
+            });
+            let expected = [1, 2, 3].map(|number| format!("EX-2026-0001-N1.{number}: acme is {state}"));
+            assert_eq!(stopped.collect::<Vec<_>>(), expected);
+        }
+        assert!(said("members suspend beta").told().contains("beta is suspended"));
+        assert!(said("members resume acme").told().contains("acme is active"));
+        assert_eq!(said("members resume beta").after().state, State::Active);
+    }
+
+    #[test]
+    fn a_removal_waits_for_another_coordinator() {
+        let mut two = policy();
+        let otto = Mailbox::bare("otto@example.org");
+        two.people.push(Person { mailbox: otto, roles: vec![Role::Coordinator] });
+        let remove = || Said { policy: two.clone(), ..said("members remove acme") }.text("It leaks.");
+        let (decision, told) = remove().done().unwrap();
+        assert!(told.starts_with("proposal 1: remove acme from the list"), "{told}");
+        assert_eq!(decision.letters.len(), 2, "both coordinators see it");
+        let step = decision.events.iter().find_map(|event| match &event.what {
+            What::Distribution { step, .. } => Some(step.as_ref().clone()),
+            _ => None,
+        });
+        let why = Some("It leaks.".to_owned());
+        let proposal = Proposal::Remove { member: MemberId::typed("acme").unwrap(), why };
+        assert_eq!(step, Some(Step::Proposed { number: 1, proposal }));
+        assert!(!decision.events.iter().any(|event| matches!(event.what, What::Member { .. })));
+    }
+
+    #[test]
+    fn addresses_certificates_and_what_else_is_known() {
+        let acme =
+            said("members address acme psirt@acme.example security@acme.example PSIRT@acme.example").after();
+        let addresses: Vec<&str> = acme.addresses.iter().map(|it| it.address.as_str()).collect();
+        assert_eq!(addresses, ["psirt@acme.example", "security@acme.example"]);
+        let acme = said("members certificate acme").with(certificate("EE")).after();
+        assert_eq!(acme.certificates.len(), 2);
+        let told = said("members drop-certificate acme ACACACACACACACAC").told();
+        assert!(told.ends_with("it has none now, and gets nothing"), "{told}");
+        assert!(said("members drop-certificate acme ACAC").told().contains("at least the last 16 digits"));
+        assert_eq!(said("members zone acme europe/berlin").after().zone.as_deref(), Some("Europe/Berlin"));
+        let acme = said("members attest acme").after();
+        assert_eq!(acme.accepted, Some(("1".to_owned(), now())));
+        assert_eq!(acme.attest_by, "2027-11-20T23:00:00Z".parse().ok());
+        assert!(said("members attest nobody").told().contains("there is no member nobody"));
+        assert!(said("members list").told().contains("psirtd members list"));
+    }
+
+    #[test]
+    fn a_file_is_taken_in_whole_or_not_at_all() {
+        let import =
+            |members: Vec<Member>| Said { imported: Some(Ok(members)), ..said("members import").text("x") };
+        let mut acme = member("acme", State::Removed);
+        acme.addresses = vec![Mailbox::bare("psirt@acme.example")];
+        acme.certificates = vec![certificate("EE")];
+        acme.proven = vec![(certificate("EE").fingerprint, now())];
+        let file = || vec![acme.clone(), member("zeta", State::Active), member("beta", State::Suspended)];
+        assert_eq!(
+            import(file()).told(),
+            "members: 1 new, 1 changed, 1 as they were\nacme stays active (the file says removed)"
+        );
+        let after = import(file()).after();
+        assert_eq!((after.state, after.addresses[0].address.as_str()), (State::Active, "psirt@acme.example"));
+        assert!(after.holds(&certificate("EE").fingerprint) && !after.holds(&certificate("AC").fingerprint));
+        // a removed one stays so
+        let (decision, told) = import(vec![member("gamma", State::Active)]).done().unwrap();
+        assert!(told.contains("gamma stays removed") && decision == Decision::default(), "{told}");
+
+        let mut eta = member("eta", State::Active);
+        eta.addresses.push(Mailbox::bare("ada@example.org"));
+        eta.certificates.push(certificate("DE"));
+        let mut theta = member("theta", State::Active);
+        theta.addresses = vec![Mailbox::bare("security@eta.example")];
+        assert_eq!(
+            import(vec![eta, member("zeta", State::Active), theta, member("zeta", State::Active)]).told(),
+            "NOT: nothing is imported:\n\
+             [0] eta: ada@example.org is an address of the team\n\
+             [0] eta: the certificate DEDEDEDEDEDEDEDEDEDEDEDEDEDEDEDEDEDEDEDE is that of delta\n\
+             [2] theta: the address security@eta.example is that of eta at [0]\n\
+             [3] zeta: it stands in the file twice, at [1], too"
+        );
+    }
 }

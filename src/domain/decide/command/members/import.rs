@@ -83,7 +83,8 @@ impl Taken {
         if state == State::Removed {
             return Vec::new();
         }
-        let addresses = member.addresses.iter().map(|it| (it.identity(), format!("the address {}", it.address)));
+        let addresses =
+            member.addresses.iter().map(|it| (it.identity(), format!("the address {}", it.address)));
         let certificates = member
             .certificates
             .iter()

@@ -69,9 +69,7 @@ pub(super) fn page(member: &Member, key: &Result<Option<Timestamp>, String>, pol
         lines.push(format!("({skipped} lines before)"));
     }
     let latest = member.history.iter().skip(skipped);
-    lines.extend(
-        latest.map(|(at, what, by)| format!("{}  {what} ({by})", at.strftime("%Y-%m-%d %H:%MZ"))),
-    );
+    lines.extend(latest.map(|(at, what, by)| format!("{}  {what} ({by})", at.strftime("%Y-%m-%d %H:%MZ"))));
     lines.join("\n")
 }
 
