@@ -162,12 +162,13 @@ impl Submission {
         }
         crash::point("before the letter is sent");
         let sent = connection.send(envelope, id, bytes, may_leave).await;
-        if !matches!(sent, Ok(Some(_))) {
+        if sent.is_err() {
             // whatever was begun, it does not go on
             connection.smtp.abort().await;
         }
         let service = sent.as_ref().map_or_else(Refusal::blames, |_| Service::Works);
         let outcome = match sent {
+            // the server waits for a text, and would take a goodbye for its beginning: the line is cut
             Ok(None) => return None,
             Ok(Some(response)) => {
                 crash::point("accepted, not recorded");
