@@ -10,6 +10,7 @@
 //!   the configuration itself; no error message holds one.
 //! * Without TLS only loopback addresses are accepted.
 
+mod distributors;
 mod doors;
 mod holidays;
 mod intake;
@@ -225,10 +226,11 @@ impl Reading<'_> {
             self.warnings.extend(of_certificate(&validity, self.now).filter(|_| usable).map(|it| it.text));
         }
         let policy_section = root.section("policy");
-        let distributors = root.section("distributors").map_or_else(Distributors::default, |section| {
-            let address = self.address(&section, "address", true);
-            section.finish();
-            Distributors { address, ..Distributors::default() }
+        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator)).count();
+        let plus_address = desk.as_ref().is_some_and(|desk| desk.plus_address);
+        let distributors = root.section("distributors");
+        let distributors = distributors.map_or_else(Distributors::default, |section| {
+            self.distributors(section, coordinators, plus_address)
         });
         let desk = desk?;
         for person in &people {

@@ -15,6 +15,7 @@
 mod cases;
 mod exposure;
 mod figures;
+mod members;
 mod notices;
 pub mod pages;
 
@@ -40,6 +41,7 @@ use crate::clock::Clock;
 use crate::control::cases::{case_json, whole_case_json};
 use crate::control::exposure::exposure_json;
 use crate::control::figures::figures_json;
+use crate::control::members::members;
 use crate::control::notices::{notices_json, proposals_json};
 use crate::domain::case::CaseId;
 use crate::domain::letter::{LetterId, Posting};
@@ -106,6 +108,12 @@ pub enum Question {
         /// Of the cases received since that day began at the desk.
         #[serde(default)]
         since: Option<Date>,
+    },
+    /// The distributors' list.
+    Members {
+        /// One member of it.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// The certificates that the desk remembers for an address.
     Seen(String),
@@ -218,6 +226,7 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             }
             Ok(shown)
         }
+        Question::Members { id } => members(id.as_deref(), pipeline, now).await,
         Question::Seen(address) => {
             let seen = index.certificates(address)?;
             Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())

@@ -294,6 +294,13 @@ pub fn good_until(
     Ok(ends.and_then(|ends| ends.into_iter().max()))
 }
 
+/// Until when a certificate can be encrypted to (none: without end), or why it cannot.
+pub fn condition(known: &Certificate, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let cert = certificate(known.armored.as_bytes()).map_err(|error| error.to_string())?;
+    encryption_keys(&cert, &policy(now), now)?;
+    Ok(expires(&cert, now))
+}
+
 /// The keys of a certificate that mail is encrypted to, or why there are none.
 pub fn encryption_keys<'a>(
     cert: &'a Cert,

@@ -22,6 +22,7 @@ mod opening;
 mod orders;
 mod person;
 mod restored;
+pub mod roll;
 mod step;
 mod workers;
 
@@ -49,7 +50,7 @@ use crate::pipeline::facts::Batch;
 use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, seal};
-use crate::store::index::IndexError;
+use crate::store::index::{IndexError, Lookup};
 use crate::store::journal::JournalError;
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, crash, telemetry};
@@ -244,6 +245,12 @@ impl Handle {
     /// What the doors say of themselves.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Its turn has come, or is still to come: nobody has stopped it since.
+    pub fn may_leave(&self, letter: &LetterId) -> bool {
+        let as_it_stands = self.reader.index.posting(letter);
+        as_it_stands.is_ok_and(|posting| posting.is_some_and(|posting| posting.is_under_way()))
     }
 
     /// Wakes up when letters may be due. A wake-up is a hint, not a promise.

@@ -663,8 +663,10 @@ impl Model {
             ..Facts::default()
         };
         let (id, to) = (posting.id.clone(), posting.to.clone());
-        let decision = self
-            .decides(&facts, &Input::Release(Released { posting: Box::new(posting), about, text: None }))?;
+        let decision = self.decides(
+            &facts,
+            &Input::Release(Released { posting: Box::new(posting), about, text: None, member: None }),
+        )?;
         for letter in &decision.letters {
             prop_assert_eq!(
                 (&letter.id, &letter.to.canonical()),

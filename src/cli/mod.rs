@@ -13,6 +13,7 @@ mod explain;
 mod exposure;
 pub mod figures;
 mod listing;
+mod members;
 mod page;
 mod pages;
 mod rotate;
@@ -28,12 +29,15 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::warn;
 
+use crate::cli::members::MembersCommand;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::custody::stay_in_memory;
 use crate::daemon::{self, Daemon};
 use crate::domain::case::CaseId;
+use crate::domain::command::Command as Said;
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order;
 use crate::domain::message::Mailbox;
 use crate::{progress, telemetry};
@@ -119,7 +123,7 @@ enum Command {
                       psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  psirtd do EX-2026-0001 help"
     )]
     Do {
-        /// The case
+        /// The case, or “-” for a command that is about none: “do - withdraw 3”
         id: String,
         /// A command and what follows it; “help” lists them
         #[arg(required = true, num_args = 1.., value_name = "COMMAND")]
@@ -127,6 +131,9 @@ enum Command {
         /// A file with the command's text, or “-” for standard input
         #[arg(long, value_name = "FILE")]
         text: Option<PathBuf>,
+        /// A file that goes along, of “notice” and “update”; again for each further one
+        #[arg(long, value_name = "FILE")]
+        attach: Vec<PathBuf>,
     },
     /// Show one case: facts, timeline, deadlines, mails, letters
     #[command(after_help = "Example:\n  psirtd case EX-2026-0001")]
@@ -156,6 +163,15 @@ enum Command {
         /// Draw a picture into this file, too
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
+    },
+    /// The distributors' list: who hears of a vulnerability before the public
+    #[command(
+        after_help = "Example:\n  psirtd members\n  psirtd members add acme-linux security@acme.example \"Acme Linux\" --text acme.asc\n  \
+                      psirtd members export > members.json"
+    )]
+    Members {
+        #[command(subcommand)]
+        command: Option<MembersCommand>,
     },
     /// Letters: list, show, hold, release, retry
     #[command(after_help = "Example:\n  psirtd outbox\n  psirtd outbox release EX-2026-0001.2")]
@@ -319,13 +335,20 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let now = clock.now();
             show::cases(&cli.global.ask(Question::Cases, clock)?, all, json, now)
         }
-        Command::Do { id, command, text } => {
+        Command::Do { id, command, text, attach } => {
             let text = text.map(|file| text_of(&file)).transpose()?;
-            let line = command.join(" ");
-            order::typed(Some(&CaseId::typed(&id)), &line, text.clone())
+            let (case, line) = (Some(id).filter(|id| id != "-"), command.join(" "));
+            let order = order::typed(case.as_deref().map(CaseId::typed).as_ref(), &line, text.clone())
                 .map_err(|misread| Failure::Usage(misread.wrong.join("; ")))?;
-            let question = Question::Do { case: Some(id), line, text, attachments: Vec::new() };
+            let takes_files = |it: &Said| matches!(it, Said::Distribute(Distribute::Notice { .. }));
+            if !attach.is_empty() && !order.commands.iter().any(takes_files) {
+                return Err(Failure::Usage("only “notice” and “update” take files (--attach)".to_owned()));
+            }
+            let question = Question::Do { case, line, text, attachments: members::attached(&attach)? };
             show::done(&cli.global.ask(question, clock)?, json)
+        }
+        Command::Members { command } => {
+            members::run(&cli.global, command.unwrap_or(MembersCommand::List), clock)
         }
         Command::Case { id } => {
             let now = clock.now();
@@ -358,16 +381,19 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// The text of a command: a file, or standard input. A text is a mail's, not a disk's.
 fn text_of(file: &Path) -> Result<String, Failure> {
+    read_text(file, 512 * 1024)
+}
+
+fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
     use std::io::Read;
-    const MOST: u64 = 512 * 1024;
-    let failed = |error: std::io::Error| Failure::Failed(format!("--text {}: {error}", file.display()));
+    let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", file.display()));
     let mut text = String::new();
     let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text)),
+        true => std::io::stdin().lock().take(most).read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)),
     };
-    if u64::try_from(read.map_err(failed)?).unwrap_or(u64::MAX) >= MOST {
-        return Err(Failure::Failed(format!("--text {}: larger than {MOST} bytes", file.display())));
+    if u64::try_from(read.map_err(failed)?).unwrap_or(u64::MAX) >= most {
+        return Err(Failure::Failed(format!("{}: larger than {most} bytes", file.display())));
     }
     Ok(text)
 }

@@ -5,14 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::cli::members::concerns;
 use crate::cli::{Failure, Global, print, runtime, show};
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::custody::DeskKeys;
 use crate::domain::intake::is_address;
+use crate::domain::mark;
 use crate::domain::message::Mailbox;
 use crate::store::holds_nothing_sealed;
 use crate::store::vault::{Vault, VaultError, try_out};
@@ -82,7 +84,8 @@ struct Checked {
 
 /// Checks a desk. Warnings do not fail.
 pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(), Failure> {
-    let config = Config::load(&global.config, now)?;
+    let mut config = Config::load(&global.config, now)?;
+    config.warnings.extend(members(&config, now));
     let mut checked = vec![
         Checked { what: "configuration".to_owned(), outcome: Ok(global.config.display().to_string()) },
         desk_key(&config, now),
@@ -130,6 +133,18 @@ fn desk_key(config: &Config, now: Timestamp) -> Checked {
         .desk_expires(now)
         .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
     Checked { what: "desk key".to_owned(), outcome: Ok(format!("{fingerprint}, expires {expires}")) }
+}
+
+/// What the running daemon says of the distributors' list. When none runs, or it does not answer, nothing is said.
+fn members(config: &Config, now: Timestamp) -> Vec<String> {
+    const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
+    let Some(Ok(members)) = control::ask(&config.state, &Question::Members { id: None }) else {
+        return Vec::new();
+    };
+    let marks = &config.policy.distributors.marks;
+    let marks = if marks.is_empty() { 0 } else { mark::different(marks) };
+    let soon = now.saturating_add(SOON).unwrap_or(now).to_string();
+    concerns(&members, &soon, marks)
 }
 
 /// What seals the store: better known before the daemon is stopped.

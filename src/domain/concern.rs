@@ -15,7 +15,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::calendar::Calendar;
-use crate::domain::distributor::{Member, State};
+use crate::domain::distributor::{Member, MemberId, State};
 use crate::domain::letter::{LetterKind, LetterState, Posting};
 use crate::domain::limit::{Answered, Limits};
 
@@ -90,12 +90,41 @@ pub fn of_certificate(validity: &Validity, now: Timestamp) -> Option<Concern> {
         return Some(Concern { key: format!("unusable/{whose}/{fingerprint}"), text, public: true });
     }
     let expires = (*expires)?;
-    let left = expires.duration_since(now);
-    let stage =
-        STAGES.iter().rev().find(|days| left <= SignedDuration::from_hours(days.saturating_mul(24)))?;
+    let stage = stage(expires, now)?;
     let text =
         format!("the certificate {fingerprint} of {whose} expires on {}", expires.strftime("%Y-%m-%d"));
     Some(Concern { key: format!("expires/{fingerprint}/{expires}/{stage}"), text, public: true })
+}
+
+/// What is to be said of a member of the distributors' list now: nothing is sent to it that cannot be encrypted to it. `key` is until
+/// when it can be (none: without end), or why it cannot. Whoever may read the line on the way is not told who is on the list.
+pub fn of_members_key(
+    member: &MemberId,
+    key: &Result<Option<Timestamp>, String>,
+    now: Timestamp,
+) -> Option<Concern> {
+    let (key, text) = match key {
+        Ok(None) => return None,
+        Ok(Some(until)) => {
+            let stage = stage(*until, now)?;
+            let text = format!(
+                "the key of the member {member} expires on {}: without a newer one it gets nothing then",
+                until.strftime("%Y-%m-%d")
+            );
+            (format!("member-expires/{member}/{until}/{stage}"), text)
+        }
+        Err(why) => (
+            format!("member-unusable/{member}/{why}"),
+            format!("the member {member} gets nothing, for it cannot be written to encrypted: {why}"),
+        ),
+    };
+    Some(Concern { key, text, public: false })
+}
+
+/// Which warning of what ends then is due, in days before.
+fn stage(ends: Timestamp, now: Timestamp) -> Option<i64> {
+    let left = ends.duration_since(now);
+    STAGES.into_iter().rev().find(|days| left <= SignedDuration::from_hours(days.saturating_mul(24)))
 }
 
 /// What is to be said of a letter that waits for a person. A warning that cannot be sent causes no other.
@@ -244,6 +273,20 @@ mod tests {
         let hangs = silent(Door::Outbox, None, 1).text;
         assert!(hangs.contains("PST (2026-11-20 23:00 UTC): it neither works nor says why."), "{hangs}");
         assert!(hangs.contains("letters wait meanwhile"), "{hangs}");
+    }
+
+    #[test]
+    fn a_member_without_a_key_is_told_of_and_not_in_the_clear() {
+        let now: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
+        let acme = MemberId::typed("acme-linux").unwrap();
+        let told = |key: Result<Option<Timestamp>, String>| of_members_key(&acme, &key, now);
+        assert_eq!(told(Ok(None)), None);
+        assert_eq!(told(Ok(Some(now + SignedDuration::from_hours(24 * 61)))), None);
+        let soon = told(Ok(Some(now + SignedDuration::from_hours(24 * 59)))).unwrap();
+        assert!(soon.key.ends_with("/60") && !soon.public, "{soon:?}");
+        assert!(soon.text.contains("acme-linux expires on 2027-01-18"), "{}", soon.text);
+        let gone = told(Err("it expired on 2026-11-01".to_owned())).unwrap();
+        assert!(gone.text.contains("gets nothing") && !gone.public, "{gone:?}");
     }
 
     #[test]

@@ -246,6 +246,11 @@ pub enum Change {
         /// Everything that is known of it.
         known: Box<Member>,
     },
+    /// A person brought what is known of it up to date from a file, or put it on the list that way.
+    Imported {
+        /// Everything that is known of it now.
+        known: Box<Member>,
+    },
     /// A person accepts the application.
     Approved {
         /// It attests again by then.
@@ -319,7 +324,7 @@ impl Member {
                 attest_by: None,
                 history: Vec::new(),
             },
-            Change::Added { known } => known.as_ref().clone(),
+            Change::Added { known } | Change::Imported { known } => known.as_ref().clone(),
             _ => return None,
         };
         begun.tell(event.at, change, by);
@@ -365,7 +370,7 @@ impl Member {
                     known.reviewed = Some((by.clone(), *met));
                 }
             }
-            Change::Added { known } => {
+            Change::Added { known } | Change::Imported { known } => {
                 let history = std::mem::take(&mut self.history);
                 *self = known.as_ref().clone();
                 self.history = history;
@@ -460,6 +465,7 @@ impl Change {
             Self::Vouched { .. } => "vouched",
             Self::Reviewed { .. } => "reviewed",
             Self::Added { .. } => "added",
+            Self::Imported { .. } => "imported",
             Self::Approved { .. } => "approved",
             Self::Suspended { .. } => "suspended",
             Self::Resumed => "resumed",
@@ -491,6 +497,7 @@ impl Change {
                 format!("criterion {criterion} is {}", if *met { "met" } else { "NOT met" })
             }
             Self::Added { .. } => "put on the list".to_owned(),
+            Self::Imported { .. } => "imported from a file".to_owned(),
             Self::Approved { .. } => "approved".to_owned(),
             Self::Suspended { why } => format!("suspended{}", because(why)),
             Self::Resumed => "active again".to_owned(),

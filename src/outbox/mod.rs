@@ -3,6 +3,7 @@
 //! # Invariants
 //! * Makes no decision: sends the bytes the store has, reports what the server said. Retry times, giving up and holding are
 //!   the core's.
+//! * What was stopped does not leave, even if its turn had come before that: whether it may is asked when the server waits for its bytes.
 //! * What the server said is recorded before the letter could be sent again, and no letter is under way twice.
 //! * Level-triggered: looks for what is due whenever it is woken and whenever something becomes due; a lost wake-up costs
 //!   nothing but time.
@@ -92,6 +93,9 @@ impl Carrier {
 
 /// What came of an attempt: for the letter, and for all of them.
 struct Attempt(Outcome, Service);
+
+/// Says, at the last moment, whether a letter may still leave.
+type MayLeave<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// What an attempt says of the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,43 +238,51 @@ async fn attempt(
     sender: &Sender,
     pipeline: &Handle,
     posting: Posting,
-) -> (LetterId, Attempt) {
+) -> (LetterId, Option<Attempt>) {
     let attempt = send(carrier, sender, pipeline, &posting).await;
     (posting.id, attempt)
 }
 
-async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Attempt {
+/// None when the letter may not leave any more: a person has stopped it, or its reader is suspended, since it was picked.
+async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Option<Attempt> {
     let Some(digest) = &posting.bytes else {
-        return Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried);
+        return Some(Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried));
     };
+    let may_leave = || pipeline.may_leave(&posting.id);
     let bytes = match pipeline.reader().archive.letters.read(digest) {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("the letter's file cannot be read: {error}");
             let gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData);
-            return match gone {
+            return Some(match gone {
                 true => Attempt(Outcome::Permanent(why), Service::Untried),
                 false => Attempt(Outcome::Transient(why), Service::Fails),
-            };
+            });
         }
     };
     match carrier {
         Carrier::Smtp(submission) => {
             let id = posting.message_id.as_deref().unwrap_or_default();
-            submission.send(&sender.of(posting), &posting.to, id, &bytes).await
+            submission.send(&sender.of(posting), &posting.to, id, &bytes, &may_leave).await
         }
-        Carrier::Maildir(maildir) => maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes),
+        Carrier::Maildir(maildir) => {
+            may_leave().then(|| maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes))
+        }
     }
 }
 
 /// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. Says what the attempt showed of
-/// the door, or nothing when the store is gone.
+/// the door, or nothing when the store is gone. There is nothing to record of a letter that was stopped before it left.
 async fn record(
     pipeline: &Handle,
     pulse: &Pulse,
     id: LetterId,
-    Attempt(outcome, service): Attempt,
+    attempt: Option<Attempt>,
 ) -> (LetterId, Option<Service>) {
+    let Some(Attempt(outcome, service)) = attempt else {
+        info!(letter = %id, "outbox: a letter was stopped before it left");
+        return (id, Some(Service::Untried));
+    };
     loop {
         match pipeline.delivered(id.clone(), outcome.clone()).await {
             Ok(()) => break,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sequoia_openpgp::Cert;
 
 use crate::domain::command::Command;
 use crate::domain::command::distributing::Embargoing;
@@ -20,8 +21,9 @@ use crate::domain::notice::{FanOut, File, Notice, Proposal};
 use crate::domain::signature::{Certificate, Source};
 use crate::keyring;
 use crate::open;
-use crate::pipeline::Pipeline;
 use crate::pipeline::step::Step;
+use crate::pipeline::workers::in_parallel;
+use crate::pipeline::{Pipeline, roll};
 use crate::store::index::{Draft, IndexError, Lookup};
 use crate::store::journal::JournalError;
 
@@ -120,9 +122,15 @@ impl Pipeline {
         for command in commands {
             match command {
                 Command::Members(members) if members.wants_certificate() => {
-                    let certificates = text.as_deref().map(certificates).unwrap_or_default();
+                    let certificates =
+                        text.as_deref().map(|text| certificates(text, now)).unwrap_or_default();
                     ordered.certificates.extend(certificates);
                 }
+                Command::Members(Members::Import) => {
+                    let today = self.policy.distributors.attest_days;
+                    ordered.imported = text.as_deref().map(|text| roll::read(text, today, now));
+                }
+                Command::Members(Members::Zone(_, zone)) => ordered.zone = TimeZone::get(zone).ok(),
                 Command::Members(Members::Suspend(member) | Members::Remove(member)) => {
                     ordered.copies.extend(draft.leaving(member)?);
                 }
@@ -177,7 +185,8 @@ pub(super) fn roster_of(members: Vec<Member>, now: Timestamp) -> Roster {
         let certificates: Vec<Certificate> = member.certificates.iter().filter(counts).cloned().collect();
         (member.id.clone(), keyring::good_until(&certificates, address, now))
     };
-    let keys = members.iter().map(key).collect();
+    let all: Vec<&Member> = members.iter().collect();
+    let keys = in_parallel(&all, |member| key(member)).into_iter().collect();
     Roster { members, keys }
 }
 
@@ -192,15 +201,21 @@ fn filed(attachment: Attachment) -> (File, Attachment) {
     (file, attachment)
 }
 
-/// The certificates in a text, each by itself; none when it holds anything else.
-fn certificates(text: &str) -> Vec<Certificate> {
-    let certs = keyring::certificates(text.as_bytes()).unwrap_or_default();
-    let certificate = |cert: &sequoia_openpgp::Cert| {
-        let cert = cert.clone().strip_secret_key_material();
-        let armored = keyring::armored(&cert).ok()?;
-        Some(Certificate { fingerprint: cert.fingerprint().to_hex(), armored, source: Source::Roster })
-    };
-    certs.iter().filter_map(certificate).collect()
+/// The certificates in a text, each by itself, and how good they are; none when it holds anything else.
+fn certificates(text: &str, now: Timestamp) -> Vec<(Certificate, Result<Option<Timestamp>, String>)> {
+    // of armored texts one behind the other only the first would be read
+    const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+    let blocks = text.split(BEGIN).skip(1).map(|block| format!("{BEGIN}{block}"));
+    let certs = blocks.flat_map(|block| keyring::certificates(block.as_bytes()).unwrap_or_default());
+    let certificates = certs.filter_map(|cert| listed(&cert));
+    certificates.map(|it| (it.clone(), keyring::condition(&it, now))).collect()
+}
+
+/// A certificate as the list keeps it: without secrets.
+pub(super) fn listed(cert: &Cert) -> Option<Certificate> {
+    let cert = cert.clone().strip_secret_key_material();
+    let armored = keyring::armored(&cert).ok()?;
+    Some(Certificate { fingerprint: cert.fingerprint().to_hex(), armored, source: Source::Roster })
 }
 
 /// The member's time zone, if there is such a one.

@@ -140,6 +140,14 @@ impl Pipeline {
             .filter_map(|validity| concern::of_certificate(validity, now))
             .collect();
         concerns.extend(concern::of_limits(&self.policy.limits, &draft.answered(None, now)?, now));
+        if timed {
+            // of a thousand certificates each is looked at
+            let roster = self.roster(draft, now)?;
+            let active = roster
+                .active()
+                .map(|member| concern::of_members_key(&member.id, &roster.key(&member.id), now));
+            concerns.extend(active.flatten());
+        }
         concerns.extend(silent.iter().map(|door| concern::of_silence(door, &self.policy.calendar, now)));
         // as it was before this batch: in a batch, what is not sealed yet is held
         let before = self.writer.draft();

@@ -131,7 +131,7 @@ impl Pipeline {
             let Some(posting) = draft.posting(letter)? else { continue };
             let case = posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
             let goes_on = posting.case.clone().map_or(Ok(None), |id| draft.followed(id))?.map(|case| case.id);
-            let released = self.released(posting, self.about(letter, now));
+            let released = self.released(draft, posting, self.about(letter, now))?;
             ordered.letters.push(Named { released, case, goes_on });
         }
         let about = ordered.letters.iter().filter_map(|letter| letter.released.about.as_ref());
@@ -178,11 +178,17 @@ impl Pipeline {
     }
 
     /// A letter that is let go, and what it is written from.
-    pub(super) fn released(&self, posting: Posting, about: Option<Arc<Message>>) -> Released {
+    pub(super) fn released(
+        &self,
+        draft: &Draft<'_>,
+        posting: Posting,
+        about: Option<Arc<Message>>,
+    ) -> Result<Released, IndexError> {
         let text = posting.text.as_ref().filter(|_| posting.bytes.is_none());
         let text = text.and_then(|file| self.reader.archive.letters.read(file).ok());
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-        Released { posting: Box::new(posting), about, text }
+        let member = posting.copy.as_ref().map_or(Ok(None), |copy| draft.member(&copy.member))?;
+        Ok(Released { posting: Box::new(posting), about, text, member })
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.

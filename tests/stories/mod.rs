@@ -22,6 +22,7 @@ mod letters_that_wait;
 mod looked_up;
 mod loops;
 mod machines;
+mod members;
 mod own_lists;
 mod plain_report;
 mod poisoned;

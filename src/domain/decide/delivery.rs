@@ -80,8 +80,8 @@ pub(super) fn release(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let Released { posting, about, text } = released;
-    if posting.state == LetterState::Sent {
+    let Released { posting, about, text, .. } = released;
+    if posting.state == LetterState::Sent || released.barred().is_some() {
         return Decision::default();
     }
     if let Some(copy) = posting.copy.as_ref().filter(|_| posting.bytes.is_none()) {

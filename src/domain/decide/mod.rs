@@ -145,8 +145,8 @@ pub struct Ordered {
     pub proposals: u32,
     /// What is attached, and the files it will lie in.
     pub attachments: Vec<(File, Attachment)>,
-    /// The certificates in the text.
-    pub certificates: Vec<Certificate>,
+    /// The certificates in the text, and of each: until when it can be encrypted to (none: without end), or why it cannot.
+    pub certificates: Vec<(Certificate, Result<Option<Timestamp>, String>)>,
     /// The members in the text, as `members export` writes them; or what is wrong with it.
     pub imported: Option<Result<Vec<Member>, String>>,
     /// The time zone that is named; none when there is no such one.
@@ -235,6 +235,20 @@ pub struct Released {
     pub about: Option<Arc<Message>>,
     /// The text that a person wrote for it.
     pub text: Option<String>,
+    /// The member that it goes to, when it is a copy of a notice.
+    pub member: Option<Member>,
+}
+
+impl Released {
+    /// Why nobody may let it go: what goes to the list goes to active members alone.
+    pub fn barred(&self) -> Option<String> {
+        let copy = self.posting.copy.as_ref()?;
+        match &self.member {
+            Some(member) if member.is_active() => None,
+            Some(member) => Some(format!("{} is {}: nothing goes to it", member.id, member.state.word())),
+            None => Some(format!("{} is not on the list", copy.member)),
+        }
+    }
 }
 
 /// Where a ciphertext was seen for the first time.

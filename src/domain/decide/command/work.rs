@@ -10,6 +10,7 @@ use crate::domain::command::{Affects, Command, Snooze, Topic};
 use crate::domain::deadline::{Because, Deadline, DeadlineKind};
 use crate::domain::decide::command::glance;
 use crate::domain::decide::{Decision, Facts, Named, Ordered, delivery, sorting, team};
+use crate::domain::distributor::Member;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId};
 use crate::domain::message::{Digest, Mailbox};
@@ -36,6 +37,8 @@ pub(super) struct Done {
     pub(super) proposals: u32,
     /// Those that are settled by this mail.
     pub(super) settled: Vec<u32>,
+    /// Members of the distributors' list, as this mail has left them so far.
+    pub(super) members: Vec<Member>,
 }
 
 /// What can be told the person.
@@ -423,6 +426,9 @@ impl<'a> Worker<'a> {
         }
         if self.done.letters.iter().any(|written| written.id == *letter) {
             return Err(format!("letter {letter} is released twice"));
+        }
+        if let Some(why) = released.barred() {
+            return Err(format!("letter {letter} stays held: {why}"));
         }
         let about = released.about.as_ref().map(|about| self.facts_about(about));
         let own =
