@@ -40,12 +40,14 @@ impl Pipeline {
         // 128 bits, as many as in a Message-ID
         facts.token = Digest::from_bytes(&chance::bytes::<16>()).as_str().to_owned();
         facts.offered = keyring::offered(&self.keyring, author, &message.offered_certs, now);
-        let vouching = application::vouching(&message.text).filter(|_| member.is_some() && !facts.own_letter);
-        let named = vouching.map_or(Ok(None), |vouching| draft.member(&vouching.member))?;
+        let vouching = application::vouching(&message.text);
+        let Some(vouching) = vouching.filter(|_| member.is_some() && !facts.own_letter) else {
+            return Ok(());
+        };
+        let named = draft.member(&vouching.member)?;
         let application = named.and_then(|named| named.application).map(|(case, _)| case);
-        if let Some(case) = application.map_or(Ok(None), |case| draft.followed(case))? {
-            (facts.case, facts.copy_of) = (Some(case), None);
-        }
+        facts.case = application.map_or(Ok(None), |case| draft.followed(case))?;
+        facts.copy_of = None;
         Ok(())
     }
 
