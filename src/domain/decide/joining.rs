@@ -67,6 +67,10 @@ impl Joined {
         Self { form: vec![why.into()], ..Self::default() }
     }
 
+    fn left_to_a_person(why: String) -> Self {
+        Self { why_no_answer: Some(A_PERSON), ..Self::noted(why) }
+    }
+
     /// What it means for the mail.
     pub(super) fn heeded(&self, taken: &mut Taken<'_>) {
         if let Some(why) = self.why_no_answer {
@@ -230,41 +234,17 @@ impl At<'_> {
 
     /// A request to join.
     fn apply(&self, author: &Mailbox, known: Option<&Member>) -> Joined {
-        let message = self.message();
-        if message.is_unreadable() || message.not_fetched || message.unread {
-            // its author hears that by the acknowledgement
-            return Joined::noted("it could not be read: no application was made of it");
+        if let Some(otherwise) = self.is_no_application(author, known) {
+            return otherwise;
         }
-        let nobody = |why: String| Joined { why_no_answer: Some(A_PERSON), ..Joined::noted(why) };
-        if self.facts.roster.is_none() {
-            return Joined { why_no_answer: Some(A_PERSON), ..Joined::default() };
-        }
-        if let Some(why) = self.why_no_application(author) {
-            return nobody(format!("no application was made of it: {why}"));
-        }
-        match known {
-            Some(member) if member.state == State::Applied => {
-                let case = member
-                    .application
-                    .as_ref()
-                    .map_or_else(String::new, |(case, _)| format!(", case {case}"));
-                return nobody(format!(
-                    "{} has applied already{case}: merge it, if it belongs there",
-                    member.id
-                ));
-            }
-            Some(member) if member.state != State::Removed => {
-                let why = format!("its author is a member, {} ({})", member.id, member.state.word());
-                return Joined { why_no_answer: Some(OF_A_MEMBER), ..Joined::noted(why) };
-            }
-            _ => {}
-        }
-        let read = application::read(message, &self.policy.distributors);
+        let read = application::read(self.message(), &self.policy.distributors);
         // what was encrypted names nobody, unless its author shows that he knows it
         let domain = application::domain_of(Some(author));
         let organisation = if self.is_their_own() { read.organisation } else { domain };
         let (id, mut remarks) = self.name(&organisation, author, known);
-        let Some(id) = id else { return nobody("no name could be found for it".to_owned()) };
+        let Some(id) = id else {
+            return Joined::left_to_a_person("no name could be found for it".to_owned());
+        };
         let change = Change::Applied {
             organisation,
             addresses: vec![Mailbox::bare(author.address.clone())],
@@ -286,13 +266,32 @@ impl At<'_> {
         self.challenge(offer, &mut member, &mut events, &mut remarks);
         let answer = self.may_answer(false).then(|| self.answer(author, &member, &remarks));
         let form = self.form(&member, remarks);
-        Joined {
-            events,
-            answer,
-            form,
-            occasion: Some("request to join the distributors' list"),
-            ..Joined::default()
+        let occasion = Some("request to join the distributors' list");
+        Joined { events, answer, form, occasion, ..Joined::default() }
+    }
+
+    /// What it is instead: nothing that can be read, no organisation's, or that of one that is known.
+    fn is_no_application(&self, author: &Mailbox, known: Option<&Member>) -> Option<Joined> {
+        let message = self.message();
+        if message.is_unreadable() || message.not_fetched || message.unread {
+            // its author hears that by the acknowledgement
+            return Some(Joined::noted("it could not be read: no application was made of it"));
         }
+        if self.facts.roster.is_none() {
+            return Some(Joined { why_no_answer: Some(A_PERSON), ..Joined::default() });
+        }
+        if let Some(why) = self.why_no_application(author) {
+            return Some(Joined::left_to_a_person(format!("no application was made of it: {why}")));
+        }
+        let member = known.filter(|member| member.state != State::Removed)?;
+        if member.state == State::Applied {
+            let case = member.application.as_ref();
+            let case = case.map_or_else(String::new, |(case, _)| format!(", case {case}"));
+            let why = format!("{} has applied already{case}: merge it, if it belongs there", member.id);
+            return Some(Joined::left_to_a_person(why));
+        }
+        let why = format!("its author is a member, {} ({})", member.id, member.state.word());
+        Some(Joined { why_no_answer: Some(OF_A_MEMBER), ..Joined::noted(why) })
     }
 
     /// Why no organisation is put down for it.
