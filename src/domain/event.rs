@@ -4,7 +4,8 @@
 //! * An event is history. It cannot be refused by whoever applies it, and its written form never changes meaning: variants
 //!   and fields may be added, never renamed.
 //! * No text of a report is in an event but its subject; never an attachment, never decrypted text. What people of the team write
-//!   is not in it either: it lies in a file, which the event names.
+//!   is not in it either: it lies in a file, which the event names. (What an organisation says of itself, so that it stands on the
+//!   distributors' list, is no report: the list is made of such events.)
 //! * What a person did says who: an address of the team, or [`OPERATOR`].
 
 use jiff::Timestamp;

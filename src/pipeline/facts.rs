@@ -109,7 +109,7 @@ impl Pipeline {
         let of_it = |posting: &Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == member.id);
         let mut copies = if message.signature.is_good() { draft.copies(&id)? } else { Vec::new() };
         copies.retain(of_it);
-        Ok((Some(Arc::new(roster_of(vec![member], now))), copies))
+        Ok((Some(Arc::new(roster_of(vec![member], |_| true, now))), copies))
     }
 
     /// `about` is the mail that it is about, when it has no bytes yet.

@@ -12,6 +12,7 @@ use crate::domain::application;
 use crate::domain::case::Case;
 use crate::domain::concern::{self, Concern};
 use crate::domain::decide::Facts;
+use crate::domain::distributor::Member;
 use crate::domain::intake::{Kind, is_to_the_list};
 use crate::domain::message::{Digest, Message};
 use crate::keyring;
@@ -36,16 +37,20 @@ impl Pipeline {
         {
             return Ok(());
         }
-        facts.roster = Some(self.roster(draft, now)?);
+        let vouching = application::vouching(&message.text).filter(|_| member.is_some() && !facts.own_letter);
+        // whose form will be shown
+        let concerned = |one: &Member| {
+            one.has_address(author) || vouching.as_ref().is_some_and(|vouching| vouching.member == one.id)
+        };
+        facts.roster = Some(self.roster_with(draft, concerned, now)?);
         // 128 bits, as many as in a Message-ID
         facts.token = Digest::from_bytes(&chance::bytes::<16>()).as_str().to_owned();
         facts.offered = keyring::offered(&self.keyring, author, &message.offered_certs, now);
-        let vouching = application::vouching(&message.text).filter(|_| member.is_some() && !facts.own_letter);
-        let named = vouching.map_or(Ok(None), |vouching| draft.member(&vouching.member))?;
+        let Some(vouching) = vouching else { return Ok(()) };
+        let named = draft.member(&vouching.member)?;
         let application = named.and_then(|named| named.application).map(|(case, _)| case);
-        if let Some(case) = application.map_or(Ok(None), |case| draft.followed(case))? {
-            (facts.case, facts.copy_of) = (Some(case), None);
-        }
+        facts.case = application.map_or(Ok(None), |case| draft.followed(case))?;
+        facts.copy_of = None;
         Ok(())
     }
 

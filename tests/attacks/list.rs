@@ -17,6 +17,7 @@ use psirtd::domain::message::{Digest, Mailbox, Message};
 use psirtd::domain::policy::distributors::Distributors;
 use psirtd::domain::policy::{Person, Policy, Role};
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
+use psirtd::domain::trust::{AuthenticationResults, Border, Form, MethodResult, Trace, Verdict};
 
 use crate::support::desk::{Desk, Letter};
 
@@ -33,6 +34,11 @@ fn now() -> Timestamp {
 fn policy() -> Policy {
     Policy {
         case_prefix: "EX".to_owned(),
+        border: Some(Border {
+            form: Form::Rfc8601(vec!["mx.example.org".to_owned()]),
+            received_by: None,
+            answer_failing: false,
+        }),
         people: vec![Person { mailbox: Mailbox::bare("ada@example.org"), roles: vec![Role::Coordinator] }],
         distributors: Distributors { address: Some(LIST.to_owned()), ..Distributors::default() },
         ..Policy::new(Mailbox::bare("security@example.org"))
@@ -349,8 +355,25 @@ fn whoever_is_suspended_or_removed_does_not_vouch_and_hears_nothing() {
 
 #[test]
 fn a_domain_is_no_signature() {
-    // that the border says "dmarc=pass" of it changes nothing: no signature, no word
-    World::new().receives(vouch(GNARL, Signature::None), true).is_not_vouched("it is not signed");
+    // the border says that it is Gnarl's, and that changes nothing: no signature, no word
+    let dmarc = MethodResult {
+        method: "dmarc".to_owned(),
+        result: "pass".to_owned(),
+        properties: vec![("header.from".to_owned(), "gnarl.example".to_owned())],
+    };
+    let field = AuthenticationResults {
+        authserv_id: Some("mx.example.org".to_owned()),
+        results: vec![dmarc],
+        broken: false,
+    };
+    let unsigned = Message { trace: vec![Trace::Results(field)], ..vouch(GNARL, Signature::None) };
+    let done = World::new().receives(unsigned, true);
+    done.is_not_vouched("it is not signed");
+    let passes = done.decision.events.iter().any(|event| {
+        let What::MailRecorded { trust: Some(trust), .. } = &event.what else { return false };
+        trust.verdict == Verdict::Pass
+    });
+    assert!(passes);
     let partial = Signature::Partial { signer: Some(key("gnarl")) };
     World::new()
         .receives(vouch(GNARL, partial), true)

@@ -14,18 +14,20 @@
 //!   inside.
 //! * An answer goes out where an acknowledgement might, and is counted with them. Whoever is suspended or removed hears nothing.
 
+mod vouching;
+
 use jiff::Timestamp;
 
-use crate::domain::application::{self, Standing, TOKEN, Vouching};
+use crate::domain::application::{self, Standing, TOKEN};
 use crate::domain::case::{Case, CaseId};
 use crate::domain::command::authority::is_fresh;
 use crate::domain::decide::mail::Taken;
 use crate::domain::decide::{Facts, letters};
-use crate::domain::distributor::{Change, Member, MemberId, Roster, State, Vouch};
+use crate::domain::distributor::{Change, Member, MemberId, Roster, State};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, is_address};
 use crate::domain::letter::{Body, Letter, LetterId, Membership, Protection};
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
 use crate::domain::signature::{Certificate, Signature, Source, Verified};
 use crate::domain::trust::Verdict;
@@ -33,7 +35,7 @@ use crate::domain::trust::Verdict;
 /// Why a request is not answered by itself.
 pub(super) const A_PERSON: &str = "a request for membership: a person answers";
 /// Why neither is what a member writes to the list's address.
-const OF_A_MEMBER: &str = "a mail of a member to the list: a person answers";
+const OF_A_MEMBER: &str = "a mail of a member of the list: a person answers";
 /// No more organisations wait at the same time: what comes then is a case, and a person's.
 const MOST_WAITING: usize = 200;
 /// Organisations of one name are numbered so far.
@@ -63,6 +65,18 @@ pub(super) struct Joined {
 impl Joined {
     fn noted(why: impl Into<String>) -> Self {
         Self { form: vec![why.into()], ..Self::default() }
+    }
+
+    fn left_to_a_person(why: String) -> Self {
+        Self { why_no_answer: Some(A_PERSON), ..Self::noted(why) }
+    }
+
+    /// What it means for the mail.
+    pub(super) fn heeded(&self, taken: &mut Taken<'_>) {
+        if let Some(why) = self.why_no_answer {
+            taken.intake.why_no_answer.get_or_insert_with(|| why.to_owned());
+        }
+        taken.pending = taken.pending && !self.belongs;
     }
 
     /// A letter to the mail's author, in the mail's thread.
@@ -151,7 +165,12 @@ pub(super) fn joined(
         (None, Some(author), member) if kind == Kind::Membership && taken.intake.opens_case => {
             at.apply(author, member)
         }
-        (None, Some(author), Some(member)) if kind == Kind::Reply && at.is_application_of(member) => {
+        (None, Some(author), Some(member))
+            if kind == Kind::Reply
+                && taken.takes_part
+                && member.state == State::Applied
+                && at.is_case_of(member) =>
+        {
             at.follows(author, member)
         }
         (None, None, _) if kind == Kind::Membership => {
@@ -204,55 +223,28 @@ impl At<'_> {
         !message.came_encrypted() || signed_inside || message.wrote_what_was_encrypted()
     }
 
-    /// The mail's case is that of this member's application, which is not decided yet; and it is its author's.
-    fn is_application_of(&self, member: &Member) -> bool {
-        let asked = |case: &Case| {
-            let by = |from: &Mailbox| member.has_address(from);
-            let named = member.application.as_ref().is_some_and(|(id, _)| *id == case.id);
-            // it may have become part of another case
-            named
-                || case.mails.iter().any(|it| it.kind == Kind::Membership && it.from.as_ref().is_some_and(by))
-        };
-        member.state == State::Applied && self.taken.takes_part && asked(self.case)
+    /// The mail's case is that of this member's application.
+    fn is_case_of(&self, member: &Member) -> bool {
+        let by = |from: &Mailbox| member.has_address(from);
+        let named = member.application.as_ref().is_some_and(|(id, _)| *id == self.case.id);
+        let asked = |from: Option<&Mailbox>| from.is_some_and(by);
+        // it may have become part of another case
+        named || self.case.mails.iter().any(|it| it.kind == Kind::Membership && asked(it.from.as_ref()))
     }
 
     /// A request to join.
     fn apply(&self, author: &Mailbox, known: Option<&Member>) -> Joined {
-        let message = self.message();
-        if message.is_unreadable() || message.not_fetched || message.unread {
-            // its author hears that by the acknowledgement
-            return Joined::noted("it could not be read: no application was made of it");
+        if let Some(otherwise) = self.is_no_application(author, known) {
+            return otherwise;
         }
-        let nobody = |why: String| Joined { why_no_answer: Some(A_PERSON), ..Joined::noted(why) };
-        if self.facts.roster.is_none() {
-            return Joined { why_no_answer: Some(A_PERSON), ..Joined::default() };
-        }
-        if let Some(why) = self.why_no_application(author) {
-            return nobody(format!("no application was made of it: {why}"));
-        }
-        match known {
-            Some(member) if member.state == State::Applied => {
-                let case = member
-                    .application
-                    .as_ref()
-                    .map_or_else(String::new, |(case, _)| format!(", case {case}"));
-                return nobody(format!(
-                    "{} has applied already{case}: merge it, if it belongs there",
-                    member.id
-                ));
-            }
-            Some(member) if member.state != State::Removed => {
-                let why = format!("its author is a member, {} ({})", member.id, member.state.word());
-                return Joined { why_no_answer: Some(OF_A_MEMBER), ..Joined::noted(why) };
-            }
-            _ => {}
-        }
-        let read = application::read(message, &self.policy.distributors);
+        let read = application::read(self.message(), &self.policy.distributors);
         // what was encrypted names nobody, unless its author shows that he knows it
         let domain = application::domain_of(Some(author));
         let organisation = if self.is_their_own() { read.organisation } else { domain };
         let (id, mut remarks) = self.name(&organisation, author, known);
-        let Some(id) = id else { return nobody("no name could be found for it".to_owned()) };
+        let Some(id) = id else {
+            return Joined::left_to_a_person("no name could be found for it".to_owned());
+        };
         let change = Change::Applied {
             organisation,
             addresses: vec![Mailbox::bare(author.address.clone())],
@@ -274,13 +266,32 @@ impl At<'_> {
         self.challenge(offer, &mut member, &mut events, &mut remarks);
         let answer = self.may_answer(false).then(|| self.answer(author, &member, &remarks));
         let form = self.form(&member, remarks);
-        Joined {
-            events,
-            answer,
-            form,
-            occasion: Some("request to join the distributors' list"),
-            ..Joined::default()
+        let occasion = Some("request to join the distributors' list");
+        Joined { events, answer, form, occasion, ..Joined::default() }
+    }
+
+    /// What it is instead: nothing that can be read, no organisation's, or that of one that is known.
+    fn is_no_application(&self, author: &Mailbox, known: Option<&Member>) -> Option<Joined> {
+        let message = self.message();
+        if message.is_unreadable() || message.not_fetched || message.unread {
+            // its author hears that by the acknowledgement
+            return Some(Joined::noted("it could not be read: no application was made of it"));
         }
+        if self.facts.roster.is_none() {
+            return Some(Joined { why_no_answer: Some(A_PERSON), ..Joined::default() });
+        }
+        if let Some(why) = self.why_no_application(author) {
+            return Some(Joined::left_to_a_person(format!("no application was made of it: {why}")));
+        }
+        let member = known.filter(|member| member.state != State::Removed)?;
+        if member.state == State::Applied {
+            let case = member.application.as_ref();
+            let case = case.map_or_else(String::new, |(case, _)| format!(", case {case}"));
+            let why = format!("{} has applied already{case}: merge it, if it belongs there", member.id);
+            return Some(Joined::left_to_a_person(why));
+        }
+        let why = format!("its author is a member, {} ({})", member.id, member.state.word());
+        Some(Joined { why_no_answer: Some(OF_A_MEMBER), ..Joined::noted(why) })
     }
 
     /// Why no organisation is put down for it.
@@ -513,121 +524,6 @@ impl At<'_> {
         Err(why)
     }
 
-    /// A member's word for another organisation.
-    fn vouch(&self, author: &Mailbox, voucher: &Member, vouching: &Vouching) -> Joined {
-        let occasion = Some("vouch");
-        let applicant = self.roster.get(&vouching.member);
-        let verdict = self.signed_by(|fingerprint| voucher.holds(fingerprint));
-        let signatures: Vec<Digest> =
-            verdict.as_ref().map_or_else(|_| Vec::new(), |verified| verified.ids().cloned().collect());
-        let refused = self.refused(voucher, vouching, applicant, verdict.map(|_| ()));
-        let mut shown = applicant.filter(|applicant| applicant.state == State::Applied).cloned();
-        let (event, remarks) = match (&refused, applicant) {
-            (None, Some(applicant)) => {
-                let (policy, mail) = (vouching.policy.clone(), self.message().digest.clone());
-                let vouch = Vouch { by: voucher.id.clone(), policy, at: self.now, mail };
-                let event = self.event(&applicant.id, Change::Vouched { vouch, signatures }, &author.address);
-                shown.iter_mut().for_each(|shown| shown.apply(&event));
-                (event.what, Vec::new())
-            }
-            (refused, _) => {
-                let why = refused.as_ref().map_or_else(String::new, |refused| refused.why.clone());
-                let mut signatures = signatures.into_iter();
-                let known = !signatures.as_slice().is_empty();
-                let refused = What::Commanded {
-                    by: if known { author.address.clone() } else { "unverified".to_owned() },
-                    commands: vec!["vouch".to_owned()],
-                    // what is refused now does not count when it comes again at a better time
-                    signature: signatures.next(),
-                    further: signatures.collect(),
-                    mail: Some(self.message().digest.clone()),
-                    refused: Some(why.clone()),
-                };
-                (refused, vec![format!("THE VOUCH OF {} IS REFUSED: {why}", voucher.id)])
-            }
-        };
-        let lines: Vec<String> = refused.as_ref().map(|refused| refused.told.clone()).into_iter().collect();
-        let topic = if refused.is_some() { "vouch-refused" } else { "vouch" };
-        let answer = self.to_voucher(author, voucher, topic, vouching, lines);
-        let form = match shown {
-            Some(shown) => self.form(&shown, remarks),
-            None => remarks,
-        };
-        let why_no_answer =
-            (self.taken.intake.kind == Kind::Membership && answer.is_none()).then_some(OF_A_MEMBER);
-        Joined { events: vec![event], answer, form, occasion, why_no_answer, belongs: true }
-    }
-
-    /// Why the vouch does not count.
-    fn refused(
-        &self,
-        voucher: &Member,
-        vouching: &Vouching,
-        applicant: Option<&Member>,
-        signed: Result<(), String>,
-    ) -> Option<Refused> {
-        let plainly = |why: String| Some(Refused { told: why.clone(), why });
-        match voucher.state {
-            State::Active => {}
-            State::Applied if voucher.id == vouching.member => {
-                return plainly("nobody vouches for the own organisation".to_owned());
-            }
-            state => return plainly(format!("whoever vouches is no active member ({})", state.word())),
-        }
-        if self.message().reads_html {
-            return plainly(
-                "in HTML what is quoted cannot be told from what is not: send plain text".to_owned(),
-            );
-        }
-        if let Err(why) = signed {
-            return plainly(why);
-        }
-        if vouching.policy != self.policy.distributors.policy {
-            let version = &self.policy.distributors.policy;
-            return plainly(format!(
-                "it is for another version of the embargo policy than {version}, which is in force"
-            ));
-        }
-        let secretly = |why: String| {
-            let told = format!("no organisation of the name {} waits to be vouched for", vouching.member);
-            Some(Refused { told, why })
-        };
-        let Some(applicant) = applicant else {
-            return secretly(format!("there is no {}", vouching.member));
-        };
-        if applicant.id == voucher.id {
-            return plainly("nobody vouches for the own organisation".to_owned());
-        }
-        if applicant.state != State::Applied {
-            return secretly(format!("{} does not wait: it is {}", applicant.id, applicant.state.word()));
-        }
-        application::are_different(voucher, applicant)
-            .err()
-            .and_then(|why| plainly(format!("another organisation has to vouch: {why}")))
-    }
-
-    /// What the one who vouches hears: encrypted, or nothing.
-    fn to_voucher(
-        &self,
-        author: &Mailbox,
-        voucher: &Member,
-        topic: &'static str,
-        vouching: &Vouching,
-        lines: Vec<String>,
-    ) -> Option<(Mailbox, Membership)> {
-        let hears = matches!(voucher.state, State::Active | State::Applied);
-        let certificates = proven(voucher);
-        if !hears || certificates.is_empty() || !self.may_answer(true) {
-            return None;
-        }
-        // under the address that the list has, not under one that a mail may say is the same
-        let known = voucher.addresses.iter().find(|known| known.identity() == author.identity())?;
-        let member = vouching.member.to_string();
-        let body = body(topic, None, lines, self.policy);
-        let body = Membership { member, certificates, automatic: true, ..body };
-        Some((Mailbox::bare(known.address.clone()), body))
-    }
-
     /// What an applicant hears: criterion by criterion.
     fn answer(&self, author: &Mailbox, member: &Member, remarks: &[String]) -> (Mailbox, Membership) {
         let challenged = member.challenge.as_ref().and_then(|challenge| {
@@ -681,11 +577,3 @@ impl At<'_> {
 
 /// How the remark on a certificate begins that is not taken.
 const NOT_TAKEN: &str = "NOT TAKEN, certificate";
-
-/// Why a vouch does not count.
-struct Refused {
-    /// As the coordinators read it.
-    why: String,
-    /// As the one reads it who vouches, and who is not to learn who is on the list.
-    told: String,
-}

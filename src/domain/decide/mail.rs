@@ -60,14 +60,6 @@ impl Taken<'_> {
     pub(super) fn is_an_answer(&self) -> bool {
         self.intake.kind == Kind::Reply && !self.pending && !thread::asks_for_status(self.message)
     }
-
-    /// What it has to do with the distributors' list.
-    fn heed(&mut self, joined: &Joined) {
-        if let Some(why) = joined.why_no_answer {
-            self.intake.why_no_answer.get_or_insert_with(|| why.to_owned());
-        }
-        self.pending = self.pending && !joined.belongs;
-    }
 }
 
 /// What else is known of a mail when letters about it are written.
@@ -99,7 +91,7 @@ pub(super) fn decide(
     }
     let joined = case.as_ref().map(|case| joining::joined(facts, &taken, case, policy, now));
     let joined = joined.unwrap_or_default();
-    taken.heed(&joined);
+    joined.heeded(&mut taken);
     let id = case.as_ref().map(|case| case.id.clone()).or_else(|| facts.returned.as_ref()?.case.clone());
     let what = recorded(message, &taken, policy);
     decision.events.push(Event { at: now, case: id, what });

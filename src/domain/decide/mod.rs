@@ -85,7 +85,7 @@ pub struct Facts {
     pub ordered: Option<Box<Ordered>>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
-    /// What the mail may have to do with of the distributors' list.
+    /// The distributors' list, when the mail may have to do with it; of keys, those of whoever the mail is by or about.
     pub roster: Option<Arc<Roster>>,
     /// Words that nobody can guess, drawn by the caller.
     pub token: String,
