@@ -14,9 +14,9 @@
 
 use jiff::Timestamp;
 
-use crate::domain::case::Case;
+use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::{Facts, consent, mail};
-use crate::domain::distributor::{Member, MemberId};
+use crate::domain::distributor::{Member, MemberId, State};
 use crate::domain::embargo::Party;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{Intake, Kind};
@@ -94,10 +94,9 @@ pub(super) fn by_member(
     let (case, roster, author) = (facts.case.as_ref()?, facts.roster.as_ref()?, message.author()?);
     // the team writes as the team; whoever only asks to join is no member
     let member = roster.of_address(author).filter(|_| policy.person(&author.address).is_none())?;
-    let was_member = member.is_active() || !member.proven.is_empty();
     let reported = case.reporters().any(|one| one.identity() == author.identity());
     let shown = shown(facts, case, member, message, policy);
-    if !was_member || (reported && shown.is_err()) {
+    if member.state == State::Applied || (reported && shown.is_err()) {
         return None;
     }
     let own = if intake.kind == Kind::Reply { own_lines(&message.text) } else { Vec::new() };
@@ -116,7 +115,8 @@ pub(super) fn by_member(
             by_member.doubt = Some(why);
         }
         Ok(verified) if intake.kind == Kind::Reply => {
-            by_member.follows(facts, case, member, (message, verified), (&words, &rest), policy, now);
+            let proven = Proven { case, member, message, verified, now };
+            by_member.follows(facts, proven, (&words, &rest), policy);
         }
         Ok(_) => {}
     }
@@ -133,51 +133,55 @@ pub(super) fn again(case: &Case, message: &Message) -> Option<ByMember> {
     Some(ByMember { member, doubt: None, reported, leak, events: Vec::new(), notes: Vec::new() })
 }
 
+/// A mail that is shown to be a member's.
+#[derive(Clone, Copy)]
+struct Proven<'m> {
+    case: &'m Case,
+    member: &'m Member,
+    message: &'m Message,
+    verified: &'m Verified,
+    now: Timestamp,
+}
+
+impl Proven<'_> {
+    /// A step of the case that the notice was sent for, or else of the one that goes on.
+    fn event(&self, of: Option<&CaseId>, step: Step) -> Event {
+        let by = self.message.author().map_or_else(String::new, |author| author.address.clone());
+        let what = What::Distribution { step: Box::new(step), by };
+        Event { at: self.now, case: Some(of.unwrap_or(&self.case.id).clone()), what }
+    }
+}
+
 impl ByMember {
-    #[allow(clippy::too_many_arguments)]
+    /// What follows from a person's mail: what it says at its beginning, and what stands behind that.
     fn follows(
         &mut self,
         facts: &Facts,
-        case: &Case,
-        member: &Member,
-        (message, verified): (&Message, &Verified),
+        proven: Proven<'_>,
         (words, rest): (&[Word], &[&str]),
         policy: &Policy,
-        now: Timestamp,
     ) {
-        let by = message.author().map_or_else(String::new, |author| author.address.clone());
-        let event = |of: &Case, step| {
-            let what = What::Distribution { step: Box::new(step), by: by.clone() };
-            Event { at: now, case: Some(of.id.clone()), what }
-        };
-        let mail = message.digest.clone();
+        let Proven { case, member, message, verified, now } = proven;
+        let (id, mail) = (&member.id, &message.digest);
         let signatures = verified.ids().cloned().collect();
-        self.events
-            .push(event(case, Step::Replied { member: member.id.clone(), mail: mail.clone(), signatures }));
+        let replied = Step::Replied { member: id.clone(), mail: mail.clone(), signatures };
+        self.events.push(proven.event(None, replied));
         if self.leak {
-            self.events
-                .push(event(case, Step::LeakReported { member: member.id.clone(), mail: mail.clone() }));
+            let reported = Step::LeakReported { member: id.clone(), mail: mail.clone() };
+            self.events.push(proven.event(None, reported));
         }
-        if words.is_empty() && rest.is_empty() {
-            return;
-        }
-        if let Some(why) = says_nothing(message).filter(|_| !words.is_empty()) {
-            self.notes.push(format!("its first line is not counted: {why}"));
+        if let Some(why) = says_nothing(message) {
+            let told = format!("its first line is not counted: {why}");
+            self.notes.extend(Some(told).filter(|_| !words.is_empty()));
             return;
         }
         if words.contains(&Word::Received) {
-            match confirmed(facts, message, &member.id, verified, policy) {
+            match confirmed(facts, message, id, verified, policy) {
                 Ok(copies) => {
                     for copy in copies {
-                        let step = Step::Confirmed {
-                            letter: copy.id.clone(),
-                            member: member.id.clone(),
-                            mail: mail.clone(),
-                        };
-                        let what = What::Distribution { step: Box::new(step), by: by.clone() };
-                        // a notice stays with the case that it was sent for, whatever goes on in its place
-                        let case = copy.case.clone().or_else(|| Some(case.id.clone()));
-                        self.events.push(Event { at: now, case, what });
+                        let letter = copy.id.clone();
+                        let step = Step::Confirmed { letter, member: id.clone(), mail: mail.clone() };
+                        self.events.push(proven.event(copy.case.as_ref(), step));
                         self.notes.push(format!("it confirms {}", copy.id));
                     }
                 }
@@ -187,20 +191,10 @@ impl ByMember {
         // consents are what the line says that follows the words above: `agree`, or `disagree`
         let party = Party::Member(member.id.clone());
         let holds = |fingerprint: &str| member.holds(fingerprint);
-        let said = consent::consent(
-            case,
-            party,
-            holds,
-            &rest.join("\n"),
-            (message, facts.signature_used),
-            policy,
-            now,
-        );
-        self.events.extend(said.events.into_iter().map(|what| Event {
-            at: now,
-            case: Some(case.id.clone()),
-            what,
-        }));
+        let mail = (message, facts.signature_used);
+        let said = consent::consent(case, party, holds, &rest.join("\n"), mail, policy, now);
+        let of_case = |what| Event { at: now, case: Some(case.id.clone()), what };
+        self.events.extend(said.events.into_iter().map(of_case));
         self.notes.extend(said.note);
     }
 }
