@@ -786,7 +786,8 @@ fn the_list_is_kept_on_the_command_line() {
     for (arguments, code, told) in [
         (vec!["members", "show", "gamma"], 1, "there is no member gamma"),
         (vec!["members", "suspend", "beta"], 1, "beta is suspended"),
-        (vec!["members", "add", "a b", "x@y.example", "--text", "acme.asc"], 2, "cannot name a member"),
+        (vec!["members", "add", "a b", "x@y.example", "--text", "acme.asc"], 2, "it has to be one word"),
+        (vec!["members", "add", "a_b", "x@y.example", "--text", "acme.asc"], 2, "cannot name a member"),
         (vec!["members", "add", "gamma", "x@y.example"], 2, "--text"),
         (vec!["members", "review", "acme", "0", "met"], 2, "is no criterion"),
         (vec!["members", "import", "acme.asc"], 1, "this is no JSON"),

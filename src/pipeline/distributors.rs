@@ -53,7 +53,7 @@ impl Pipeline {
         let FanOut { left, .. } = next;
         let turn = |(id, letter): (_, u32)| {
             let member = draft.member(&id)?;
-            let zone = member.as_ref().and_then(|member| zone_of(member));
+            let zone = member.as_ref().and_then(zone_of);
             Ok::<_, IndexError>(Turn { id, member, zone, letter })
         };
         let to = left.into_iter().take(handful).map(turn).collect::<Result<Vec<_>, _>>()?;
