@@ -89,7 +89,7 @@ fn members(many: usize) -> Vec<Someone> {
 }
 
 fn certificate(number: usize) -> Cert {
-    let suite = if number % RSA_EVERY == 0 { CipherSuite::RSA3k } else { CipherSuite::Cv25519 };
+    let suite = if number.is_multiple_of(RSA_EVERY) { CipherSuite::RSA3k } else { CipherSuite::Cv25519 };
     let year = Duration::from_secs(365 * 24 * 3600);
     let now = std::time::SystemTime::from(Clock::System.now());
     let mut builder = CertBuilder::general_purpose(Some(format!("M <{}>", address(number))));
@@ -310,7 +310,7 @@ fn readers(mail: &str) -> Vec<String> {
     use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse};
     let begin = mail.find("-----BEGIN PGP MESSAGE-----").unwrap();
     let mut readers = Vec::new();
-    let mut packets = PacketParser::from_bytes(mail[begin..].as_bytes()).unwrap();
+    let mut packets = PacketParser::from_bytes(&mail.as_bytes()[begin..]).unwrap();
     while let PacketParserResult::Some(packet) = packets {
         if let sequoia_openpgp::Packet::PKESK(pkesk) = &packet.packet {
             readers.extend(pkesk.recipient().map(|id| sequoia_openpgp::KeyID::from(&id).to_hex()));

@@ -192,6 +192,12 @@ pub(super) fn run(global: &Global, command: MembersCommand, clock: Clock) -> Res
         MembersCommand::Zone { member, zone } => (vec!["zone".to_owned(), member, zone], None),
         MembersCommand::Attest { member } => (vec!["attest".to_owned(), member], None),
     };
+    // only what an organisation calls itself is more than a word
+    let named = if words.first().is_some_and(|word| word == "add") { 3 } else { words.len() };
+    let is_no_word = |word: &&String| word.is_empty() || word.contains(char::is_whitespace);
+    if let Some(wrong) = words.iter().take(named).find(is_no_word) {
+        return Err(Failure::Usage(format!("“{wrong}” is not understood: it has to be one word")));
+    }
     let text = file.map(|file| read_text(&file, MOST_LIST)).transpose()?;
     does(global, &format!("members {}", words.join(" ")), text, clock)
 }
@@ -297,7 +303,7 @@ fn page(member: &Value, width: usize, styled: bool) -> String {
             version => plain(format!("version {version}, accepted {}", day(text(member, "accepted_at")))),
         },
     );
-    if let Some(by) = member["vouch"]["by"].as_str() {
+    if let Some(by) = member["vouch"].get("by").and_then(Value::as_str) {
         let (at, policy) = (day(text(&member["vouch"], "at")), text(&member["vouch"], "policy"));
         fact("vouched for", plain(format!("by {by}, {at}, policy {policy}")));
     }

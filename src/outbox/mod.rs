@@ -11,14 +11,14 @@
 pub mod maildir;
 pub mod smtp;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
@@ -127,29 +127,40 @@ impl Sender {
     }
 }
 
-/// Letters on their way to the server, and since when. One whose server hangs makes room for the next.
+/// Letters on their way to the server. One whose server hangs makes room for the next.
 #[derive(Default)]
-struct Lanes(BTreeMap<LetterId, Instant>);
+struct Lanes {
+    moving: BTreeSet<LetterId>,
+    hanging: BTreeSet<LetterId>,
+    /// Each letter's, when it has been under way for too long to be waited for alone.
+    alarms: FuturesUnordered<Pin<Box<dyn Future<Output = LetterId> + Send>>>,
+}
 
 impl Lanes {
     fn begin(&mut self, letter: LetterId) {
-        self.0.insert(letter, Instant::now());
+        self.moving.insert(letter.clone());
+        self.alarms.push(Box::pin(async move {
+            tokio::time::sleep(HANGS_AFTER).await;
+            letter
+        }));
+    }
+
+    /// It has been under way for that long; it may have come to something meanwhile.
+    fn alarm(&mut self, letter: LetterId) {
+        if self.moving.contains(&letter) && self.hanging.len() < MOST_HANGING {
+            self.moving.remove(&letter);
+            self.hanging.insert(letter);
+        }
     }
 
     fn end(&mut self, letter: &LetterId) {
-        self.0.remove(letter);
+        self.moving.remove(letter);
+        self.hanging.remove(letter);
     }
 
     /// `unrecorded`: so many letters are on their way, or their outcome waits to be recorded.
     fn have_room(&self, unrecorded: usize) -> bool {
-        let hanging =
-            self.0.values().filter(|since| since.elapsed() >= HANGS_AFTER).count().min(MOST_HANGING);
-        let moving = self.0.len().saturating_sub(hanging);
-        moving < AT_ONCE && unrecorded < UNDER_WAY.saturating_add(hanging)
-    }
-
-    fn until_one_hangs(&self) -> Option<Duration> {
-        self.0.values().filter_map(|since| HANGS_AFTER.checked_sub(since.elapsed())).min()
+        self.moving.len() < AT_ONCE && unrecorded < UNDER_WAY.saturating_add(self.hanging.len())
     }
 }
 
@@ -192,7 +203,6 @@ pub async fn run(
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let look_every = PROBES.wait(probes, 0.5);
-        let look_every = look_every.min(lanes.until_one_hangs().unwrap_or(look_every));
         tokio::select! {
             Some((id, attempt)) = sending.next() => {
                 lanes.end(&id);
@@ -208,6 +218,7 @@ pub async fn run(
                 closed = service == Service::Closed || (closed && service == Service::Untried);
                 probes = if closed { probes } else { 0 };
             }
+            Some(letter) = lanes.alarms.next() => lanes.alarm(letter),
             () = pipeline.stirred() => {}
             () = tokio::time::sleep(until_next.unwrap_or(look_every).min(look_every)) => {
                 if names.is_empty() {

@@ -188,7 +188,7 @@ impl Pipeline {
         let text = text.and_then(|file| self.reader.archive.letters.read(file).ok());
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
         let member = posting.copy.as_ref().map_or(Ok(None), |copy| draft.member(&copy.member))?;
-        Ok(Released { posting: Box::new(posting), about, text, member })
+        Ok(Released { posting: Box::new(posting), about, text, member: member.map(Box::new) })
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.

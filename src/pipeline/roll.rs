@@ -233,7 +233,7 @@ fn member(entry: &mut Entry<'_, '_>, attest_by: Option<Timestamp>, now: Timestam
             None => entry.wrong.push(format!("{place}: a text is expected")),
         }
     }
-    if !entry.fields.get("addresses").is_some_and(|it| it.as_array().is_none_or(|it| !it.is_empty())) {
+    if entry.fields.get("addresses").is_none_or(|it| it.as_array().is_some_and(Vec::is_empty)) {
         entry.say("addresses", "missing: where do notices go?");
     }
     let (mut certificates, mut proven) = (Vec::new(), Vec::new());

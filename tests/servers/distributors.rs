@@ -98,7 +98,7 @@ impl Correspondent {
     fn opens(&self, raw: &[u8]) -> Option<String> {
         let text = String::from_utf8(raw.to_vec()).unwrap();
         let begin = text.find("-----BEGIN PGP MESSAGE-----")?;
-        let opened = self.gpg.decrypt(text[begin..].as_bytes());
+        let opened = self.gpg.decrypt(&text.as_bytes()[begin..]);
         if !opened.encrypted_with_mdc_or_aead() {
             return None;
         }

@@ -111,8 +111,10 @@ mod tests {
     use super::*;
     use crate::domain::case::CaseId;
     use crate::domain::decide::tests::policy;
+    use crate::domain::distributor::{Change, Member, MemberId};
     use crate::domain::letter::LetterId;
     use crate::domain::message::{Digest, Mailbox};
+    use crate::domain::notice::CopyOf;
 
     fn posting() -> Posting {
         let case = CaseId::new("EX", 2026, 1);
@@ -180,5 +182,37 @@ mod tests {
         assert_eq!(stopped.state, LetterState::Held, "an attempt that failed does not set it going again");
         attempt(&mut stopped, &Outcome::Accepted("250 Ok".to_owned()), now);
         assert_eq!(stopped.state, LetterState::Sent, "what left the house left the house");
+    }
+
+    #[test]
+    fn a_copy_goes_to_an_active_member_alone() {
+        let now = "2026-11-20T12:00:01Z".parse().unwrap();
+        let id = MemberId::typed("acme").unwrap();
+        let copy = Some(CopyOf { notice: 1, member: id.clone() });
+        let held = Posting { state: LetterState::Held, copy, ..posting() };
+        let what =
+            |change| What::Member { member: id.clone(), change: Box::new(change), by: "ada".to_owned() };
+        let event = |change| Event { at: now, case: None, what: what(change) };
+        let mut member = Member::begin(&event(Change::Applied {
+            organisation: "Acme".to_owned(),
+            addresses: Vec::new(),
+            criteria: Vec::new(),
+            policy: "1".to_owned(),
+        }))
+        .unwrap();
+        let mut let_go = |change| {
+            member.apply(&event(change));
+            let member = Some(Box::new(member.clone()));
+            let released = Released { posting: Box::new(held.clone()), about: None, text: None, member };
+            let decision = release(&Facts::default(), &released, "ada", &policy(), now);
+            (released.barred(), decision.events.len())
+        };
+        assert_eq!(let_go(Change::Approved { attest_by: None }), (None, 1));
+        let barred = |state: &str| (Some(format!("acme is {state}: nothing goes to it")), 0);
+        assert_eq!(let_go(Change::Suspended { why: None }), barred("suspended"));
+        assert_eq!(let_go(Change::Resumed), (None, 1));
+        assert_eq!(let_go(Change::Removed { why: None }), barred("removed"));
+        let gone = Released { posting: Box::new(held.clone()), about: None, text: None, member: None };
+        assert_eq!(gone.barred().as_deref(), Some("acme is not on the list"));
     }
 }

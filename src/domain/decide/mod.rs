@@ -236,7 +236,7 @@ pub struct Released {
     /// The text that a person wrote for it.
     pub text: Option<String>,
     /// The member that it goes to, when it is a copy of a notice.
-    pub member: Option<Member>,
+    pub member: Option<Box<Member>>,
 }
 
 impl Released {

@@ -223,8 +223,7 @@ impl Worker<'_> {
 
     fn status(&mut self, case: &Case) -> String {
         let with_names = self.by == Actor::Operator;
-        let page =
-            recipient::page(case, &self.ordered.copies, with_names.then_some(usize::MAX).unwrap_or(NAMED));
+        let page = recipient::page(case, &self.ordered.copies, if with_names { usize::MAX } else { NAMED });
         self.shows(page, "who has what")
     }
 }

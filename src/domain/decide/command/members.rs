@@ -479,7 +479,7 @@ mod tests {
     }
 
     fn member(id: &str, state: State) -> Member {
-        let own = certificate(&id[..2].to_uppercase());
+        let own = certificate(&id.chars().take(2).collect::<String>().to_uppercase());
         Member {
             id: MemberId::typed(id).unwrap(),
             organisation: id.to_uppercase(),
