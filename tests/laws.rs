@@ -16,15 +16,14 @@ use psirtd::domain::decide::{Decision, Facts, Input, Ordered, Released, Sighting
 use psirtd::domain::distributor::{Member, MemberId, Roster};
 use psirtd::domain::event::{Event, What};
 use psirtd::domain::intake::{self, Kind, Sort, words};
-use psirtd::domain::letter::{
-    Body, Daily, Letter, LetterId, LetterKind, LetterState, Outcome, Posting, Protection,
-};
+use psirtd::domain::letter::{Body, Daily, Letter, LetterId, LetterKind, Protection};
 use psirtd::domain::limit::{Answered, Limits};
 use psirtd::domain::message::{
     Action, Attachment, Ciphertext, Digest, Encryption, Mailbox, Marks, Message, ReturnPath, Returned,
 };
 use psirtd::domain::policy::distributors::Distributors;
 use psirtd::domain::policy::{Person, Policy, Role};
+use psirtd::domain::posting::{LetterState, Outcome, Posting};
 use psirtd::domain::report;
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
 use psirtd::domain::thread;

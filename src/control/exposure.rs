@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::domain::case::Case;
 use crate::domain::exposure::{self, Exposed, Sent};
-use crate::domain::letter::Posting;
+use crate::domain::posting::Posting;
 
 /// The ledger of a case as of a time.
 pub(super) fn exposure_json(case: &Case, copies: &[Posting], at: Timestamp) -> Value {

@@ -7,9 +7,10 @@ use crate::domain::case::Case;
 use crate::domain::command::{Class, Topic};
 use crate::domain::deadline::{Deadline, DeadlineKind};
 use crate::domain::figures::{LeftOut, Measured, Promised, figures};
-use crate::domain::letter::{LetterKind, LetterState};
+use crate::domain::letter::LetterKind;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
+use crate::domain::posting::LetterState;
 
 /// The figures of these cases, and whose they are.
 pub(super) fn figures_json(

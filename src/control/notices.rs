@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::control::bracketed;
 use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
-use crate::domain::letter::Posting;
 use crate::domain::mark;
 use crate::domain::notice::{Notice, Pending};
+use crate::domain::posting::Posting;
 use crate::domain::recipient::{self, Standing};
 
 /// The notices of a case, each with its copies.

@@ -16,8 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::calendar::Calendar;
 use crate::domain::distributor::{Member, MemberId, State};
-use crate::domain::letter::{LetterKind, LetterState, Posting};
+use crate::domain::letter::LetterKind;
 use crate::domain::limit::{Answered, Limits};
+use crate::domain::posting::{LetterState, Posting};
 
 /// Days before the expiry of a certificate at which it is warned of.
 const STAGES: [i64; 3] = [60, 30, 7];

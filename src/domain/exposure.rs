@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
-use crate::domain::letter::{BOUNCED, LetterState, Posting};
 use crate::domain::notice::Notice;
+use crate::domain::posting::{BOUNCED, LetterState, Posting};
 
 /// How far a copy had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

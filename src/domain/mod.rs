@@ -35,6 +35,7 @@ pub mod notice;
 pub mod own_list;
 pub mod phase;
 pub mod policy;
+pub mod posting;
 pub mod recipient;
 pub mod reminder;
 pub mod report;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::case::Case;
-use crate::domain::letter::{BOUNCED, LetterState, Posting};
 use crate::domain::notice::Notice;
+use crate::domain::posting::{BOUNCED, LetterState, Posting};
 
 /// How far a copy has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -45,8 +45,8 @@ use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use crate::crash;
-use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
+use crate::domain::posting::Outcome;
 use crate::outbox::{Attempt, MayLeave, Service};
 use crate::tls::{self, Tls};
 

@@ -6,9 +6,10 @@ use crate::domain::backoff::LETTERS;
 use crate::domain::deadline::{Because, Deadline, after};
 use crate::domain::decide::{Decision, Facts, Released, mail, team};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterKind, LetterState, Outcome, Posting};
+use crate::domain::letter::LetterKind;
 use crate::domain::notice::Step;
 use crate::domain::policy::Policy;
+use crate::domain::posting::{BOUNCED, GIVE_UP_AFTER, LetterState, Outcome, Posting};
 
 /// See [`super::decide`]. The outcome of a letter that a person has stopped meanwhile is recorded all the same when it went
 /// out: history cannot be refused.

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::backoff::LETTERS;
 use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Body, Letter, LetterId, Posting, Protection};
+use crate::domain::letter::{Body, Letter, LetterId, Protection};
 use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy};
+use crate::domain::posting::Posting;
 use crate::domain::reminder::{Stage, Warning};
 use crate::domain::unanswered::Agenda;
 

@@ -20,10 +20,11 @@ use crate::domain::distributor::{Member, MemberId, State};
 use crate::domain::embargo::Party;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{Intake, Kind};
-use crate::domain::letter::{Body, Letter, LetterId, Posting, Protection};
+use crate::domain::letter::{Body, Letter, LetterId, Protection};
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::notice::Step;
 use crate::domain::policy::Policy;
+use crate::domain::posting::Posting;
 use crate::domain::signature::{Signature, Verified};
 use crate::domain::thread;
 

@@ -24,11 +24,11 @@ use crate::domain::decide::joining;
 use crate::domain::distributor::{Change, Member, MemberId, State};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::is_address;
-use crate::domain::letter::{LetterState, Posting};
 use crate::domain::message::Mailbox;
 use crate::domain::notice::Proposal;
 use crate::domain::policy::Policy;
 use crate::domain::policy::distributors::CriterionKind;
+use crate::domain::posting::{LetterState, Posting};
 use crate::domain::signature::Certificate;
 
 /// No organisation has more addresses.

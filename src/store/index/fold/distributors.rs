@@ -2,8 +2,9 @@
 
 use crate::domain::distributor::{Member, MemberId};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{LetterId, LetterState, Posting};
+use crate::domain::letter::LetterId;
 use crate::domain::notice::{FanOut, Pending, Step};
+use crate::domain::posting::{LetterState, Posting};
 use crate::store::index::{Draft, IndexError, Lookup, PROPOSALS};
 
 /// It is about one copy of a notice alone.
