@@ -103,7 +103,11 @@ impl Correspondent {
             return None;
         }
         assert_eq!(opened.good_signature_by().as_deref(), Some(keys().desk_fingerprint.as_str()));
-        Some(String::from_utf8(opened.plaintext).unwrap().replace("=\r\n", "").replace("\r\n", "\n"))
+        let mail = mail_parser::MessageParser::default().parse(&opened.plaintext).unwrap();
+        let attached = mail.attachments().map(|part| String::from_utf8_lossy(part.contents()).into_owned());
+        let attached: String = attached.collect();
+        let text = String::from_utf8(opened.plaintext.clone()).unwrap();
+        Some([text.replace("=\r\n", "").replace("\r\n", "\n"), attached].concat())
     }
 }
 
@@ -272,9 +276,7 @@ fn list_is_made(town: &Town) {
     town.sends(bolt, LIST, &mail);
     let challenge = town.last(bolt).text;
     assert!(challenge.contains("vouch bolt-systems 2026-11"), "{challenge}");
-    let token = challenge
-        .split_whitespace()
-        .find(|word| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit()));
+    let token = challenge.split_whitespace().find(|word| word.starts_with("keyproof-"));
     let token = token.unwrap_or_else(|| panic!("no words to give back: {challenge}"));
     town.answers(bolt, token);
     let acme = &town.members[0];
@@ -285,7 +287,9 @@ fn list_is_made(town: &Town) {
     let shown = town.psirtd(&["members", "show", "bolt-systems"]);
     assert!(shown.contains("active"), "{shown}");
     assert!(
-        town.all(bolt).iter().any(|mail| mail.text.contains("Subject:") && mail.text.contains("approved"))
+        town.all(bolt)
+            .iter()
+            .any(|mail| mail.text.contains("is on our distributors' list now, as bolt-systems"))
     );
 }
 
