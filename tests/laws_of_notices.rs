@@ -50,7 +50,7 @@ fn policy(four_eyes: bool) -> Policy {
 }
 
 /// An index without anything in it; what happens is kept in a draft, in memory.
-fn index() -> &'static Index {
+pub fn index() -> &'static Index {
     static INDEX: OnceLock<(TempDir, Index)> = OnceLock::new();
     let (_, index) = INDEX.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -131,6 +131,30 @@ struct World {
     left: Vec<(String, LetterId)>,
 }
 
+/// An organisation with a certificate of its own.
+pub fn member_named(id: &str, state: State) -> Member {
+    let certificate =
+        Certificate { fingerprint: format!("F{id}"), armored: id.to_owned(), source: Source::Roster };
+    Member {
+        id: MemberId::typed(id).unwrap(),
+        organisation: id.to_owned(),
+        addresses: vec![Mailbox::bare(member_address(id))],
+        certificates: vec![certificate],
+        state,
+        since: start(),
+        zone: None,
+        application: None,
+        criteria: Vec::new(),
+        vouch: None,
+        accepted: None,
+        challenge: None,
+        proven: vec![(format!("F{id}"), start())],
+        strikes: Vec::new(),
+        attest_by: None,
+        history: Vec::new(),
+    }
+}
+
 fn member_address(id: &str) -> String {
     format!("security@{id}.example")
 }
@@ -152,26 +176,7 @@ impl World {
         let decision = decide(&facts, &Input::Mail { message, received_at: start() }, &world.policy, start());
         world.happens(decision);
         for id in MEMBERS {
-            let certificate =
-                Certificate { fingerprint: format!("F{id}"), armored: id.to_owned(), source: Source::Roster };
-            let known = Member {
-                id: MemberId::typed(id).unwrap(),
-                organisation: id.to_owned(),
-                addresses: vec![Mailbox::bare(member_address(id))],
-                certificates: vec![certificate],
-                state: State::Active,
-                since: start(),
-                zone: None,
-                application: None,
-                criteria: Vec::new(),
-                vouch: None,
-                accepted: None,
-                challenge: None,
-                proven: vec![(format!("F{id}"), start())],
-                strikes: Vec::new(),
-                attest_by: None,
-                history: Vec::new(),
-            };
+            let known = member_named(id, State::Active);
             world.member(id, Change::Added { known: Box::new(known) });
         }
         world
@@ -488,7 +493,7 @@ fn report() -> Message {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     /// While an embargo stands no letter of its case leaves the circle of those who may know; whoever is off the list gets nothing from
     /// that moment on; what a person wrote goes to members by the word of two.

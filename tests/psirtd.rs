@@ -27,6 +27,7 @@ mod keys;
 mod laws;
 mod laws_of_commands;
 mod laws_of_notices;
+mod laws_of_vouches;
 mod leak;
 mod load;
 mod lookup;

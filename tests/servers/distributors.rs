@@ -351,6 +351,11 @@ fn story(town: &Town) {
     }
     town.says(ben, "!approve 1\n");
     each_opens_their_own(town, 1, &["TLP:AMBER", CANARY, "fix.patch", "checked(get())", &day]);
+    // the same instant, where each of them is
+    for (member, there) in [(0, "16:00 CET"), (2, "10:00 EST")] {
+        let text = town.last(&town.members[member]).text;
+        assert!(text.contains("15:00 UTC") && text.contains(there), "{text}");
+    }
     // what they say
     for member in &town.members {
         town.answers(member, "received\nagree\n");
