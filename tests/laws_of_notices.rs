@@ -424,6 +424,7 @@ impl World {
             zone: None,
             letter,
             earlier: Vec::new(),
+            perhaps_sent: false,
         };
         let to = next.left.into_iter().take(many).map(turn).collect();
         let text = Ok(notice.content.text.as_ref().map(|_| "It overflows.".to_owned()));
@@ -503,5 +504,44 @@ proptest! {
         for step in &steps {
             world.goes(step)?;
         }
+    }
+}
+
+/// A copy that may be there already under another Message-ID, or that says nothing any more, waits for a person, and is not lost.
+#[test]
+fn what_may_have_been_sent_before_a_restoration_waits_for_a_person() {
+    let mut world = World::new(true);
+    world.says(Some(ADA), "notice\n\nIt overflows.").unwrap();
+    world.says(Some(OTTO), "approve 1").unwrap();
+    let case = world.case();
+    let notice = case.notices[0].clone();
+    let left = world.draft.fan_outs().unwrap().remove(0).left;
+    assert_eq!(left.len(), MEMBERS.len());
+    let to = |perhaps_sent| {
+        let turn = |(id, letter): (MemberId, u32)| Turn {
+            member: world.draft.member(&id).unwrap(),
+            id,
+            zone: None,
+            letter,
+            earlier: Vec::new(),
+            perhaps_sent,
+        };
+        left.iter().cloned().map(turn).collect::<Vec<_>>()
+    };
+    for (perhaps_sent, text, why) in [
+        (true, Ok(Some("It overflows.".to_owned())), "perhaps sent before this desk was restored"),
+        (false, Err("no such file".to_owned()), "what it says cannot be read: no such file"),
+    ] {
+        let (case, notice, attachments) = (case.clone(), notice.clone(), Vec::new());
+        let copies = Copies { case, notice, text, attachments, to: to(perhaps_sent) };
+        let decision = decide(&Facts::default(), &Input::Copies(Box::new(copies)), &world.policy, world.now);
+        assert_eq!(decision.letters, []);
+        let held = decision.events.iter().filter(|event| match &event.what {
+            What::LetterHeld { reason, copy, withheld, .. } => {
+                reason.contains(why) && copy.is_some() && !withheld
+            }
+            _ => false,
+        });
+        assert_eq!(held.count(), MEMBERS.len(), "{:?}", decision.events);
     }
 }

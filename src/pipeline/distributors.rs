@@ -15,6 +15,7 @@ use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::members::Members;
 use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
 use crate::domain::distributor::{Member, MemberId, Roster, State};
+use crate::domain::letter::LetterId;
 use crate::domain::message::{Attachment, Digest};
 use crate::domain::notice::{FanOut, File, Notice, Proposal};
 use crate::domain::posting::Posting;
@@ -54,7 +55,11 @@ impl Pipeline {
         let FanOut { left, case: id, notice: number } = next;
         // the first notice answers nothing
         let earlier = if number > 1 { draft.copies(&id)? } else { Vec::new() };
+        // of one that a person lets go there is a posting, which was held
+        let restored = draft.restored()?.is_some_and(|restored| notice.at <= restored.at);
         let turn = |(id, letter): (MemberId, u32)| {
+            let known = draft.posting(&LetterId::of_notice(&owner.id, number, letter))?;
+            let perhaps_sent = restored && known.is_none();
             let member = draft.member(&id)?;
             let zone = member.as_ref().and_then(zone_of);
             let before = |posting: &&Posting| {
@@ -62,7 +67,7 @@ impl Pipeline {
             };
             let earlier = earlier.iter().filter(before).filter_map(|posting| posting.message_id.clone());
             let earlier = earlier.collect();
-            Ok::<_, IndexError>(Turn { id, member, zone, letter, earlier })
+            Ok::<_, IndexError>(Turn { id, member, zone, letter, earlier, perhaps_sent })
         };
         let to = left.into_iter().take(handful).map(turn).collect::<Result<Vec<_>, _>>()?;
         let copies = Copies { case: owner, notice, text, attachments, to };

@@ -354,9 +354,9 @@ fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Eve
 pub(super) fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
-    let (reason, text) = (why.to_owned(), letter.text().cloned());
+    let (reason, text, copy) = (why.to_owned(), letter.text().cloned(), letter.copy().cloned());
     let what =
-        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text, copy: None };
+        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text, copy };
     Event { at: now, case, what }
 }
 

@@ -214,6 +214,8 @@ pub struct Turn {
     pub letter: u32,
     /// The Message-IDs of what it was sent of the case before, in order.
     pub earlier: Vec<String>,
+    /// It may have been sent: the desk was restored from a backup that knows nothing of it.
+    pub perhaps_sent: bool,
 }
 
 /// A letter that is named, and where it stands.

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::calendar::Calendar;
 use crate::domain::case::Case;
-use crate::domain::decide::{Copies, Decision, Turn};
+use crate::domain::decide::{Copies, Decision, Turn, mail};
 use crate::domain::distributor::Member;
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, What};
@@ -21,17 +21,17 @@ use crate::domain::message::Mailbox;
 use crate::domain::notice::{CopyOf, Notice, Sort, Step};
 use crate::domain::policy::Policy;
 
+/// Why a copy waits for a person after a restoration: it may be there already, under another Message-ID.
+const PERHAPS_SENT: &str =
+    "perhaps sent before this desk was restored from a backup: ask the member, then release it";
+
 /// See [`super::decide`].
 pub(super) fn copies(copies: &Copies, policy: &Policy, now: Timestamp) -> Decision {
     let Copies { case, notice, text, attachments, to } = copies;
     let mut decision = Decision::default();
-    let text = match text {
-        Ok(text) => text.clone(),
-        Err(why) => {
-            let left_out = to.iter().map(|turn| left_out(case, notice, turn, why, now));
-            decision.events.extend(left_out);
-            return decision;
-        }
+    let (text, unread) = match text {
+        Ok(text) => (text.clone(), None),
+        Err(why) => (None, Some(format!("what it says cannot be read: {why}"))),
     };
     let content = Arc::new(NoticeContent {
         sort: notice.content.sort.word(),
@@ -53,9 +53,14 @@ pub(super) fn copies(copies: &Copies, policy: &Policy, now: Timestamp) -> Decisi
         marked: !notice.marks.is_empty(),
     });
     for turn in to {
-        match reader(case, turn) {
-            Ok(member) => decision.letters.push(copy(case, notice, turn, member, &content, policy)),
-            Err(why) => decision.events.push(left_out(case, notice, turn, &why, now)),
+        let waits = turn.perhaps_sent.then(|| PERHAPS_SENT.to_owned()).or(unread.clone());
+        match (reader(case, turn), waits) {
+            (Ok(member), None) => decision.letters.push(copy(case, notice, turn, member, &content, policy)),
+            (Ok(member), Some(why)) => {
+                let letter = copy(case, notice, turn, member, &content, policy);
+                decision.events.push(mail::held(letter, &why, false, now));
+            }
+            (Err(why), _) => decision.events.push(left_out(case, notice, turn, &why, now)),
         }
     }
     decision
