@@ -171,6 +171,7 @@ impl World {
                 strikes: Vec::new(),
                 attest_by: None,
                 history: Vec::new(),
+                joined: None,
             };
             world.member(id, Change::Added { known: Box::new(known) });
         }

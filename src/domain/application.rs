@@ -576,6 +576,7 @@ mod tests {
             strikes: Vec::new(),
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::domain::command::Command;
 use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::members::Members;
 use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
-use crate::domain::distributor::{Member, MemberId, Roster, State};
+use crate::domain::distributor::{Member, MemberId, Roster};
 use crate::domain::message::{Attachment, Digest};
 use crate::domain::notice::{FanOut, File, Notice, Proposal};
 use crate::domain::posting::Posting;
@@ -131,7 +131,11 @@ impl Pipeline {
                     ordered.imported = text.as_deref().map(|text| roll::read(text, today, now));
                 }
                 Command::Members(Members::Zone(_, zone)) => ordered.zone = TimeZone::get(zone).ok(),
-                Command::Members(Members::Suspend(member) | Members::Remove(member)) => {
+                Command::Members(
+                    Members::Suspend(member)
+                    | Members::Remove(member)
+                    | Members::DropCertificate(member, _),
+                ) => {
                     ordered.copies.extend(draft.leaving(member)?);
                 }
                 Command::Approve(number) => {
@@ -162,8 +166,9 @@ impl Pipeline {
                 _ => {}
             }
         }
-        if let Some(case) = ordered.case.as_ref().filter(|_| ordered.copies.is_empty()) {
-            ordered.copies = draft.copies(&case.id)?;
+        if let Some(case) = &ordered.case {
+            ordered.copies.retain(|posting| posting.case.as_ref() != Some(&case.id));
+            ordered.copies.extend(draft.copies(&case.id)?);
         }
         Ok(())
     }
@@ -188,10 +193,8 @@ impl Pipeline {
 pub(super) fn roster_of(members: Vec<Member>, some: impl Fn(&Member) -> bool, now: Timestamp) -> Roster {
     let key = |member: &Member| {
         let address = member.addresses.first().map_or("", |first| first.address.as_str());
-        // of whoever wants to join, what is not proven is nobody's
-        let counts = |certificate: &&Certificate| {
-            member.state != State::Applied || member.holds(&certificate.fingerprint)
-        };
+        // what is not proven is nobody's
+        let counts = |certificate: &&Certificate| member.holds(&certificate.fingerprint);
         let certificates: Vec<Certificate> = member.certificates.iter().filter(counts).cloned().collect();
         (member.id.clone(), keyring::good_until(&certificates, address, now))
     };

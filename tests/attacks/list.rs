@@ -76,6 +76,7 @@ fn member(name: &str, address: &str, state: State) -> Member {
         strikes: Vec::new(),
         attest_by: None,
         history: Vec::new(),
+        joined: None,
     }
 }
 

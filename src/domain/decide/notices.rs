@@ -67,7 +67,7 @@ fn reader<'t>(case: &Case, turn: &'t Turn) -> Result<&'t Member, String> {
     if !member.is_active() {
         return Err(format!("it is {}", member.state.word()));
     }
-    if !case.is_released_to(&member.id) {
+    if !case.is_released_to(member) {
         return Err("the case is not released to it".to_owned());
     }
     if member.addresses.is_empty() {
@@ -96,7 +96,8 @@ fn copy(
     let body = NoticeCopy {
         copy: CopyOf { notice: notice.number, member: member.id.clone() },
         content: Arc::clone(content),
-        certificates: member.certificates.clone(),
+        // what nobody has proven is nobody's
+        certificates: member.certificates.iter().filter(|it| member.holds(&it.fingerprint)).cloned().collect(),
         until,
         mark: mark::of(&notice.marks, turn.letter),
     };

@@ -77,7 +77,7 @@ impl Worker<'_> {
         if !matches!(member.state, State::Active | State::Suspended) {
             return Err(format!("{} is {}", member.id, member.state.word()));
         }
-        let stopped = self.stop_letters(&member.id, State::Removed);
+        let stopped = self.stop_letters(&member.id, "is removed");
         self.changes(&member, None, Change::Removed { why: why.map(str::to_owned) });
         Ok(format!("{} is removed{stopped}", member.id))
     }
@@ -113,6 +113,7 @@ impl Worker<'_> {
             strikes: known.map_or_else(Vec::new, |known| known.strikes),
             attest_by: attest_by(self.policy, self.now),
             history: Vec::new(),
+            joined: None,
         };
         self.changes(&member, None, Change::Added { known: Box::new(member.clone()) });
         let version = &self.policy.distributors.policy;
@@ -191,7 +192,7 @@ impl Worker<'_> {
         if !member.is_active() {
             return Err(format!("{id} is {}", member.state.word()));
         }
-        let stopped = self.stop_letters(id, State::Suspended);
+        let stopped = self.stop_letters(id, "is suspended");
         self.changes(&member, None, Change::Suspended { why });
         Ok(format!("{id} is suspended{stopped}"))
     }
@@ -268,7 +269,9 @@ impl Worker<'_> {
         };
         let fingerprint = one.fingerprint.clone();
         let last = if member.certificates.len() == 1 { "; it has none now, and gets nothing" } else { "" };
-        let told = format!("the certificate {fingerprint} is {id}'s no more{last}");
+        // what is sealed to it can be read with it, whoever has it by now
+        let stopped = self.stop_letters(id, "has lost the certificate that it may be sealed to");
+        let told = format!("the certificate {fingerprint} is {id}'s no more{last}{stopped}");
         self.changes(&member, None, Change::CertificateDropped { fingerprint });
         Ok(told)
     }
@@ -391,7 +394,7 @@ impl Worker<'_> {
     }
 
     /// What is still to leave to a member is stopped.
-    fn stop_letters(&mut self, id: &MemberId, state: State) -> String {
+    fn stop_letters(&mut self, id: &MemberId, why: &str) -> String {
         // what another step of the same batch writes is not sealed yet, and would get its turn
         let may_leave = |posting: &&Posting| match posting.state {
             LetterState::Active | LetterState::Deferred => true,
@@ -401,7 +404,7 @@ impl Worker<'_> {
         let theirs = |posting: &&Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == *id);
         let stopped: Vec<&Posting> = self.ordered.copies.iter().filter(theirs).filter(may_leave).collect();
         for posting in &stopped {
-            let reason = format!("{id} is {}", state.word());
+            let reason = format!("{id} {why}");
             let what = What::LetterStopped { letter: posting.id.clone(), reason };
             self.done.events.push(Event { at: self.now, case: posting.case.clone(), what });
         }
@@ -497,6 +500,7 @@ mod tests {
             strikes: Vec::new(),
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         }
     }
 
