@@ -132,9 +132,7 @@ impl Pipeline {
                 }
                 Command::Members(Members::Zone(_, zone)) => ordered.zone = TimeZone::get(zone).ok(),
                 Command::Members(
-                    Members::Suspend(member)
-                    | Members::Remove(member)
-                    | Members::DropCertificate(member, _),
+                    Members::Suspend(member) | Members::Remove(member) | Members::DropCertificate(member, _),
                 ) => {
                     ordered.copies.extend(draft.leaving(member)?);
                 }

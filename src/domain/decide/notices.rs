@@ -97,7 +97,12 @@ fn copy(
         copy: CopyOf { notice: notice.number, member: member.id.clone() },
         content: Arc::clone(content),
         // what nobody has proven is nobody's
-        certificates: member.certificates.iter().filter(|it| member.holds(&it.fingerprint)).cloned().collect(),
+        certificates: member
+            .certificates
+            .iter()
+            .filter(|it| member.holds(&it.fingerprint))
+            .cloned()
+            .collect(),
         until,
         mark: mark::of(&notice.marks, turn.letter),
     };

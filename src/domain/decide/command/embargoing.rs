@@ -446,8 +446,10 @@ mod tests {
         let mut case = Case::open(&Event { at: now(), case: Some(id.clone()), what }).unwrap();
         let members = [("acme", State::Active), ("beta", State::Suspended), ("gamma", State::Active)];
         let members: Vec<Member> = members.map(|(id, state)| member(id, state)).to_vec();
-        case.released =
-            members.iter().map(|member| Released { member: member.id.clone(), at: now(), again: None }).collect();
+        case.released = members
+            .iter()
+            .map(|member| Released { member: member.id.clone(), at: now(), again: None })
+            .collect();
         let keys = std::iter::once((MemberId::typed("acme").unwrap(), Ok(None))).collect();
         let order = typed(Some(&id), line, None);
         let ordered = Ordered {

@@ -736,6 +736,12 @@ mod tests {
             let expected = [1, 2, 3].map(|number| format!("EX-2026-0001-N1.{number}: acme is {state}"));
             assert_eq!(stopped.collect::<Vec<_>>(), expected);
         }
+        // what is sealed to a certificate that is given up can be read by whoever has its key
+        let line = "members drop-certificate acme ACACACACACACACACACAC";
+        let (decision, told) = Said { copies: copies(), ..said(line) }.done().unwrap();
+        assert!(told.ends_with("gets nothing; 3 letters to it are stopped"), "{told}");
+        let stopped = |event: &&Event| matches!(event.what, What::LetterStopped { .. });
+        assert_eq!(decision.events.iter().filter(stopped).count(), 3);
         assert!(said("members suspend beta").told().contains("beta is suspended"));
         assert!(said("members resume acme").told().contains("acme is active"));
         assert_eq!(said("members resume beta").after().state, State::Active);

@@ -147,7 +147,9 @@ impl Draft<'_> {
         let (Some(copy), Some(case)) = (&posting.copy, &posting.case) else { return Ok(()) };
         let of = FanOut { case: case.clone(), notice: copy.notice, left: Vec::new() };
         // what becomes of an earlier letter to it takes nothing from a later one
-        self.no_more_left(&of, |(left, letter)| *left == copy.member && Some(*letter) == posting.id.number())?;
+        self.no_more_left(&of, |(left, letter)| {
+            *left == copy.member && Some(*letter) == posting.id.number()
+        })?;
         let room = self.keys().copies(case);
         self.put(self.keys().within(&room, &posting.id), &posting.id)?;
         let leaving = self.keys().leaving(&copy.member);
