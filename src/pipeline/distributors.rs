@@ -15,6 +15,7 @@ use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::members::Members;
 use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
 use crate::domain::distributor::{Member, MemberId, Roster};
+use crate::domain::letter::LetterKind;
 use crate::domain::message::{Attachment, Digest};
 use crate::domain::notice::{FanOut, File, Notice, Proposal};
 use crate::domain::posting::Posting;
@@ -133,9 +134,7 @@ impl Pipeline {
                 Command::Members(Members::Zone(_, zone)) => ordered.zone = TimeZone::get(zone).ok(),
                 Command::Members(
                     Members::Suspend(member) | Members::Remove(member) | Members::DropCertificate(member, _),
-                ) => {
-                    ordered.copies.extend(draft.leaving(member)?);
-                }
+                ) => self.leaving(draft, member, ordered)?,
                 Command::Approve(number) => {
                     let proposal = draft.proposal(*number)?;
                     let case = proposal.as_ref().and_then(|pending| pending.case.clone());
@@ -143,9 +142,7 @@ impl Pipeline {
                         ordered.case = case.map_or(Ok(None), |id| draft.followed(id))?;
                     }
                     match proposal.map(|pending| pending.proposal) {
-                        Some(Proposal::Remove { member, .. }) => {
-                            ordered.copies.extend(draft.leaving(&member)?);
-                        }
+                        Some(Proposal::Remove { member, .. }) => self.leaving(draft, &member, ordered)?,
                         Some(
                             Proposal::Embargo { text: Some(file), .. }
                             | Proposal::Lift { text: Some(file) }
@@ -167,6 +164,19 @@ impl Pipeline {
         if let Some(case) = &ordered.case {
             ordered.copies.retain(|posting| posting.case.as_ref() != Some(&case.id));
             ordered.copies.extend(draft.copies(&case.id)?);
+        }
+        Ok(())
+    }
+
+    /// What is still to leave to a member: copies, and what is written to it as a member.
+    fn leaving(&self, draft: &Draft<'_>, member: &MemberId, ordered: &mut Ordered) -> Result<(), IndexError> {
+        ordered.copies.extend(draft.leaving(member)?);
+        let Some(known) = draft.member(member)? else { return Ok(()) };
+        let due = self.reader.index.due_from(Timestamp::MIN)?;
+        let to_it = |letter: &Posting| letter.kind == LetterKind::Membership && known.has_address(&letter.to);
+        // as they stand by now
+        for letter in due.iter().filter(|letter| to_it(letter)) {
+            ordered.copies.extend(draft.posting(&letter.id)?);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use psirtd::domain::policy::{Person, Policy, Role};
 use psirtd::domain::signature::{Signature, Standing, Verified};
 use serde_json::Value;
 
-use crate::stories::replies::{CASE, List};
+use crate::stories::replies::{CASE, List, Mail};
 use crate::support::desk::Letter;
 
 const OTHER: &str = "\
@@ -304,4 +304,70 @@ fn a_request_to_join_brings_no_key_for_an_address_whose_key_is_known() {
     assert_eq!(consents(), before, "a stranger's key speaks for Nora");
     desk.receives(&mail("n-2", "nora@example.net"));
     assert_ne!(consents(), before, "her own does");
+}
+
+#[test]
+fn what_was_proposed_of_an_embargo_that_was_moved_since_is_not_done() {
+    let list = List::open();
+    hears(&list, "ada", "!embargo 2026-12-08 15:00");
+    hears(&list, "ada", "!embargo agree");
+    hears(&list, "ada", "!embargo lift");
+    hears(&list, "ada", "!embargo 2026-12-10 15:00 because not-tested");
+    list.desk.clock_to("2026-11-23T18:00:00Z");
+    list.desk.letters();
+    let told = hears(&list, "otto", "!approve 2");
+    assert!(told.contains("embargo moved"), "{told}");
+    let told = hears(&list, "otto", "!approve 1");
+    assert!(told.contains("the embargo was moved since it was proposed"), "{told}");
+    assert_eq!(list.case()["embargo"]["state"], "revised");
+}
+
+/// A maintainer who has the case is not told by its timeline whose house a server's word, or an unsigned mail, is from.
+#[test]
+fn a_maintainer_does_not_learn_who_is_on_the_list_from_the_timeline() {
+    let (list, copies) = List::noticed();
+    list.says("ada", "!share");
+    let parents = copies[0].header("Message-ID").unwrap();
+    list.receives(&Mail { from: "acme", signer: None, parents, text: "I am out of office." });
+    let (desk, id) = (&list.desk, parents.trim_matches(['<', '>']));
+    desk.receives(&format!(
+        "From: MAILER-DAEMON@bolt.example\nTo: security@example.org\nSubject: Undelivered\nMessage-ID: <bounce-1@bolt.example>\n\
+         MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\n\n--b\n\
+         Content-Type: text/plain\n\nIt failed.\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.bolt.example\n\n\
+         Final-Recipient: rfc822; x@bolt.example\nAction: failed\nStatus: 5.1.1\n\n--b\nContent-Type: text/rfc822-headers\n\n\
+         Message-ID: <{id}>\n--b--\n"
+    ));
+    desk.letters();
+    list.says("max", "!show");
+    let told = desk.letters().iter().find(|letter| letter.kind == "results").unwrap().text();
+    for name in ["acme", "bolt", "core"] {
+        assert!(!told.to_lowercase().contains(name), "{name}\n{told}");
+    }
+    list.says("ada", "!show");
+    let told = desk.letters().iter().find(|letter| letter.kind == "results").unwrap().text();
+    assert!(
+        told.contains("mailer-daemon@bolt.example") || told.contains("MAILER-DAEMON@bolt.example"),
+        "{told}"
+    );
+}
+
+/// Whoever claims the name of an organisation is not told by the name of the application whether that one is on the list.
+#[test]
+fn an_applicant_does_not_learn_who_is_on_the_list_from_its_own_name() {
+    let asks = |others: &[&str]| {
+        let list = List::open();
+        let desk = &list.desk;
+        desk.have_joined(others);
+        let key = desk.makes_a_key("Curious <security@curious.example>");
+        let key = desk.exported(&key);
+        desk.receives(&format!(
+            "From: security@curious.example\nTo: distributors@example.org\nSubject: We would like to join\nMessage-ID: <c-1@curious.example>\n\
+             MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\nOrganisation: Debby\n\n1. a\n\n--b\n\
+             Content-Type: application/pgp-keys; name=\"key.asc\"\nContent-Disposition: attachment; filename=\"key.asc\"\n\n{key}\n--b--\n"
+        ));
+        let letters = desk.letters();
+        let text = letters.iter().find(|letter| letter.kind == "membership").unwrap().text();
+        text.lines().find(|line| line.contains("Name of your application")).unwrap().to_owned()
+    };
+    assert_eq!(asks(&["debby"]), asks(&[]));
 }

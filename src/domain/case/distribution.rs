@@ -6,8 +6,9 @@ use crate::domain::case::{Case, CaseLetter};
 use crate::domain::distributor::{Member, MemberId};
 use crate::domain::embargo::{self, Party};
 use crate::domain::event::{Event, What};
+use crate::domain::intake::Kind;
 use crate::domain::letter::LetterKind;
-use crate::domain::message::Digest;
+use crate::domain::message::{Digest, Mailbox};
 use crate::domain::notice::{Released, Reply, Step};
 
 impl Case {
@@ -61,6 +62,12 @@ impl Case {
     pub(super) fn tells_the_list(&self, event: &Event) -> bool {
         match &event.what {
             What::Member { .. } => true,
+            // a server's word, or a stranger's, about what was sent to members may be from the house of one
+            What::MailRecorded { from: Some(from), kind, .. } => {
+                let is_author = |known: &Mailbox| known.identity() == from.identity();
+                let known = self.reporters().chain(self.insiders()).any(is_author);
+                !self.notices.is_empty() && *kind != Kind::Command && !known
+            }
             What::Distribution { step, .. } => !matches!(
                 step.as_ref(),
                 Step::Begun { .. }

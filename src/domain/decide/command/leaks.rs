@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::application;
 use crate::domain::case::Case;
 use crate::domain::command::Topic;
 use crate::domain::decide::command::distributing::reachable;
@@ -281,7 +282,8 @@ fn telling(text: &str, author: &Member, message: &Message) -> Option<String> {
     let mut words: Vec<String> = vec![author.organisation.clone()];
     for address in addresses {
         words.extend([address.canonical(), address.identity()]);
-        words.extend(address.domain());
+        // another host of the same domain tells as much
+        words.extend(address.domain().map(|domain| application::registrable(&domain)));
         words.extend(address.name.clone());
     }
     let words = words.iter().map(|word| plain(word)).filter(|word| word.chars().count() >= SHORTEST);

@@ -24,6 +24,7 @@ use crate::domain::decide::joining;
 use crate::domain::distributor::{Change, Member, MemberId, State};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::is_address;
+use crate::domain::letter::LetterKind;
 use crate::domain::message::Mailbox;
 use crate::domain::notice::Proposal;
 use crate::domain::policy::Policy;
@@ -401,7 +402,14 @@ impl Worker<'_> {
             LetterState::Held => posting.bytes.is_none(),
             LetterState::Sent | LetterState::Returned => false,
         };
-        let theirs = |posting: &&Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == *id);
+        let member = self.member(id).ok();
+        let theirs = |posting: &&Posting| match &posting.copy {
+            Some(copy) => copy.member == *id,
+            None => {
+                posting.kind == LetterKind::Membership
+                    && member.as_ref().is_some_and(|member| member.has_address(&posting.to))
+            }
+        };
         let stopped: Vec<&Posting> = self.ordered.copies.iter().filter(theirs).filter(may_leave).collect();
         for posting in &stopped {
             let reason = format!("{id} {why}");
@@ -466,7 +474,7 @@ mod tests {
     use crate::domain::decide::tests::policy;
     use crate::domain::decide::{Decision, Facts, Ordered, obey};
     use crate::domain::distributor::{Criterion, Roster, Strike, Vouch};
-    use crate::domain::letter::{Body, LetterId, LetterKind};
+    use crate::domain::letter::{Body, LetterId};
     use crate::domain::message::Digest;
     use crate::domain::notice::{CopyOf, Step};
     use crate::domain::policy::{Person, Role};

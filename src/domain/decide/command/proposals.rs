@@ -150,9 +150,22 @@ impl Worker<'_> {
         }
     }
 
-    /// What was in time when it was proposed may have waited too long.
+    /// What was in time when it was proposed may have waited too long; what was shown of the embargo is still so.
     fn still_in_time(&self, pending: &Pending) -> Result<(), String> {
-        let Proposal::Notice { content, .. } = &pending.proposal else { return Ok(()) };
+        let content = match &pending.proposal {
+            Proposal::Notice { content, .. } => content,
+            Proposal::Embargo { .. } | Proposal::Lift { .. } => {
+                let end = self.case.as_ref().and_then(|case| case.embargo.agreement());
+                return match end.filter(|end| end.set_at() > pending.at) {
+                    Some(_) => Err(format!(
+                        "the embargo was moved since it was proposed: withdraw proposal {}, and say it anew",
+                        pending.number
+                    )),
+                    None => Ok(()),
+                };
+            }
+            _ => return Ok(()),
+        };
         let Some(until) = content.until.filter(|_| content.sort != Sort::Update) else { return Ok(()) };
         let (calendar, least) = (&self.policy.calendar, self.policy.distributors.at_least);
         let least = least.filter(|_| content.sort == Sort::Notice);
