@@ -260,11 +260,19 @@ fn an_embargo_of_which_members_know_is_not_lost_by_merging() {
 
 #[test]
 fn who_had_been_sent_what_is_counted_right_beside_other_commands() {
-    let (list, _) = List::noticed();
+    let list = List::open();
+    hears(&list, "ada", "!notice\n\nThe length field of a tile is trusted.\n");
+    let desk = &list.desk;
+    // the copy for acme cannot be sealed, and is still to leave
+    let fingerprint = member(&list, "acme")["key"]["fingerprint"].as_str().unwrap().to_owned();
+    let approve = desk.orders("otto", CASE, "!approve 1");
+    let drop = desk.orders("ada", CASE, &format!("!members drop-certificate acme {fingerprint}"));
+    desk.receives_together(&[&approve, &drop]);
+    desk.letters();
+    let counted = "3 members might know of it, and 2 of them had been sent something";
     let alone = hears(&list, "ada", "!leak stands\n\nA tweet.\n");
-    let beside = hears(&list, "ada", "!members suspend acme\n!leak stands\n\nA tweet.\n");
-    let counted = "3 members might know of it, and 3 of them had been sent something";
     assert!(alone.contains(counted), "{alone}");
+    let beside = hears(&list, "ada", "!members suspend acme\n!leak stands\n\nA tweet.\n");
     assert!(beside.contains(counted), "{beside}");
 }
 
