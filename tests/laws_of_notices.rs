@@ -152,6 +152,7 @@ pub fn member_named(id: &str, state: State) -> Member {
         strikes: Vec::new(),
         attest_by: None,
         history: Vec::new(),
+        joined: None,
     }
 }
 
@@ -544,4 +545,29 @@ fn what_may_have_been_sent_before_a_restoration_waits_for_a_person() {
         });
         assert_eq!(held.count(), MEMBERS.len(), "{:?}", decision.events);
     }
+}
+
+/// What becomes of an earlier letter to a member takes nothing from a later one that is still to be written.
+#[test]
+fn an_earlier_copy_takes_nothing_from_a_later_one() {
+    let mut world = World::new(true);
+    world.says(Some(ADA), "notice\n\nIt overflows.").unwrap();
+    world.says(Some(OTTO), "approve 1").unwrap();
+    world.copies(10).unwrap();
+    let (acme, case) = (MemberId::typed("acme").unwrap(), CaseId::typed(CASE));
+    let repeated = Step::Repeated { notice: 1, member: acme.clone(), letter: 5 };
+    let happens = |world: &mut World, what| {
+        world.fold(vec![Event { at: world.now, case: Some(case.clone()), what }]);
+    };
+    let repeats = |world: &mut World, step: &Step| {
+        happens(world, What::Distribution { step: Box::new(step.clone()), by: ADA.to_owned() });
+    };
+    repeats(&mut world, &repeated);
+    let first = LetterId::of_notice(&case, 1, 1);
+    happens(&mut world, What::LetterReturned { letter: first.clone(), reply: "550 no".to_owned() });
+    // said twice, it is written once; what has its letter already gets no second one
+    repeats(&mut world, &repeated);
+    repeats(&mut world, &Step::Repeated { notice: 1, member: acme.clone(), letter: 1 });
+    let left: Vec<_> = world.draft.fan_outs().unwrap().into_iter().flat_map(|it| it.left).collect();
+    assert_eq!(left, [(acme, 5)]);
 }

@@ -30,7 +30,7 @@ fn notice_json(notice: &Notice, copies: &[Posting]) -> Value {
         "at": notice.at,
         "by": notice.by,
         "members": notice.recipients,
-        "unwritten": notice.recipients.saturating_sub(recipients.len()),
+        "unwritten": notice.unwritten(recipients.len()),
         "attachments": notice.content.files.iter().map(|file| &file.name).collect::<Vec<_>>(),
         "states": states,
         "recipients": recipients,

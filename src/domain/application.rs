@@ -316,13 +316,23 @@ pub fn same_name(one: &str, other: &str) -> bool {
 }
 
 /// The last labels of a domain, by which organisations are told apart: two, or three below such as `co.uk`.
-fn registrable(domain: &str) -> String {
+pub fn registrable(domain: &str) -> String {
     let labels: Vec<&str> = domain.trim_end_matches('.').rsplit('.').collect();
     let of_a_country = labels.first().is_some_and(|top| top.len() == 2);
     let shared = of_a_country && labels.get(1).is_some_and(|second| SECOND_LEVEL.contains(second));
     let mut last: Vec<&str> = labels.into_iter().take(if shared { 3 } else { 2 }).collect();
     last.reverse();
     last.join(".")
+}
+
+/// The name begins as the organisation's domain does: `acme-linux` at `acme.example`.
+pub fn bears(domain: &str, id: &MemberId) -> bool {
+    let registrable = registrable(domain);
+    let label = registrable.split('.').next().and_then(MemberId::of);
+    label.is_some_and(|label| {
+        let rest = id.as_str().strip_prefix(label.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
 }
 
 /// How an organisation stands to each of the criteria: the number, the words of the criterion, and that.
@@ -576,6 +586,7 @@ mod tests {
             strikes: Vec::new(),
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         }
     }
 

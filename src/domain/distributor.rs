@@ -142,6 +142,10 @@ pub struct Member {
     /// What happened, in a person's words, and who did it.
     #[serde(default)]
     pub history: Vec<(Timestamp, String, String)>,
+    /// When it came on the list again, after it had been removed or had applied; none of one that was there from the beginning. What
+    /// another one of its name was told before is not its business.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub joined: Option<Timestamp>,
 }
 
 /// One of the criteria, and what the organisation says to it.
@@ -323,6 +327,7 @@ impl Member {
                 strikes: Vec::new(),
                 attest_by: None,
                 history: Vec::new(),
+                joined: None,
             },
             Change::Added { known } | Change::Imported { known } => known.as_ref().clone(),
             _ => return None,
@@ -356,6 +361,9 @@ impl Member {
                 self.criteria.sort_by_key(|answer| answer.number);
             }
             Change::Challenged { certificate, token } => {
+                // one that was offered before it, and never proven, makes room
+                let proven = std::mem::take(&mut self.certificates).into_iter();
+                self.certificates = proven.filter(|known| self.has_proven(&known.fingerprint)).collect();
                 self.put(certificate);
                 let (fingerprint, token) = (certificate.fingerprint.clone(), token.clone());
                 self.challenge = Some(Challenge { fingerprint, token, at });
@@ -371,9 +379,11 @@ impl Member {
                 }
             }
             Change::Added { known } | Change::Imported { known } => {
-                let history = std::mem::take(&mut self.history);
+                let (history, joined) = (std::mem::take(&mut self.history), self.joined);
+                let was_there = matches!(self.state, State::Active | State::Suspended);
                 *self = known.as_ref().clone();
                 self.history = history;
+                self.joined = if was_there { joined } else { Some(at) };
             }
             Change::Approved { attest_by } => {
                 // what nobody has proven is nobody's
@@ -382,6 +392,7 @@ impl Member {
                 };
                 self.certificates = self.certificates.iter().filter(|it| proven(it)).cloned().collect();
                 self.attest_by = *attest_by;
+                self.joined = Some(at);
                 self.become_state(State::Active, at);
             }
             Change::Suspended { .. } => self.become_state(State::Suspended, at),
@@ -414,6 +425,11 @@ impl Member {
         self.state == State::Active
     }
 
+    /// It was on the list then, and has been since.
+    pub fn has_been_since(&self, at: Timestamp) -> bool {
+        self.joined.is_none_or(|joined| joined <= at)
+    }
+
     /// Whether mail from that address is its own.
     pub fn has_address(&self, address: &Mailbox) -> bool {
         self.addresses.iter().any(|known| known.identity() == address.identity())
@@ -421,8 +437,11 @@ impl Member {
 
     /// It has that certificate, and has shown that it holds the key, or a person says so.
     pub fn holds(&self, fingerprint: &str) -> bool {
-        self.certificates.iter().any(|known| known.fingerprint == fingerprint)
-            && self.proven.iter().any(|(known, _)| known == fingerprint)
+        self.certificates.iter().any(|known| known.fingerprint == fingerprint) && self.has_proven(fingerprint)
+    }
+
+    fn has_proven(&self, fingerprint: &str) -> bool {
+        self.proven.iter().any(|(known, _)| known == fingerprint)
     }
 
     /// The certificates by which its mails are known, and what each is worth: pinned for whoever is on the list, for the key is proven

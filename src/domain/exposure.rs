@@ -217,6 +217,7 @@ mod tests {
             by: Vec::new(),
             recipients,
             left_out: Vec::new(),
+            missed: 0,
             marks: Vec::new(),
         }
     }

@@ -185,12 +185,27 @@ pub struct Notice {
     pub by: Vec<String>,
     /// To so many.
     pub recipients: usize,
-    /// Who would have got it, and could not; and why.
+    /// Who would have got it, and could not; and why. Whoever is let know of it later is none of them any more.
     #[serde(default)]
     pub left_out: Vec<(MemberId, String)>,
+    /// Of the recipients so many were left out when their turn came.
+    #[serde(default)]
+    pub missed: usize,
     /// The words by which the copies differ, as the configuration had them then.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub marks: Vec<Vec<String>>,
+}
+
+impl Notice {
+    /// So many of its recipients have no letter yet; `written`: so many letters are written.
+    pub fn unwritten(&self, written: usize) -> usize {
+        self.recipients.saturating_sub(self.missed).saturating_sub(written)
+    }
+
+    /// The member would have got it, and could not.
+    pub fn left_out(&self, member: &MemberId) -> bool {
+        self.left_out.iter().any(|(left_out, _)| left_out == member)
+    }
 }
 
 /// Which copy a letter is.
@@ -209,6 +224,9 @@ pub struct Released {
     pub member: MemberId,
     /// Since when a person wants it to know.
     pub at: Timestamp,
+    /// When a person said so the last time, if more than once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub again: Option<Timestamp>,
 }
 
 /// A mail of a case that is shown to be of a member.

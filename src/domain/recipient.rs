@@ -92,7 +92,7 @@ pub fn page(case: &Case, copies: &[Posting], most: usize) -> String {
         let counted = counted(of_it.iter().copied());
         let counts = counted.iter().map(|(standing, count)| format!("{count} {}", standing.word()));
         let mut counts: Vec<String> = counts.collect();
-        let unwritten = notice.recipients.saturating_sub(of_it.len());
+        let unwritten = notice.unwritten(of_it.len());
         if unwritten > 0 {
             counts.push(format!("{unwritten} not written yet"));
         }

@@ -14,8 +14,8 @@ use crate::domain::command::Command;
 use crate::domain::command::distributing::Embargoing;
 use crate::domain::command::members::Members;
 use crate::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide};
-use crate::domain::distributor::{Member, MemberId, Roster, State};
-use crate::domain::letter::LetterId;
+use crate::domain::distributor::{Member, MemberId, Roster};
+use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Attachment, Digest};
 use crate::domain::notice::{FanOut, File, Notice, Proposal};
 use crate::domain::posting::Posting;
@@ -136,9 +136,9 @@ impl Pipeline {
                     ordered.imported = text.as_deref().map(|text| roll::read(text, today, now));
                 }
                 Command::Members(Members::Zone(_, zone)) => ordered.zone = TimeZone::get(zone).ok(),
-                Command::Members(Members::Suspend(member) | Members::Remove(member)) => {
-                    ordered.copies.extend(draft.leaving(member)?);
-                }
+                Command::Members(
+                    Members::Suspend(member) | Members::Remove(member) | Members::DropCertificate(member, _),
+                ) => self.leaving(draft, member, ordered)?,
                 Command::Approve(number) => {
                     let proposal = draft.proposal(*number)?;
                     let case = proposal.as_ref().and_then(|pending| pending.case.clone());
@@ -146,9 +146,7 @@ impl Pipeline {
                         ordered.case = case.map_or(Ok(None), |id| draft.followed(id))?;
                     }
                     match proposal.map(|pending| pending.proposal) {
-                        Some(Proposal::Remove { member, .. }) => {
-                            ordered.copies.extend(draft.leaving(&member)?);
-                        }
+                        Some(Proposal::Remove { member, .. }) => self.leaving(draft, &member, ordered)?,
                         Some(
                             Proposal::Embargo { text: Some(file), .. }
                             | Proposal::Lift { text: Some(file) }
@@ -167,8 +165,22 @@ impl Pipeline {
                 _ => {}
             }
         }
-        if let Some(case) = ordered.case.as_ref().filter(|_| ordered.copies.is_empty()) {
-            ordered.copies = draft.copies(&case.id)?;
+        if let Some(case) = &ordered.case {
+            ordered.copies.retain(|posting| posting.case.as_ref() != Some(&case.id));
+            ordered.copies.extend(draft.copies(&case.id)?);
+        }
+        Ok(())
+    }
+
+    /// What is still to leave to a member: copies, and what is written to it as a member.
+    fn leaving(&self, draft: &Draft<'_>, member: &MemberId, ordered: &mut Ordered) -> Result<(), IndexError> {
+        ordered.copies.extend(draft.leaving(member)?);
+        let Some(known) = draft.member(member)? else { return Ok(()) };
+        let due = self.reader.index.due_from(Timestamp::MIN)?;
+        let to_it = |letter: &Posting| letter.kind == LetterKind::Membership && known.has_address(&letter.to);
+        // as they stand by now
+        for letter in due.iter().filter(|letter| to_it(letter)) {
+            ordered.copies.extend(draft.posting(&letter.id)?);
         }
         Ok(())
     }
@@ -193,10 +205,8 @@ impl Pipeline {
 pub(super) fn roster_of(members: Vec<Member>, some: impl Fn(&Member) -> bool, now: Timestamp) -> Roster {
     let key = |member: &Member| {
         let address = member.addresses.first().map_or("", |first| first.address.as_str());
-        // of whoever wants to join, what is not proven is nobody's
-        let counts = |certificate: &&Certificate| {
-            member.state != State::Applied || member.holds(&certificate.fingerprint)
-        };
+        // what is not proven is nobody's
+        let counts = |certificate: &&Certificate| member.holds(&certificate.fingerprint);
         let certificates: Vec<Certificate> = member.certificates.iter().filter(counts).cloned().collect();
         (member.id.clone(), keyring::good_until(&certificates, address, now))
     };

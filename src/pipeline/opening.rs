@@ -91,9 +91,12 @@ impl Pipeline {
         let remembered = author.as_ref().and_then(|(author, _)| {
             let certificates = self.reader.index.certificates(&author.address).ok()?;
             let in_use = certificates.first().map(|certificate| (certificate.source.standing(), certificate));
-            // what the distributors' list says of a member's address comes before what the desk remembers
+            // what the distributors' list says of a member's address comes before what the desk remembers; what somebody says who
+            // only wants to be on it, and may be anybody, counts where nothing else is remembered
             let member = self.reader.index.member_of(author).ok()?;
+            let known = in_use.is_some();
             let listed = member.iter().flat_map(Member::signs_with);
+            let listed = listed.filter(move |(standing, _)| !known || *standing == Standing::Pinned);
             Some(self.keyring.beside(&author.address, listed.chain(in_use)))
         });
         let hidden = author.as_ref().filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);

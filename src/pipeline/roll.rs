@@ -272,6 +272,7 @@ fn member(entry: &mut Entry<'_, '_>, attest_by: Option<Timestamp>, now: Timestam
         strikes,
         attest_by: if says_when { attests } else { attest_by },
         history: Vec::new(),
+        joined: None,
     })
 }
 
@@ -422,6 +423,7 @@ mod tests {
             strikes: vec![Strike { case: CaseId::new("EX", 2026, 1), at: now(), by: "ada".to_owned() }],
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         };
         let text = exported(std::slice::from_ref(&member)).to_string();
         assert_eq!(read(&text, Some(365), now()).unwrap(), [member]);

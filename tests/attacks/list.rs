@@ -76,6 +76,7 @@ fn member(name: &str, address: &str, state: State) -> Member {
         strikes: Vec::new(),
         attest_by: None,
         history: Vec::new(),
+        joined: None,
     }
 }
 
@@ -538,7 +539,10 @@ fn a_name_that_is_taken_is_nobody_elses() {
     let gnarl = world.members[0].clone();
     let done = world.receives(request("security@evil.example", "Organisation: Gnarl\n"), false);
     assert_eq!(done.member("gnarl").unwrap(), &gnarl);
-    assert_eq!(done.member("gnarl-2").unwrap().state, State::Applied);
+    // a number behind the name would tell the applicant that somebody has it
+    assert_eq!(done.member("evil-example").unwrap().state, State::Applied);
+    let of_its_domain = world.receives(request("security@gnarl.example", "Organisation: Gnarl\n"), false);
+    assert_eq!(of_its_domain.member("gnarl-2").unwrap().state, State::Applied);
     assert!(done.told().contains("IT CLAIMS THE NAME of gnarl (active)"), "{}", done.told());
     assert!(!done.answer().unwrap().lines.join("").contains("gnarl"), "and nobody else is");
 }

@@ -13,6 +13,7 @@
 //! | `seen_through` | what a second look found |
 //! | `forged_commands` | the team's word: commands that nobody of it gave |
 //! | `list` | the distributors' list: how to get on it without a right to |
+//! | `notices` | what goes to the list: to whom it may not, by one person alone, twice or never |
 //!
 //! `packets` makes what no honest program writes. `docs/mistakes-of-others.md` says where each attack comes from.
 //!
@@ -25,6 +26,7 @@ mod forged_commands;
 mod integrity;
 mod leaks;
 mod list;
+mod notices;
 mod packets;
 mod posing;
 mod replay;

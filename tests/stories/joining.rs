@@ -77,6 +77,7 @@ fn is_member(desk: &Desk, id: &str, organisation: &str, address: &str, fingerpri
         strikes: Vec::new(),
         attest_by: None,
         history: Vec::new(),
+        joined: None,
     };
     let change = Box::new(Change::Added { known: Box::new(known) });
     let what = What::Member { member: id, change, by: "operator".to_owned() };

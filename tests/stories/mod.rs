@@ -26,7 +26,7 @@ mod members;
 mod own_lists;
 mod plain_report;
 mod poisoned;
-mod replies;
+pub mod replies;
 mod returned;
 mod second_look;
 mod silence;

@@ -899,6 +899,7 @@ impl Desk {
                 strikes: Vec::new(),
                 attest_by: None,
                 history: Vec::new(),
+                joined: None,
             };
             (*name, Change::Added { known: Box::new(known) })
         });

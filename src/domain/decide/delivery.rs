@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::domain::case::CaseId;
     use crate::domain::decide::tests::policy;
-    use crate::domain::distributor::{Change, Member, MemberId};
+    use crate::domain::distributor::{Change, Member, MemberId, State};
     use crate::domain::letter::LetterId;
     use crate::domain::message::{Digest, Mailbox};
     use crate::domain::notice::CopyOf;
@@ -190,7 +190,7 @@ mod tests {
         let now = "2026-11-20T12:00:01Z".parse().unwrap();
         let id = MemberId::typed("acme").unwrap();
         let copy = Some(CopyOf { notice: 1, member: id.clone() });
-        let held = Posting { state: LetterState::Held, copy, ..posting() };
+        let held = Posting { state: LetterState::Held, copy, queued_at: now, ..posting() };
         let what =
             |change| What::Member { member: id.clone(), change: Box::new(change), by: "ada".to_owned() };
         let event = |change| Event { at: now, case: None, what: what(change) };
@@ -213,6 +213,13 @@ mod tests {
         assert_eq!(let_go(Change::Suspended { why: None }), barred("suspended"));
         assert_eq!(let_go(Change::Resumed), (None, 1));
         assert_eq!(let_go(Change::Removed { why: None }), barred("removed"));
+        // it comes back, or another one of its name: what was stopped before is not its
+        let later = now + SignedDuration::from_hours(1);
+        let back = Change::Added { known: Box::new(Member { state: State::Active, ..member.clone() }) };
+        member.apply(&Event { at: later, ..event(back) });
+        let member = Some(Box::new(member));
+        let again = Released { posting: Box::new(held.clone()), about: None, text: None, member };
+        assert_eq!(again.barred().as_deref(), Some("acme has joined since: release the case to it"));
         let gone = Released { posting: Box::new(held.clone()), about: None, text: None, member: None };
         assert_eq!(gone.barred().as_deref(), Some("acme is not on the list"));
     }

@@ -338,7 +338,9 @@ impl At<'_> {
             return (Some(member.id.clone()), remarks);
         }
         let domain = application::domain_of(Some(author));
-        let first = MemberId::of(organisation).or_else(|| MemberId::of(&domain));
+        // whoever claims a name that the own domain does not bear is not to learn from a number behind it that somebody has it
+        let bears = |id: &MemberId| application::bears(&domain, id);
+        let first = MemberId::of(organisation).filter(bears).or_else(|| MemberId::of(&domain));
         let first = first.map_or_else(|| "applicant".to_owned(), |first| first.to_string());
         let numbered = (2..=MOST_ALIKE).filter_map(|number| {
             let room = MemberId::MOST.saturating_sub(3);

@@ -152,7 +152,7 @@ pub struct Ordered {
     pub imported: Option<Result<Vec<Member>, String>>,
     /// The time zone that is named; none when there is no such one.
     pub zone: Option<TimeZone>,
-    /// The copies of the case's notices; or, when a member is named, those to it that are under way, of any case.
+    /// The copies of the case's notices; and, when a member is named, those to it that are under way, of any case.
     pub copies: Vec<Posting>,
 }
 
@@ -247,6 +247,9 @@ impl Released {
     pub fn barred(&self) -> Option<String> {
         let copy = self.posting.copy.as_ref()?;
         match &self.member {
+            Some(member) if member.is_active() && !member.has_been_since(self.posting.queued_at) => {
+                Some(format!("{} has joined since: release the case to it", member.id))
+            }
             Some(member) if member.is_active() => None,
             Some(member) => Some(format!("{} is {}: nothing goes to it", member.id, member.state.word())),
             None => Some(format!("{} is not on the list", copy.member)),

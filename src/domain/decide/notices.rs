@@ -72,7 +72,7 @@ fn reader<'t>(case: &Case, turn: &'t Turn) -> Result<&'t Member, String> {
     if !member.is_active() {
         return Err(format!("it is {}", member.state.word()));
     }
-    if !case.is_released_to(&member.id) {
+    if !case.is_released_to(member) {
         return Err("the case is not released to it".to_owned());
     }
     if member.addresses.is_empty() {
@@ -101,7 +101,13 @@ fn copy(
     let body = NoticeCopy {
         copy: CopyOf { notice: notice.number, member: member.id.clone() },
         content: Arc::clone(content),
-        certificates: member.certificates.clone(),
+        // what nobody has proven is nobody's
+        certificates: member
+            .certificates
+            .iter()
+            .filter(|it| member.holds(&it.fingerprint))
+            .cloned()
+            .collect(),
         until,
         mark: mark::of(&notice.marks, turn.letter),
     };
@@ -127,4 +133,124 @@ pub(super) fn lines(at: Timestamp, calendar: &Calendar, zone: Option<&TimeZone>)
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::case::CaseId;
+    use crate::domain::decide::tests::policy;
+    use crate::domain::distributor::{MemberId, State};
+    use crate::domain::notice::Content;
+    use crate::domain::signature::{Certificate, Source};
+    use crate::domain::tlp::Tlp;
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-{time}:00:00Z").parse().unwrap()
+    }
+
+    fn member(state: State) -> Member {
+        let certificate = |fingerprint: &str| Certificate {
+            fingerprint: fingerprint.to_owned(),
+            source: Source::Roster,
+            armored: String::new(),
+        };
+        Member {
+            id: MemberId::typed("acme").unwrap(),
+            organisation: "Acme".to_owned(),
+            addresses: vec![Mailbox::bare("security@acme.example")],
+            certificates: vec![certificate("ITS-OWN"), certificate("NOT-PROVEN")],
+            proven: vec![("ITS-OWN".to_owned(), at("20T00"))],
+            state,
+            since: at("20T00"),
+            zone: None,
+            application: None,
+            criteria: Vec::new(),
+            vouch: None,
+            accepted: None,
+            challenge: None,
+            strikes: Vec::new(),
+            attest_by: None,
+            history: Vec::new(),
+            joined: None,
+        }
+    }
+
+    /// A case with a notice, on the 23rd, to these.
+    fn case(to: &[&str]) -> Case {
+        let id = CaseId::new("EX", 2026, 1);
+        let opened = What::CaseOpened {
+            subject: None,
+            reporter: None,
+            received_at: at("20T00"),
+            deadlines: Vec::new(),
+            missing: Vec::new(),
+            hints: Vec::new(),
+            terms: None,
+        };
+        let mut case = Case::open(&Event { at: at("20T00"), case: Some(id.clone()), what: opened }).unwrap();
+        let content = Content {
+            sort: Sort::Notice,
+            tlp: Tlp::default(),
+            text: None,
+            files: Vec::new(),
+            author: None,
+            until: None,
+            place: None,
+        };
+        let notice = Notice {
+            number: 1,
+            content,
+            at: at("23T00"),
+            by: Vec::new(),
+            recipients: to.len(),
+            left_out: Vec::new(),
+            missed: 0,
+            marks: Vec::new(),
+        };
+        let to = to.iter().map(|name| MemberId::typed(name).unwrap()).collect();
+        let step = Box::new(Step::Begun { notice, to });
+        let what = What::Distribution { step, by: "ada".to_owned() };
+        case.apply(&Event { at: at("23T00"), case: Some(id), what });
+        case
+    }
+
+    fn written(case: Case, member: Option<Member>) -> Decision {
+        let notice = case.notices.first().unwrap().clone();
+        let id = MemberId::typed("acme").unwrap();
+        let turn = Turn { id, member, zone: None, letter: 1, earlier: Vec::new(), perhaps_sent: false };
+        let copies = Copies { case, notice, text: Ok(None), attachments: Vec::new(), to: vec![turn] };
+        super::copies(&copies, &policy(), at("24T00"))
+    }
+
+    #[track_caller]
+    fn is_left_out(decision: &Decision, why: &str) {
+        assert_eq!(decision.letters.len(), 0);
+        let [Event { what: What::Distribution { step, .. }, .. }] = decision.events.as_slice() else {
+            panic!("one event");
+        };
+        let left_out = matches!(step.as_ref(), Step::LeftOut { why: told, .. } if told == why);
+        assert!(left_out, "{why}: {step:?}");
+    }
+
+    #[test]
+    fn who_gets_a_copy_is_looked_at_again_when_its_turn_comes() {
+        let decision = written(case(&["acme"]), Some(member(State::Active)));
+        let [Letter { body: Body::Notice(_, copy), .. }] = decision.letters.as_slice() else {
+            panic!("one copy");
+        };
+        let sealed_to: Vec<&str> = copy.certificates.iter().map(|it| it.fingerprint.as_str()).collect();
+        assert_eq!(sealed_to, ["ITS-OWN"]);
+        for state in [State::Suspended, State::Removed, State::Applied] {
+            is_left_out(&written(case(&["acme"]), Some(member(state))), &format!("it is {}", state.word()));
+        }
+        is_left_out(&written(case(&["acme"]), None), "it is not on the list");
+        let not_released = written(case(&["bolt"]), Some(member(State::Active)));
+        is_left_out(&not_released, "the case is not released to it");
+        // another one took its name after the notice was approved
+        let another = Member { joined: Some(at("23T12")), ..member(State::Active) };
+        is_left_out(&written(case(&["acme"]), Some(another)), "the case is not released to it");
+        let nowhere = Member { addresses: Vec::new(), ..member(State::Active) };
+        is_left_out(&written(case(&["acme"]), Some(nowhere)), "it has no address");
+    }
 }

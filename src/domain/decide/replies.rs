@@ -211,7 +211,7 @@ fn shown<'m>(
     if !member.is_active() {
         return Err(format!("it is {}", member.state.word()));
     }
-    if !case.is_released_to(&member.id) {
+    if !case.is_released_to(member) {
         return Err("this case is not released to it".to_owned());
     }
     let verified = match &message.signature {

@@ -19,6 +19,7 @@ use crate::domain::distributor::{Member, MemberId, Roster};
 use crate::domain::event::What;
 use crate::domain::mark;
 use crate::domain::notice::{Content, File, Notice, Proposal, Sort, Step};
+use crate::domain::posting::Posting;
 use crate::domain::recipient;
 use crate::domain::tlp::Tlp;
 
@@ -67,7 +68,7 @@ impl Worker<'_> {
         let files: Vec<File> = attached.iter().map(|(file, _)| (*file).clone()).collect();
         let content = Content { sort, tlp, text: Some(text_file), files, author: None, until, place: None };
         let roster = self.roster()?.clone();
-        let wanted = |member: &&Member| !update || case.is_released_to(&member.id);
+        let wanted = |member: &&Member| !update || case.is_released_to(member);
         let (to, left_out) = reachable(&roster, roster.active().filter(wanted));
         if to.is_empty() {
             return Err(match left_out.as_slice() {
@@ -149,12 +150,14 @@ impl Worker<'_> {
         Preview { recipients: to.len(), warnings, ..Preview::default() }
     }
 
-    /// A notice goes to these members, as far as they are still active and can be written to.
+    /// A notice goes to these members, as far as they are still active, have been on the list since it was proposed, and can be written
+    /// to.
     pub(super) fn begin_notice(
         &mut self,
         content: &Content,
         to: &[MemberId],
         left_out: &[(MemberId, String)],
+        proposed_at: Timestamp,
         by: Vec<String>,
     ) -> Told {
         let case = self.case()?.clone();
@@ -167,6 +170,9 @@ impl Worker<'_> {
             let why = match member {
                 None => Some("it is not on the list any more".to_owned()),
                 Some(member) if !member.is_active() => Some(format!("it is {}", member.state.word())),
+                Some(member) if !member.has_been_since(proposed_at) => {
+                    Some("it has joined the list since that was proposed".to_owned())
+                }
                 Some(_) => roster.key(id).err(),
             };
             match why {
@@ -182,6 +188,7 @@ impl Worker<'_> {
             by,
             recipients: now_to.len(),
             left_out: left_out.clone(),
+            missed: 0,
             // what everybody hears needs no mark
             marks: if content.sort == Sort::Over {
                 Vec::new()
@@ -221,9 +228,15 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// The copies of the case's notices, without what else is known of a member that is named.
+    pub(super) fn copies_of(&self, case: &Case) -> Vec<Posting> {
+        let of_it = |posting: &&Posting| posting.case.as_ref() == Some(&case.id);
+        self.ordered.copies.iter().filter(of_it).cloned().collect()
+    }
+
     fn status(&mut self, case: &Case) -> String {
         let with_names = self.by == Actor::Operator;
-        let page = recipient::page(case, &self.ordered.copies, if with_names { usize::MAX } else { NAMED });
+        let page = recipient::page(case, &self.copies_of(case), if with_names { usize::MAX } else { NAMED });
         self.shows(page, "who has what")
     }
 }
@@ -294,6 +307,7 @@ mod tests {
             strikes: Vec::new(),
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         }
     }
 

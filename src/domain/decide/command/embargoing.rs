@@ -294,12 +294,16 @@ impl Worker<'_> {
     /// The members who know of the case, and can be told; and those who cannot.
     fn members_who_know(&self) -> (Vec<MemberId>, Vec<(MemberId, String)>) {
         let (mut to, mut left_out) = (Vec::new(), Vec::new());
-        for released in self.case.iter().flat_map(|case| &case.released) {
+        let Some(case) = &self.case else { return (to, left_out) };
+        for released in &case.released {
             let id = &released.member;
             let roster = self.ordered.roster.as_ref();
             let why = match roster.and_then(|roster| Some((roster, roster.get(id)?))) {
                 None => Some("it is not on the list".to_owned()),
                 Some((_, member)) if !member.is_active() => Some(format!("it is {}", member.state.word())),
+                Some((_, member)) if !case.is_released_to(member) => {
+                    Some("it has joined the list again since".to_owned())
+                }
                 Some((roster, _)) => roster.key(id).err(),
             };
             match why {
@@ -338,7 +342,7 @@ impl Worker<'_> {
             (true, false) => return format!("; no member can be told ({} know of it)", left_out.len()),
             (false, _) => {}
         }
-        match self.begin_notice(&content(sort, until, place), &to, &left_out, by) {
+        match self.begin_notice(&content(sort, until, place), &to, &left_out, self.now, by) {
             Ok(told) => format!("; {told}"),
             Err(why) => format!("; the members are NOT told: {why}"),
         }
@@ -442,8 +446,10 @@ mod tests {
         let mut case = Case::open(&Event { at: now(), case: Some(id.clone()), what }).unwrap();
         let members = [("acme", State::Active), ("beta", State::Suspended), ("gamma", State::Active)];
         let members: Vec<Member> = members.map(|(id, state)| member(id, state)).to_vec();
-        case.released =
-            members.iter().map(|member| Released { member: member.id.clone(), at: now() }).collect();
+        case.released = members
+            .iter()
+            .map(|member| Released { member: member.id.clone(), at: now(), again: None })
+            .collect();
         let keys = std::iter::once((MemberId::typed("acme").unwrap(), Ok(None))).collect();
         let order = typed(Some(&id), line, None);
         let ordered = Ordered {

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::application;
 use crate::domain::case::Case;
 use crate::domain::command::Topic;
 use crate::domain::decide::command::distributing::reachable;
@@ -45,7 +46,7 @@ impl Worker<'_> {
                  the others have to know as an !update"
             ));
         }
-        let others = roster.active().filter(|it| case.is_released_to(&it.id) && it.id != author.id);
+        let others = roster.active().filter(|it| case.is_released_to(it) && it.id != author.id);
         let (to, left_out) = reachable(&roster, others);
         if to.is_empty() {
             return Err("there is no other member that has the case and can be written to".to_owned());
@@ -103,7 +104,10 @@ impl Worker<'_> {
         self.may_be_released(case, member)?;
         let roster = self.roster()?.clone();
         let mut preview = self.preview(&roster, std::slice::from_ref(member), &[]);
-        preview.lines = repeated(case)
+        let named = roster.get(member);
+        preview.lines = named
+            .into_iter()
+            .flat_map(|member| unheard(case, member))
             .map(|notice| {
                 let at = self.policy.calendar.line(notice.at);
                 format!(
@@ -124,9 +128,6 @@ impl Worker<'_> {
         if !member.is_active() {
             return Err(format!("{id} is {}", member.state.word()));
         }
-        if case.is_released_to(id) {
-            return Err(format!("case {} is released to {id} already", case.id));
-        }
         if case.embargo.public_since().is_some() {
             return Err("the matter is public: there is nothing to release".to_owned());
         }
@@ -135,14 +136,18 @@ impl Worker<'_> {
                 "the members have had no notice of this case: !notice goes to this one, too".to_owned()
             );
         }
+        if unheard(case, member).next().is_none() {
+            return Err(format!("case {} is released to {id} already", case.id));
+        }
         roster.key(id).map(|_| ()).map_err(|why| format!("{id} cannot be written to: {why}"))
     }
 
     pub(super) fn release_to_member(&mut self, member: &MemberId) -> Told {
         let case = self.case()?.clone();
         self.may_be_released(&case, member)?;
+        let known = self.roster()?.get(member).cloned();
         let mut count: usize = 0;
-        for notice in repeated(&case) {
+        for notice in known.iter().flat_map(|known| unheard(&case, known)) {
             // copies are counted from 1, those of members that joined later go on behind the others
             let letter = u32::try_from(notice.recipients).unwrap_or(u32::MAX).saturating_add(1);
             let step = Step::Repeated { notice: notice.number, member: member.clone(), letter };
@@ -164,7 +169,7 @@ impl Worker<'_> {
             return Err("the embargo is over already: say !leak stands".to_owned());
         }
         let strikes = through.map(|member| self.strikes(case, member)).transpose()?;
-        let until_now = exposure::counted(&exposure::ledger(case, &self.ordered.copies, self.now));
+        let until_now = exposure::counted(&exposure::ledger(case, &self.copies_of(case), self.now));
         let mail = case.replies.iter().rev().find(|reply| reply.leak).map(|reply| reply.mail.clone());
         let step = Step::Leaked { member: through.cloned(), text: Some(file.clone()), mail, ends };
         let told = step.told().unwrap_or_default();
@@ -188,7 +193,7 @@ impl Worker<'_> {
     /// How many leaks are laid to the member so far; why none can be, of this case.
     fn strikes(&self, case: &Case, id: &MemberId) -> Result<usize, String> {
         let member = self.roster()?.get(id).ok_or_else(|| format!("there is no member {id}"))?;
-        if !case.is_released_to(id) {
+        if !case.was_released_to(id) {
             return Err(format!("{id} was sent nothing of case {}: nothing can have leaked there", case.id));
         }
         let by_this_mail = self.done.events.iter().filter(|event| {
@@ -263,6 +268,12 @@ fn repeated(case: &Case) -> impl Iterator<Item = &Notice> {
     case.notices.iter().filter(move |notice| told(notice.content.sort) || Some(notice.number) == last)
 }
 
+/// Of that, what this member was not sent: all of it; or, when it knows of the case, what it was left out of.
+fn unheard<'c>(case: &'c Case, member: &'c Member) -> impl Iterator<Item = &'c Notice> {
+    let knows = case.is_released_to(member);
+    repeated(case).filter(move |notice| !knows || notice.left_out(&member.id))
+}
+
 /// What in the text names its author: an address, a domain, the organisation, the name in the mail's From.
 fn telling(text: &str, author: &Member, message: &Message) -> Option<String> {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
@@ -271,7 +282,8 @@ fn telling(text: &str, author: &Member, message: &Message) -> Option<String> {
     let mut words: Vec<String> = vec![author.organisation.clone()];
     for address in addresses {
         words.extend([address.canonical(), address.identity()]);
-        words.extend(address.domain());
+        // another host of the same domain tells as much
+        words.extend(address.domain().map(|domain| application::registrable(&domain)));
         words.extend(address.name.clone());
     }
     let words = words.iter().map(|word| plain(word)).filter(|word| word.chars().count() >= SHORTEST);

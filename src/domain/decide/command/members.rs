@@ -24,6 +24,7 @@ use crate::domain::decide::joining;
 use crate::domain::distributor::{Change, Member, MemberId, State};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::is_address;
+use crate::domain::letter::LetterKind;
 use crate::domain::message::Mailbox;
 use crate::domain::notice::Proposal;
 use crate::domain::policy::Policy;
@@ -77,7 +78,7 @@ impl Worker<'_> {
         if !matches!(member.state, State::Active | State::Suspended) {
             return Err(format!("{} is {}", member.id, member.state.word()));
         }
-        let stopped = self.stop_letters(&member.id, State::Removed);
+        let stopped = self.stop_letters(&member.id, "is removed");
         self.changes(&member, None, Change::Removed { why: why.map(str::to_owned) });
         Ok(format!("{} is removed{stopped}", member.id))
     }
@@ -113,6 +114,7 @@ impl Worker<'_> {
             strikes: known.map_or_else(Vec::new, |known| known.strikes),
             attest_by: attest_by(self.policy, self.now),
             history: Vec::new(),
+            joined: None,
         };
         self.changes(&member, None, Change::Added { known: Box::new(member.clone()) });
         let version = &self.policy.distributors.policy;
@@ -191,7 +193,7 @@ impl Worker<'_> {
         if !member.is_active() {
             return Err(format!("{id} is {}", member.state.word()));
         }
-        let stopped = self.stop_letters(id, State::Suspended);
+        let stopped = self.stop_letters(id, "is suspended");
         self.changes(&member, None, Change::Suspended { why });
         Ok(format!("{id} is suspended{stopped}"))
     }
@@ -268,7 +270,9 @@ impl Worker<'_> {
         };
         let fingerprint = one.fingerprint.clone();
         let last = if member.certificates.len() == 1 { "; it has none now, and gets nothing" } else { "" };
-        let told = format!("the certificate {fingerprint} is {id}'s no more{last}");
+        // what is sealed to it can be read with it, whoever has it by now
+        let stopped = self.stop_letters(id, "has lost the certificate that it may be sealed to");
+        let told = format!("the certificate {fingerprint} is {id}'s no more{last}{stopped}");
         self.changes(&member, None, Change::CertificateDropped { fingerprint });
         Ok(told)
     }
@@ -391,17 +395,24 @@ impl Worker<'_> {
     }
 
     /// What is still to leave to a member is stopped.
-    fn stop_letters(&mut self, id: &MemberId, state: State) -> String {
+    fn stop_letters(&mut self, id: &MemberId, why: &str) -> String {
         // what another step of the same batch writes is not sealed yet, and would get its turn
         let may_leave = |posting: &&Posting| match posting.state {
             LetterState::Active | LetterState::Deferred => true,
             LetterState::Held => posting.bytes.is_none(),
             LetterState::Sent | LetterState::Returned => false,
         };
-        let theirs = |posting: &&Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == *id);
+        let member = self.member(id).ok();
+        let theirs = |posting: &&Posting| match &posting.copy {
+            Some(copy) => copy.member == *id,
+            None => {
+                posting.kind == LetterKind::Membership
+                    && member.as_ref().is_some_and(|member| member.has_address(&posting.to))
+            }
+        };
         let stopped: Vec<&Posting> = self.ordered.copies.iter().filter(theirs).filter(may_leave).collect();
         for posting in &stopped {
-            let reason = format!("{id} is {}", state.word());
+            let reason = format!("{id} {why}");
             let what = What::LetterStopped { letter: posting.id.clone(), reason };
             self.done.events.push(Event { at: self.now, case: posting.case.clone(), what });
         }
@@ -463,7 +474,7 @@ mod tests {
     use crate::domain::decide::tests::policy;
     use crate::domain::decide::{Decision, Facts, Ordered, obey};
     use crate::domain::distributor::{Criterion, Roster, Strike, Vouch};
-    use crate::domain::letter::{Body, LetterId, LetterKind};
+    use crate::domain::letter::{Body, LetterId};
     use crate::domain::message::Digest;
     use crate::domain::notice::{CopyOf, Step};
     use crate::domain::policy::{Person, Role};
@@ -497,6 +508,7 @@ mod tests {
             strikes: Vec::new(),
             attest_by: None,
             history: Vec::new(),
+            joined: None,
         }
     }
 
@@ -732,6 +744,12 @@ mod tests {
             let expected = [1, 2, 3].map(|number| format!("EX-2026-0001-N1.{number}: acme is {state}"));
             assert_eq!(stopped.collect::<Vec<_>>(), expected);
         }
+        // what is sealed to a certificate that is given up can be read by whoever has its key
+        let line = "members drop-certificate acme ACACACACACACACACACAC";
+        let (decision, told) = Said { copies: copies(), ..said(line) }.done().unwrap();
+        assert!(told.ends_with("gets nothing; 3 letters to it are stopped"), "{told}");
+        let stopped = |event: &&Event| matches!(event.what, What::LetterStopped { .. });
+        assert_eq!(decision.events.iter().filter(stopped).count(), 3);
         assert!(said("members suspend beta").told().contains("beta is suspended"));
         assert!(said("members resume acme").told().contains("acme is active"));
         assert_eq!(said("members resume beta").after().state, State::Active);

@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::case::CaseId;
 use crate::domain::command::authority::Actor;
 use crate::domain::decide::command::work::{Told, Worker};
-use crate::domain::event::What;
+use crate::domain::event::{OPERATOR, What};
 use crate::domain::letter::{Body, Letter, LetterId, Protection, Shown};
 use crate::domain::message::{Attachment, Mailbox};
-use crate::domain::notice::{Pending, Proposal, Step};
+use crate::domain::notice::{Pending, Proposal, Sort, Step};
 use crate::domain::policy::Person;
 
 /// What is shown of a proposal beside its few words.
@@ -39,7 +41,7 @@ impl Worker<'_> {
         let always_shown = matches!(proposal, Proposal::Notice { .. } | Proposal::Release { .. });
         if !self.policy.four_eyes() && !always_shown {
             let by = vec![self.by.name()];
-            return self.execute(&proposal, by);
+            return self.execute(&proposal, self.now, by);
         }
         self.done.proposals = self.done.proposals.saturating_add(1);
         let number = self.done.proposals;
@@ -85,6 +87,13 @@ impl Worker<'_> {
             let Actor::Person(person) = self.by else {
                 return Err("it needs a coordinator's signed mail: the command line signs nothing".to_owned());
             };
+            let of_the_team = |person: &Person| is_by(&pending.by, person);
+            if pending.by != OPERATOR && !self.policy.coordinators().any(of_the_team) {
+                return Err(format!(
+                    "{} is no coordinator any more: withdraw proposal {number}, and say it anew",
+                    pending.by
+                ));
+            }
             if is_by(&pending.by, person) {
                 return Err(format!(
                     "you propose it yourself: another coordinator has to approve proposal {number}"
@@ -92,11 +101,12 @@ impl Worker<'_> {
             }
         }
         self.fits(&pending)?;
+        self.still_in_time(&pending)?;
         let step = Step::Approved { number };
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
         self.done.settled.push(number);
         let by = vec![pending.by.clone(), self.by.name()];
-        let told = self.execute(&pending.proposal, by)?;
+        let told = self.execute(&pending.proposal, pending.at, by)?;
         Ok(format!("proposal {number} approved: {told}"))
     }
 
@@ -140,9 +150,41 @@ impl Worker<'_> {
         }
     }
 
-    fn execute(&mut self, proposal: &Proposal, by: Vec<String>) -> Told {
+    /// What was in time when it was proposed may have waited too long; what was shown of the embargo is still so.
+    fn still_in_time(&self, pending: &Pending) -> Result<(), String> {
+        let content = match &pending.proposal {
+            Proposal::Notice { content, .. } => content,
+            Proposal::Embargo { .. } | Proposal::Lift { .. } => {
+                let end = self.case.as_ref().and_then(|case| case.embargo.agreement());
+                return match end.filter(|end| end.set_at() > pending.at) {
+                    Some(_) => Err(format!(
+                        "the embargo was moved since it was proposed: withdraw proposal {}, and say it anew",
+                        pending.number
+                    )),
+                    None => Ok(()),
+                };
+            }
+            _ => return Ok(()),
+        };
+        let Some(until) = content.until.filter(|_| content.sort != Sort::Update) else { return Ok(()) };
+        let (calendar, least) = (&self.policy.calendar, self.policy.distributors.at_least);
+        let least = least.filter(|_| content.sort == Sort::Notice);
+        let fits = |at| at < until && least.is_none_or(|term| calendar.due(at, term) <= until);
+        // what a person wanted to go all the same goes, until the embargo is over
+        let late = (fits(pending.at) && !fits(self.now)) || (pending.at < until && until <= self.now);
+        match late {
+            true => Err(format!(
+                "the embargo ends too soon by now: withdraw proposal {}, and move the embargo, or say it anew",
+                pending.number
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// `at`: when it was proposed.
+    fn execute(&mut self, proposal: &Proposal, at: Timestamp, by: Vec<String>) -> Told {
         match proposal {
-            Proposal::Notice { content, to, left_out } => self.begin_notice(content, to, left_out, by),
+            Proposal::Notice { content, to, left_out } => self.begin_notice(content, to, left_out, at, by),
             Proposal::Release { member } => self.release_to_member(member),
             Proposal::Embargo { until, reason, text } => {
                 self.move_embargo(*until, *reason, text.as_ref(), by)

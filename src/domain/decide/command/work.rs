@@ -330,6 +330,7 @@ impl<'a> Worker<'a> {
                 "case {id} is {phase}, and nobody would look after it: reopen that one first"
             ));
         }
+        one_embargo(case, goes_on)?;
         self.does(What::CaseMerged { into: goes_on.id.clone(), by: self.by.name() });
         Ok(format!("case {} is part of case {} now", case.id, goes_on.id))
     }
@@ -444,6 +445,31 @@ impl<'a> Worker<'a> {
         self.take_over(decision);
         Ok(format!("letter {letter} is released"))
     }
+}
+
+/// What two cases say of one matter can stand in one: members who were told an end of the embargo, or know of a case that is not public,
+/// do not hear otherwise in passing.
+fn one_embargo(case: &Case, goes_on: &Case) -> Result<(), String> {
+    let (here, there) = (case.embargo.agreement(), goes_on.embargo.agreement());
+    if let (Some(here), Some(there)) = (here, there)
+        && here.until != there.until
+        && !case.released.is_empty()
+    {
+        return Err(format!(
+            "members were told that the embargo of case {} ends at another time than that of case {}: move one of them first",
+            case.id, goes_on.id
+        ));
+    }
+    let public = |case: &Case| case.embargo.public_since().is_some();
+    for (one, other) in [(case, goes_on), (goes_on, case)] {
+        if public(one) && !public(other) && !other.released.is_empty() {
+            return Err(format!(
+                "case {} is public, and members who know of case {} were not told so: say it of that one first",
+                one.id, other.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The person of the team who is named, by address, the part before its @, or name.

@@ -86,8 +86,10 @@ impl Draft<'_> {
                 self.fan_out(event, *notice, vec![(member.clone(), *letter)])
             }
             Step::LeftOut { notice, member, .. } => match &event.case {
-                Some(case) => self
-                    .no_more_left(&FanOut { case: case.clone(), notice: *notice, left: Vec::new() }, member),
+                Some(case) => {
+                    let of = FanOut { case: case.clone(), notice: *notice, left: Vec::new() };
+                    self.no_more_left(&of, |(left, _)| left == member)
+                }
                 None => Ok(()),
             },
             Step::Confirmed { letter, .. } => {
@@ -112,17 +114,27 @@ impl Draft<'_> {
         let key = self.keys().fan_out(case, notice);
         let known: Option<FanOut> = self.entry(&key)?;
         let mut all = known.map_or_else(Vec::new, |known| known.left);
-        all.extend(left);
+        for turn in left {
+            // what is written, or has its turn, is not written a second time
+            let written = self.posting(&LetterId::of_notice(case, notice, turn.1))?;
+            if !all.contains(&turn) && written.is_none_or(|posting| posting.bytes.is_none()) {
+                all.push(turn);
+            }
+        }
         if all.is_empty() {
             return Ok(());
         }
         self.put(key, &FanOut { case: case.clone(), notice, left: all })
     }
 
-    fn no_more_left(&mut self, of: &FanOut, member: &MemberId) -> Result<(), IndexError> {
+    fn no_more_left(
+        &mut self,
+        of: &FanOut,
+        is_done: impl Fn(&(MemberId, u32)) -> bool,
+    ) -> Result<(), IndexError> {
         let key = self.keys().fan_out(&of.case, of.notice);
         let Some(mut fan_out) = self.entry::<FanOut>(&key)? else { return Ok(()) };
-        fan_out.left.retain(|(left, _)| left != member);
+        fan_out.left.retain(|turn| !is_done(turn));
         match fan_out.left.is_empty() {
             true => drop(self.changes.insert(key, None)),
             false => self.put(key, &fan_out)?,
@@ -134,7 +146,10 @@ impl Draft<'_> {
     pub(super) fn fold_copy(&mut self, posting: &Posting) -> Result<(), IndexError> {
         let (Some(copy), Some(case)) = (&posting.copy, &posting.case) else { return Ok(()) };
         let of = FanOut { case: case.clone(), notice: copy.notice, left: Vec::new() };
-        self.no_more_left(&of, &copy.member)?;
+        // what becomes of an earlier letter to it takes nothing from a later one
+        self.no_more_left(&of, |(left, letter)| {
+            *left == copy.member && Some(*letter) == posting.id.number()
+        })?;
         let room = self.keys().copies(case);
         self.put(self.keys().within(&room, &posting.id), &posting.id)?;
         let leaving = self.keys().leaving(&copy.member);
