@@ -29,7 +29,7 @@ const KILLS: usize = 10;
 /// A thousand letters take as long as the machine is busy.
 const LONG: Duration = Duration::from_secs(1800);
 /// Only these many have RSA keys: making one takes a while.
-const RSA_EVERY: usize = 5;
+const RSA_EVERY: usize = 20;
 /// What the daemon may need at most, however many members there are. MiB.
 const MEMORY: u64 = 400;
 const CANARY: &str = "canary: the length field of a tile is trusted";
