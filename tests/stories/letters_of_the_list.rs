@@ -20,6 +20,13 @@ Mitigation: set max_tile = 0.
 fn read(letter: &Letter) -> String {
     assert!(letter.encrypted, "{}", letter.kind);
     assert_eq!(letter.header("Subject"), Some("[...]"), "nothing shows on the way");
+    let fields = letter.outside.lines().chain(letter.inside.lines().take_while(|line| !line.is_empty()));
+    let of_a_list = |field: &str| field.starts_with("List-") || field.starts_with("Precedence");
+    assert_eq!(
+        fields.filter(|field| of_a_list(field)).count(),
+        0,
+        "a letter to one member, not a list's mail"
+    );
     let text = letter.text();
     let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > WIDEST).collect();
     assert!(wide.is_empty(), "{wide:#?}");
