@@ -256,7 +256,7 @@ pub struct Shown {
 /// About a membership.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Membership {
-    /// What about: `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `attest`, `warning`.
+    /// What about: `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `warning`.
     pub topic: &'static str,
     /// What the organisation calls itself; empty in a letter that others may read.
     pub organisation: String,

@@ -144,7 +144,9 @@ impl Proposal {
     pub fn told(&self) -> String {
         match self {
             Self::Notice { content, to, .. } => {
-                format!("{} {} to {} members", content.tlp, content.sort.word(), to.len())
+                let what =
+                    if content.sort == Sort::Shared { "mail of a member" } else { content.sort.word() };
+                format!("{} {what} to {} members", content.tlp, to.len())
             }
             Self::Release { member } => format!("release the case to {member}"),
             Self::Embargo { until, reason, .. } => {

@@ -46,6 +46,9 @@ const COMPILED_IN: [(&str, LetterKind, &str); 15] = [
     ("de", LetterKind::Status, include_str!("../../config/templates/de/status.txt")),
 ];
 
+/// The widest line that every mail program shows as one.
+const WIDTH: usize = 76;
+
 /// The languages that letters can be written in.
 pub const LANGUAGES: [&str; 2] = ["en", "de"];
 
@@ -82,6 +85,7 @@ impl Templates {
     ) -> Result<Self, Vec<String>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_filter("fold", fold);
         let mut errors = Vec::new();
         for kind in KINDS {
             let name = file_name(kind);
@@ -128,6 +132,31 @@ impl Templates {
         body.push('\n');
         Ok(Words { subject: subject.trim().to_owned(), body })
     }
+}
+
+/// Lines of at most [`WIDTH`] characters, where there is a space to break them at. The first stands behind `indent` characters of the
+/// template; what is broken off is indented as far.
+fn fold(text: &str, indent: usize) -> String {
+    let broken = text.lines().enumerate().map(|(at, line)| {
+        let indented: String = line.chars().take_while(|c| *c == ' ').collect();
+        let mut folded = indented.clone();
+        let mut column = indented.chars().count().saturating_add(if at == 0 { indent } else { 0 });
+        for (at, word) in line.trim_start_matches(' ').split(' ').enumerate() {
+            let width = word.chars().count();
+            if at > 0 && column.saturating_add(width) < WIDTH {
+                folded.push(' ');
+                column = column.saturating_add(1);
+            } else if at > 0 {
+                folded.push('\n');
+                folded.extend(std::iter::repeat_n(' ', indent));
+                column = indent;
+            }
+            folded.push_str(word);
+            column = column.saturating_add(width);
+        }
+        folded
+    });
+    broken.collect::<Vec<_>>().join("\n")
 }
 
 fn file_name(kind: LetterKind) -> String {
@@ -219,6 +248,20 @@ mod tests {
         for language in LANGUAGES {
             Templates::new(language, |_| Ok(None)).unwrap();
         }
+    }
+
+    #[test]
+    fn lines_are_folded_where_there_is_a_space() {
+        let words = "word ".repeat(20);
+        let folded = fold(words.trim(), 4);
+        // 4 in the template, and 14 words of 4 with a space between: 73; the next would make it 78
+        assert_eq!(folded, format!("{}\n    {}", vec!["word"; 14].join(" "), vec!["word"; 6].join(" ")));
+        let just = "x".repeat(35);
+        assert_eq!(fold(&format!("{just} {just}x"), 4), format!("{just} {just}x"), "76 characters");
+        assert_eq!(fold(&format!("{just} {just}xx"), 4), format!("{just}\n    {just}xx"));
+        let address = format!("https://example.org/{}", "x".repeat(80));
+        assert_eq!(fold(&format!("see {address}"), 2), format!("see\n  {address}"), "no word is broken");
+        assert_eq!(fold("a  b\n    c\n\nd", 4), "a  b\n    c\n\nd", "what fits is as it was");
     }
 
     #[test]

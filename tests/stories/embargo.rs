@@ -202,7 +202,8 @@ fn an_embargo_from_its_proposal_to_its_end() {
     insta::assert_snapshot!(letters[1].text(), @"
     ada@example.org proposes, and nothing was done yet:
 
-        move the embargo to 2026-12-21 14:00 UTC: the solution is not well tested yet
+        move the embargo to 2026-12-21 14:00 UTC: the solution is not well
+        tested yet
 
     To have it done exactly as it stands here, send a signed mail to this desk
     that begins with the line
@@ -218,7 +219,7 @@ fn an_embargo_from_its_proposal_to_its_end() {
       * because the solution is not well tested yet
       * to the end that stands: agreed: sam@example.com
 
-    ----------------------------------------- this goes to the reporter ------
+    --------------------------------------- this goes to the reporter ------
 
     The fix has to be tested.
     ");

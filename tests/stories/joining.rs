@@ -133,7 +133,8 @@ fn a_request_without_a_key_is_answered_in_the_clear_and_repeats_nothing() {
         answered; a person looks at it
       * (2) Have a user base that is not limited to your own organization.
         MISSING: please say how you meet it
-      * (3) Have a publicly verifiable track record up to the present day of fixing security issues.
+      * (3) Have a publicly verifiable track record up to the present day of
+        fixing security issues.
         MISSING: please say how you meet it
       * (4) Not be a downstream or rebuild of another distributor.
         MISSING: please say how you meet it
@@ -141,7 +142,8 @@ fn a_request_without_a_key_is_answered_in_the_clear_and_repeats_nothing() {
         MISSING: please say how you meet it
       * (6) Accept the Embargo Policy.
         met: your request is the acceptance
-      * (7) Have someone who is already on the list vouch for the person requesting membership on behalf of your distribution.
+      * (7) Have someone who is already on the list vouch for the person
+        requesting membership on behalf of your distribution.
         MISSING: somebody has to vouch for you, see below
 
     To answer a criterion, reply to this mail and put its number first:
@@ -207,7 +209,8 @@ fn from_the_request_to_the_form_that_lacks_nothing() {
         answered; a person looks at it
       * (2) Have a user base that is not limited to your own organization.
         answered; a person looks at it
-      * (3) Have a publicly verifiable track record up to the present day of fixing security issues.
+      * (3) Have a publicly verifiable track record up to the present day of
+        fixing security issues.
         answered; a person looks at it
       * (4) Not be a downstream or rebuild of another distributor.
         answered; a person looks at it
@@ -215,7 +218,8 @@ fn from_the_request_to_the_form_that_lacks_nothing() {
         answered; a person looks at it
       * (6) Accept the Embargo Policy.
         met: your request is the acceptance
-      * (7) Have someone who is already on the list vouch for the person requesting membership on behalf of your distribution.
+      * (7) Have someone who is already on the list vouch for the person
+        requesting membership on behalf of your distribution.
         MISSING: somebody has to vouch for you, see below
 
     To answer a criterion, reply to this mail and put its number first:
@@ -275,7 +279,8 @@ fn from_the_request_to_the_form_that_lacks_nothing() {
         answered; a person looks at it
       * (2) Have a user base that is not limited to your own organization.
         answered; a person looks at it
-      * (3) Have a publicly verifiable track record up to the present day of fixing security issues.
+      * (3) Have a publicly verifiable track record up to the present day of
+        fixing security issues.
         answered; a person looks at it
       * (4) Not be a downstream or rebuild of another distributor.
         answered; a person looks at it
@@ -283,7 +288,8 @@ fn from_the_request_to_the_form_that_lacks_nothing() {
         answered; a person looks at it
       * (6) Accept the Embargo Policy.
         met: your request is the acceptance
-      * (7) Have someone who is already on the list vouch for the person requesting membership on behalf of your distribution.
+      * (7) Have someone who is already on the list vouch for the person
+        requesting membership on behalf of your distribution.
         MISSING: somebody has to vouch for you, see below
       * Your OpenPGP key
         met: you have shown that you hold it
@@ -371,7 +377,7 @@ fn what_was_missing_is_answered_later() {
     assert!(
         letters[0].encrypted
             && text.contains(
-                "record up to the present day of fixing security issues.\n    answered; a person looks at it"
+                "record up to the present day of\n    fixing security issues.\n    answered; a person looks at it"
             ),
         "{text}"
     );

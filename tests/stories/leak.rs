@@ -191,7 +191,7 @@ fn a_leak_is_laid_to_a_member_first_a_warning_then_a_proposal_to_remove_it() {
     let text = warning.text();
     assert!(text.contains("The patch was in core's public tracker, 14:00 to 14:20 UTC."), "{text}");
     assert!(text.contains("exactly what got out, to whom, and when"), "{text}");
-    assert!(text.contains("removed\nfrom the list for good"), "{text}");
+    assert!(text.contains("are\nremoved from the list for good"), "{text}");
 
     // its answer is in the thread of the case
     list.answers("core", warning, "It was us. We have closed the tracker.");
@@ -235,6 +235,11 @@ fn a_leak_that_ends_the_embargo_is_told_to_everyone_concerned_at_once() {
     );
     for letter in letters.iter().filter(|letter| ["notice", "answer"].contains(&letter.kind.as_str())) {
         assert!(!letter.text().contains("tweet"), "how it got out is the coordinators': {}", letter.text());
+    }
+    let otto = letters.iter().find(|letter| named(letter) == "note to otto").unwrap().text();
+    for part in ["The embargo is over, and the publication is due now.", "LEAK: ", "A tweet shows the patch"]
+    {
+        assert!(otto.contains(part), "{part}: {otto}");
     }
     let max = letters.iter().find(|letter| named(letter) == "note to max").unwrap().text();
     assert!(max.contains("The embargo is over") && !max.contains("tweet"), "{max}");

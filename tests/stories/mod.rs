@@ -18,6 +18,7 @@ mod hostile_mail;
 mod joining;
 mod leak;
 mod letters;
+mod letters_of_the_list;
 mod letters_that_wait;
 mod looked_up;
 mod loops;

@@ -40,7 +40,13 @@ impl List {
     }
 
     pub fn of(desk: Builder) -> List {
-        let desk = desk.toml("[distributors]\naddress = \"distributors@example.org\"").open();
+        List::with(desk, "")
+    }
+
+    /// With further lines of the `[distributors]` section.
+    pub fn with(desk: Builder, lines: &str) -> List {
+        let list = format!("[distributors]\naddress = \"distributors@example.org\"\n{lines}");
+        let desk = desk.toml(&list).open();
         desk.have_joined(&["acme", "bolt", "core"]);
         desk.receives(REPORT);
         desk.letters();

@@ -104,7 +104,7 @@ impl Default for Distributors {
             remind_days: 14,
             asks: words(&[
                 "Confirm that you have it: answer, signed, with the word “received”.",
-                "Say whether you agree to the date: answer, signed, with the word “agree” or “disagree”.",
+                "When a date is named, say whether you agree: answer, signed, with the word “agree” or “disagree”.",
                 "Plan your update, test the fix, and tell us what you find.",
             ]),
             marks: Vec::new(),

@@ -81,7 +81,7 @@ impl Worker<'_> {
         preview.lines.extend(until.map_or_else(
             || vec!["no date of disclosure is agreed".to_owned()],
             |until| {
-                let at = lines(until, &self.policy.calendar, None).join(", ");
+                let at = lines(until, &self.policy.calendar, None).join(" = ");
                 vec![format!("embargo {} until {at}", case.embargo.word())]
             },
         ));

@@ -44,7 +44,9 @@ impl Worker<'_> {
 
     fn propose_lift(&mut self, case: &Case, text: Option<&str>) -> Told {
         let lines = match case.embargo.agreement() {
-            Some(agreement) => self.ends(agreement.until),
+            Some(agreement) => {
+                self.ends(agreement.until).iter().map(|end| format!("its end: {end}")).collect()
+            }
             None => Vec::new(),
         };
         let mut warnings = Vec::new();
@@ -125,7 +127,7 @@ impl Worker<'_> {
             (None, Some(_)) => Err("nothing is agreed yet: what is proposed needs no reason".to_owned()),
             (None, None) => {
                 self.steps(Step::Proposed { until }, &[self.by.name()]);
-                let heard = self.team_and_reporter_hear(Topic::Embargo, self.written(text)?)?;
+                let heard = self.team_and_reporter_hear(Topic::Embargo, self.written(text)?, None)?;
                 let members = self.members_asked(until)?;
                 let ends = self.ends(until).join(" = ");
                 Ok(format!("embargo proposed: it ends {ends}; {heard}{members}{wait}"))
@@ -145,7 +147,7 @@ impl Worker<'_> {
             return Err("what is proposed is over by now: propose another end first".to_owned());
         }
         self.steps(Step::Agreed, &[self.by.name()]);
-        let heard = self.team_and_reporter_hear(Topic::Embargo, self.written(text)?)?;
+        let heard = self.team_and_reporter_hear(Topic::Embargo, self.written(text)?, None)?;
         let members = self.members_asked(known.until)?;
         let ends = self.ends(known.until).join(" = ");
         let voices = voices(case, known, self.by == Actor::Operator);
@@ -173,7 +175,7 @@ impl Worker<'_> {
             return Err(objections.join("; "));
         }
         self.steps(Step::Revised { until, reason }, &by);
-        let heard = self.team_and_reporter_hear(Topic::Embargo, self.proposed(text)?)?;
+        let heard = self.team_and_reporter_hear(Topic::Embargo, self.proposed(text)?, None)?;
         let members = self.tell_members(Sort::Embargo, Some(until), None, by);
         Ok(format!("embargo moved: it ends {}; {heard}{members}", self.ends(until).join(" = ")))
     }
@@ -185,7 +187,7 @@ impl Worker<'_> {
             return Err(format!("the embargo is over since {}", self.policy.calendar.line(since)));
         }
         self.steps(Step::Lifted, &by);
-        let told = self.everybody_hears(Topic::Embargo, self.proposed(text)?, by)?;
+        let told = self.everybody_hears(Topic::Embargo, self.proposed(text)?, None, by)?;
         Ok(format!("embargo lifted; {told}"))
     }
 
@@ -198,14 +200,26 @@ impl Worker<'_> {
         by: Vec<String>,
     ) -> Told {
         let written = self.written(text)?;
-        self.everybody_hears(topic, written, by)
+        self.everybody_hears(topic, written, None, by)
     }
 
-    fn everybody_hears(&mut self, topic: Topic, written: Option<(String, Digest)>, by: Vec<String>) -> Told {
+    /// The same, with what coordinators and owner alone hear of how that came: in the same note, and its file.
+    pub(super) fn everybody_hears_of_a_leak(&mut self, how: (String, Digest)) -> Told {
+        let by = vec![self.by.name()];
+        self.everybody_hears(Topic::Public, None, Some(how), by)
+    }
+
+    fn everybody_hears(
+        &mut self,
+        topic: Topic,
+        written: Option<(String, Digest)>,
+        how: Option<(String, Digest)>,
+        by: Vec<String>,
+    ) -> Told {
         if self.case()?.phase == Phase::Fixed {
             self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
         }
-        let heard = self.team_and_reporter_hear(topic, written)?;
+        let heard = self.team_and_reporter_hear(topic, written, how)?;
         let place = match &self.case()?.embargo {
             Embargo::Broken { place, .. } => place.clone(),
             _ => None,
@@ -220,11 +234,26 @@ impl Worker<'_> {
     }
 
     /// The team by a note, each reporter by a letter. There may be no reporter to tell, but no text is lost.
-    fn team_and_reporter_hear(&mut self, topic: Topic, written: Option<(String, Digest)>) -> Told {
+    fn team_and_reporter_hear(
+        &mut self,
+        topic: Topic,
+        written: Option<(String, Digest)>,
+        how: Option<(String, Digest)>,
+    ) -> Told {
         let case = self.case()?.clone();
         let readers = self.others(team::readers(&case, self.policy));
-        let note = self.note_of(&team::embargo_note(&case, self.policy).unwrap_or_default(), None, false);
-        self.write_note(&case, &readers, &note);
+        let stands = team::embargo_note(&case, self.policy).unwrap_or_default();
+        let note = self.note_of(&stands, None, false);
+        if let Some((how, file)) = how {
+            let inner: Vec<String> = team::note_readers(&case, self.policy).map(Mailbox::canonical).collect();
+            let hears_how = |reader: &Mailbox| inner.contains(&reader.canonical());
+            let (inner, others): (Vec<Mailbox>, Vec<Mailbox>) = readers.iter().cloned().partition(hears_how);
+            let note_of_how = self.note_of(&format!("{stands}\n\n{how}"), Some(file), false);
+            self.write_note(&case, &inner, &note_of_how);
+            self.write_note(&case, &others, &note);
+        } else {
+            self.write_note(&case, &readers, &note);
+        }
         let has_text = written.is_some();
         let written = written.as_ref().map(|(text, file)| (text.as_str(), file.clone()));
         let told = match self.answer_with(topic, written, None) {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use crate::domain::application;
 use crate::domain::case::Case;
-use crate::domain::command::Topic;
 use crate::domain::decide::command::distributing::reachable;
 use crate::domain::decide::command::proposals::Preview;
 use crate::domain::decide::command::work::{Told, Worker};
@@ -175,14 +174,16 @@ impl Worker<'_> {
         let told = step.told().unwrap_or_default();
         self.does(What::Distribution { step: Box::new(step), by: self.by.name() });
         self.does(What::NoteWritten { text: Some(file.clone()), by: self.by.name() });
-        let readers = self.others(team::note_readers(case, self.policy));
         let text = text.unwrap_or_default();
-        let note = self.note_of(&format!("{told}\n\n{text}"), Some(file.clone()), false);
-        self.write_note(case, &readers, &note);
+        // what the text says of the leak is the team's
+        let note = format!("{told}\n\n{text}");
         let mut lines = vec![told, format!("until now {until_now} (by name: psirtd exposure {})", case.id)];
         if ends {
-            // what the text says of the leak is the team's
-            lines.push(self.everybody_hears_that_it_is_over(Topic::Public, None, vec![self.by.name()])?);
+            lines.push(self.everybody_hears_of_a_leak((note, file.clone()))?);
+        } else {
+            let readers = self.others(team::note_readers(case, self.policy));
+            let note = self.note_of(&note, Some(file.clone()), false);
+            self.write_note(case, &readers, &note);
         }
         if let (Some(member), Some(before)) = (through, strikes) {
             lines.push(self.strike(case, member, before, text, file)?);
