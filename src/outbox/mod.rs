@@ -37,7 +37,7 @@ const AT_ONCE: usize = 4;
 /// The same with those whose outcome waits to be recorded, behind the mails of a backlog. After SIGKILL so many are sent again.
 const UNDER_WAY: usize = 16;
 /// A letter that is under way for so long hangs: it is waited for, but does not keep the others from their turn.
-const HANGS_AFTER: Duration = Duration::from_secs(15);
+const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// So many letters may hang beside those that move. Each holds a connection.
 const MOST_HANGING: usize = 48;
 /// Without any wake-up, the outbox is looked at this often.

@@ -14,7 +14,7 @@ use crate::domain::decide::consent::Said;
 use crate::domain::decide::joining::{self, Joined};
 use crate::domain::decide::letters::WritingDesk;
 use crate::domain::decide::replies::{self, ByMember};
-use crate::domain::decide::{Decision, Facts, Sighting, command, consent, team};
+use crate::domain::decide::{Decision, Facts, Sighting, certificates, command, consent, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
 use crate::domain::letter::{Letter, LetterKind};
@@ -22,7 +22,6 @@ use crate::domain::message::{Action, Mailbox, Message};
 use crate::domain::policy::{Person, Policy};
 use crate::domain::posting::{BOUNCED, LetterState, Posting};
 use crate::domain::report;
-use crate::domain::signature::{Certificate, Signature, Standing};
 use crate::domain::thread;
 use crate::domain::trust::Verdict;
 
@@ -109,7 +108,7 @@ pub(super) fn decide(
     }
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
-        let seen = certificates(message, &facts.remembered);
+        let seen = certificates::certificates(message, &facts.remembered);
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
     }
     let events = joined.events.iter().cloned();
@@ -432,28 +431,6 @@ pub(super) fn looks_like_a_loop(
         .then(|| format!("{} mails of one member today: a loop?", facts.answered.mails_today))
 }
 
-/// A certificate was looked up: it is remembered; what it says of the mail counts when the desk holds no other for its author.
-pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate, now: Timestamp) -> Decision {
-    let (Some(case), Some(author)) = (&facts.case, message.author()) else { return Decision::default() };
-    let event = |what| Event { at: now, case: Some(case.id.clone()), what };
-    let in_use = facts.remembered.first().is_none_or(|first| first.fingerprint == certificate.fingerprint);
-    let mut events = Vec::new();
-    if !facts.remembered.iter().any(|known| known.same_as(certificate)) {
-        let (address, certificate) = (author.canonical(), certificate.clone());
-        events.push(event(What::CertificateSeen { address, certificate, in_use }));
-    }
-    if in_use && !matches!(message.signature, Signature::None | Signature::UnknownKey { .. }) {
-        events.push(event(What::SignatureChecked {
-            mail: message.digest.clone(),
-            signature: message.signature.word().to_owned(),
-            verdict: message.signature.verdict().to_owned(),
-            signer: message.signature.signer().map(str::to_owned),
-            standing: message.signature.standing(),
-        }));
-    }
-    Decision { events, letters: Vec::new() }
-}
-
 /// The mail brings a ciphertext that came from somebody else before: whoever sent it need not be able to read it.
 pub(super) fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);
@@ -504,26 +481,6 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
     } else {
         format!("the same ciphertext came before{case}, from {from}")
     }
-}
-
-/// What is remembered of the certificates that the mail offers for its author. The first that is remembered is in use: beside a
-/// pinned one none is.
-fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
-    let address = message.author().map(Mailbox::canonical).unwrap_or_default();
-    let first = remembered.first().map(|first| first.fingerprint.clone());
-    let is_new = |it: &Certificate| !remembered.iter().any(|known| known.fingerprint == it.fingerprint);
-    let offered = message
-        .reporter_cert
-        .iter()
-        .filter(move |(standing, certificate)| *standing == Standing::Offered && is_new(certificate));
-    let further = message.other_cert.iter().filter(|_| !remembered.is_empty());
-    let seen = message.renewed_cert.iter().chain(offered.map(|(_, certificate)| certificate)).chain(further);
-    let seen = seen.filter(|it| !remembered.iter().any(|known| known.same_as(it)));
-    seen.map(move |certificate| What::CertificateSeen {
-        address: address.clone(),
-        certificate: certificate.clone(),
-        in_use: first.as_ref().is_none_or(|first| *first == certificate.fingerprint),
-    })
 }
 
 /// Written by a machine under this address: a letter to it would cause the next one. (A server on the way gave our own letter
@@ -659,7 +616,7 @@ mod tests {
     use crate::domain::letter::{Body, Protection};
     use crate::domain::limit::Answered;
     use crate::domain::message::{Encryption, Marks};
-    use crate::domain::signature::Source;
+    use crate::domain::signature::{Certificate, Source, Standing};
 
     fn now() -> Timestamp {
         "2026-11-20T23:00:00Z".parse().unwrap()

@@ -6,6 +6,7 @@
 //! * One acknowledgement a case, never for a mail that a rule of `intake` forbids to answer unless a person releases it.
 //! * A letter that carries anything of a report is encrypted.
 
+mod certificates;
 mod command;
 mod consent;
 mod delivery;
@@ -330,7 +331,7 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, policy, now),
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release(released) => delivery::release(facts, released, OPERATOR, policy, now),
-        Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
+        Input::Found { message, certificate } => certificates::found(facts, message, certificate, now),
         Input::Copies(copies) => notices::copies(copies, policy, now),
         Input::Look => desk::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
