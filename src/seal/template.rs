@@ -255,7 +255,7 @@ mod tests {
         let words = "word ".repeat(20);
         let folded = fold(words.trim(), 4);
         // 4 in the template, and 14 words of 4 with a space between: 73; the next would make it 78
-        assert_eq!(folded, format!("{}\n    {}", vec!["word"; 14].join(" "), vec!["word"; 6].join(" ")));
+        assert_eq!(folded, format!("{}\n    {}", ["word"; 14].join(" "), ["word"; 6].join(" ")));
         let just = "x".repeat(35);
         assert_eq!(fold(&format!("{just} {just}x"), 4), format!("{just} {just}x"), "76 characters");
         assert_eq!(fold(&format!("{just} {just}xx"), 4), format!("{just}\n    {just}xx"));
