@@ -43,6 +43,11 @@ impl MemberId {
         }
     }
 
+    /// What is said when nobody has that name.
+    pub fn unknown(&self) -> String {
+        format!("there is no member {self}: “psirtd members” lists them")
+    }
+
     /// Made of an organisation's name: `Acme Linux GmbH` is `acme-linux-gmbh`. None when nothing of the name is left.
     pub fn of(organisation: &str) -> Option<Self> {
         let mut name = String::new();

@@ -76,6 +76,9 @@ impl Worker<'_> {
             });
         }
         let mut preview = self.preview(&roster, &to, &left_out);
+        preview.warnings.extend(tlp.frees().map(|whom| {
+            format!("{tlp} lets {whom} have it, while it is embargoed: {} is the usual label", Tlp::default())
+        }));
         preview.lines = vec![tlp.to_string()];
         preview.lines.extend(until.map_or_else(
             || vec!["no date of disclosure is agreed".to_owned()],

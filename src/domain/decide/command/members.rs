@@ -301,7 +301,7 @@ impl Worker<'_> {
     fn member(&self, id: &MemberId) -> Result<Member, String> {
         let changed = self.done.members.iter().find(|member| member.id == *id);
         let known = || self.ordered.roster.as_ref().and_then(|roster| roster.get(id));
-        changed.or_else(known).cloned().ok_or_else(|| format!("there is no member {id}"))
+        changed.or_else(known).cloned().ok_or_else(|| id.unknown())
     }
 
     fn applicant(&self, id: &MemberId) -> Result<Member, String> {
@@ -366,6 +366,10 @@ impl Worker<'_> {
     }
 
     fn taken_certificate(&self, certificate: &Certificate, id: &MemberId) -> Option<String> {
+        let mut ours = self.ordered.ours.iter();
+        if let Some((fingerprint, whose)) = ours.find(|(ours, _)| *ours == certificate.fingerprint) {
+            return Some(format!("the certificate {fingerprint} is {whose}'s"));
+        }
         let has = |other: &&Member| others(other, id) && has_certificate(other, &certificate.fingerprint);
         let other = self.all_members().find(has)?;
         Some(format!("the certificate {} is {}'s", certificate.fingerprint, other.id))

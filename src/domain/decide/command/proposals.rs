@@ -83,7 +83,9 @@ impl Worker<'_> {
         let pending = self.pending(number)?.clone();
         if self.policy.four_eyes() {
             let Actor::Person(person) = self.by else {
-                return Err("it needs a coordinator's signed mail: the command line signs nothing".to_owned());
+                return Err(format!(
+                    "it needs a coordinator's signed mail, with the line !approve {number}: the command line signs nothing"
+                ));
             };
             if is_by(&pending.by, person) {
                 return Err(format!(
