@@ -3,6 +3,7 @@
 //! The core and the index, without a disk for mails and without a key. Who may know is written here a second time, in other words than
 //! there: as the history of what was said.
 
+use crate::laws_of_commands::report;
 use crate::servers::desk::keys;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -155,22 +156,10 @@ impl World {
             let certificate =
                 Certificate { fingerprint: format!("F{id}"), armored: id.to_owned(), source: Source::Roster };
             let known = Member {
-                id: MemberId::typed(id).unwrap(),
-                organisation: id.to_owned(),
                 addresses: vec![Mailbox::bare(member_address(id))],
                 certificates: vec![certificate],
-                state: State::Active,
-                since: start(),
-                zone: None,
-                application: None,
-                criteria: Vec::new(),
-                vouch: None,
-                accepted: None,
-                challenge: None,
                 proven: vec![(format!("F{id}"), start())],
-                strikes: Vec::new(),
-                attest_by: None,
-                history: Vec::new(),
+                ..Member::new(MemberId::typed(id).unwrap(), id.to_owned(), State::Active, start())
             };
             world.member(id, Change::Added { known: Box::new(known) });
         }
@@ -474,16 +463,6 @@ impl World {
                 Ok(())
             }
         }
-    }
-}
-
-fn report() -> Message {
-    Message {
-        digest: Digest::from_bytes(&[1]),
-        from: vec![Mailbox::bare(RITA)],
-        subject: Some("Heap overflow".to_owned()),
-        message_id: Some("r-1@example.net".to_owned()),
-        ..Message::default()
     }
 }
 

@@ -96,23 +96,13 @@ impl Worker<'_> {
         let address = self.free_address(address, id)?;
         let certificate = self.free_certificate(id)?;
         let member = Member {
-            id: id.clone(),
-            organisation: organisation.unwrap_or(id.as_str()).to_owned(),
             addresses: vec![address],
             proven: vec![(certificate.fingerprint.clone(), self.now)],
             certificates: vec![certificate],
-            state: State::Active,
-            since: self.now,
-            zone: None,
-            application: None,
-            criteria: Vec::new(),
-            vouch: None,
-            accepted: None,
-            challenge: None,
             // what it let leak is not forgotten
             strikes: known.map_or_else(Vec::new, |known| known.strikes),
             attest_by: attest_by(self.policy, self.now),
-            history: Vec::new(),
+            ..Member::new(id.clone(), organisation.unwrap_or(id.as_str()).to_owned(), State::Active, self.now)
         };
         self.changes(&member, None, Change::Added { known: Box::new(member.clone()) });
         let version = &self.policy.distributors.policy;
@@ -485,22 +475,11 @@ mod tests {
     fn member(id: &str, state: State) -> Member {
         let own = certificate(&id.chars().take(2).collect::<String>().to_uppercase());
         Member {
-            id: MemberId::typed(id).unwrap(),
-            organisation: id.to_uppercase(),
             addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
             proven: vec![(own.fingerprint.clone(), now())],
             certificates: vec![own],
-            state,
-            since: now(),
-            zone: None,
-            application: None,
-            criteria: Vec::new(),
-            vouch: None,
             accepted: Some(("1".to_owned(), now())),
-            challenge: None,
-            strikes: Vec::new(),
-            attest_by: None,
-            history: Vec::new(),
+            ..Member::new(MemberId::typed(id).unwrap(), id.to_uppercase(), state, now())
         }
     }
 
