@@ -310,12 +310,21 @@ fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = out(&psirtd(dir.path(), &["--help"]));
     for command in [
-        "demo", "init", "check", "run", "explain", "cases", "do", "case", "members", "outbox", "journal",
-        "store", "key",
+        "demo", "init", "check", "run", "explain", "cases", "do", "case", "exposure", "members", "outbox",
+        "journal", "store", "key",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help\n{help}");
         let own = out(&psirtd(dir.path(), &[command, "--help"]));
         assert!(own.contains("Example:\n  psirtd "), "{command}\n{own}");
+    }
+    let members = out(&psirtd(dir.path(), &["members", "--help"]));
+    let words = members.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let words = words.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let words: Vec<&str> = words.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(words.contains(&"list") && words.contains(&"import"), "{members}");
+    for word in words.into_iter().filter(|word| *word != "help") {
+        let own = out(&psirtd(dir.path(), &["members", word, "--help"]));
+        assert!(own.contains(&format!("Example:\n  psirtd members {word}")), "{word}\n{own}");
     }
 }
 
@@ -767,9 +776,11 @@ fn the_list_is_kept_on_the_command_line() {
     assert_eq!(at(&one, &["members", "suspend", "beta"]).1, "beta is suspended\n");
     let table = at(&one, &["members"]).1;
     let lines: Vec<&str> = table.lines().map(str::trim_start).collect();
-    assert!(lines[0].starts_with("MEMBER  STATE      ORGANISATION  ADDRESS "), "{table}");
-    assert!(lines[1].starts_with("acme    active     Acme Linux    security@acme.example "), "{table}");
-    assert!(lines[2].starts_with("beta    suspended  beta          security@beta.example "), "{table}");
+    assert!(lines[0].starts_with("MEMBER  STATE      KEY UNTIL "), "{table}");
+    assert!(lines[1].starts_with("acme    active     "), "{table}");
+    assert!(lines[2].starts_with("Acme Linux · security@acme.example · "), "{table}");
+    assert!(lines[3].starts_with("beta    suspended  "), "{table}");
+    assert!(lines[4].starts_with("beta · security@beta.example · "), "{table}");
     let shown = at(&one, &["members", "show", "acme"]).1;
     assert!(shown.contains("Acme Linux") && shown.contains("put on the list"), "{shown}");
     let listed: Value = serde_json::from_str(&at(&one, &["--json", "members", "list"]).1).unwrap();
@@ -784,16 +795,32 @@ fn the_list_is_kept_on_the_command_line() {
     assert_eq!(at(&other, &["members", "export"]).1, file);
 
     for (arguments, code, told) in [
-        (vec!["members", "show", "gamma"], 1, "there is no member gamma"),
+        (vec!["members", "show", "gamma"], 1, "there is no member gamma: “psirtd members” lists them"),
         (vec!["members", "suspend", "beta"], 1, "beta is suspended"),
         (vec!["members", "add", "a b", "x@y.example", "--text", "acme.asc"], 2, "it has to be one word"),
         (vec!["members", "add", "a_b", "x@y.example", "--text", "acme.asc"], 2, "cannot name a member"),
         (vec!["members", "add", "gamma", "x@y.example"], 2, "--text"),
-        (vec!["members", "review", "acme", "0", "met"], 2, "is no criterion"),
+        (
+            vec!["members", "review", "acme", "0", "met"],
+            2,
+            "say it like this: members review acme-linux 3 met",
+        ),
+        (
+            vec!["members", "add", "gamma", "x@y.example", "--text", "people/ada.asc"],
+            1,
+            "no OpenPGP certificate in the text",
+        ),
         (vec!["members", "import", "acme.asc"], 1, "this is no JSON"),
         (vec!["members", "dance"], 2, "dance"),
         (vec!["do", "-", "approve", "3"], 1, "there is no proposal 3"),
-        (vec!["do", "-", "take"], 1, "no case is named"),
+        (vec!["do", "-", "take"], 1, "no case is named: “-” is for a command that is about none"),
+        (vec!["exposure", "EX-2026-0001", "--at", "soon"], 2, "such as 2026-12-01T14:30:00Z"),
+        (vec!["exposure", "EX-2026-0001", "--at", "2999-12-01T14:30:00Z"], 2, "is still to come"),
+        (
+            vec!["do", "EX-2026-0001", "notice", "--text", "acme.asc", "--attach", "/dev/zero"],
+            1,
+            "more than 16 MiB together",
+        ),
         (vec!["do", "-", "members", "list"], 1, "psirtd members list"),
         (
             vec!["do", "EX-2026-0001", "take", "--attach", "acme.asc"],

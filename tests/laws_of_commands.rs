@@ -44,7 +44,7 @@ fn policy() -> Policy {
     policy
 }
 
-fn report() -> Message {
+pub(crate) fn report() -> Message {
     Message {
         digest: Digest::from_bytes(&[1]),
         from: vec![Mailbox::bare(RITA)],

@@ -3,6 +3,7 @@
 //! The core and the index, without a disk for mails and without a key. Who may know is written here a second time, in other words than
 //! there: as the history of what was said.
 
+use crate::laws_of_commands::report;
 use crate::servers::desk::keys;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -177,7 +178,14 @@ impl World {
         let decision = decide(&facts, &Input::Mail { message, received_at: start() }, &world.policy, start());
         world.happens(decision);
         for id in MEMBERS {
-            let known = member_named(id, State::Active);
+            let certificate =
+                Certificate { fingerprint: format!("F{id}"), armored: id.to_owned(), source: Source::Roster };
+            let known = Member {
+                addresses: vec![Mailbox::bare(member_address(id))],
+                certificates: vec![certificate],
+                proven: vec![(format!("F{id}"), start())],
+                ..Member::new(MemberId::typed(id).unwrap(), id.to_owned(), State::Active, start())
+            };
             world.member(id, Change::Added { known: Box::new(known) });
         }
         world
@@ -481,16 +489,6 @@ impl World {
                 Ok(())
             }
         }
-    }
-}
-
-fn report() -> Message {
-    Message {
-        digest: Digest::from_bytes(&[1]),
-        from: vec![Mailbox::bare(RITA)],
-        subject: Some("Heap overflow".to_owned()),
-        message_id: Some("r-1@example.net".to_owned()),
-        ..Message::default()
     }
 }
 

@@ -1,61 +1,75 @@
 //! `psirtd exposure CASE`: who of the distributors had been sent what, as of a time. The list is named here, and never in a mail.
 
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cli::Failure;
-use crate::cli::print;
 use crate::cli::show::{items, pretty, text};
-use crate::cli::style::minute;
+use crate::cli::style::{self, Sheet, Span, Tone, columns, minute};
+use crate::cli::{Failure, print};
+
+/// A longer name moves what follows. Columns.
+const LONGEST: usize = 24;
 
 /// Shows it.
 pub(super) fn show(ledger: &Value, json: bool) -> Result<(), Failure> {
     if json {
         return print(&pretty(ledger));
     }
-    print(&page(ledger))
+    print(&page(ledger, style::width(), style::coloured()))
 }
 
-fn page(ledger: &Value) -> String {
+/// An instant, as `--at` takes it.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "no time with its offset, such as 2026-12-01T14:30:00Z".to_owned())
+}
+
+fn page(ledger: &Value, width: usize, styled: bool) -> String {
+    let mut sheet = Sheet::new(width, styled);
     let (case, at) = (text(ledger, "case"), minute(text(ledger, "at")));
-    let mut lines = vec![format!("{case}, as of {at}: {}", text(ledger, "told"))];
+    let told = [(Tone::Plain, text(ledger, "told").to_owned())];
+    sheet.hung(2, &[((Tone::Strong, format!("{case}, as of {at}:")), 0)], &told);
     for leak in items(&ledger["leaks"]) {
         let through = match text(leak, "member") {
             "" => String::new(),
             member => format!(" through {member}"),
         };
-        lines.push(format!("LEAK{through}, recorded {} by {}", minute(text(leak, "at")), text(leak, "by")));
+        let recorded = format!("recorded {} by {}", minute(text(leak, "at")), text(leak, "by"));
+        sheet.hung(2, &[((Tone::Alarm, format!("LEAK{through},")), 0)], &[(Tone::Plain, recorded)]);
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(["MEMBER", "MAY KNOW SINCE", "NOTICE", "STATE", "ACCEPTED", "CAME BACK", "CONFIRMED"]);
+    let names = items(&ledger["members"]).map(|member| columns(text(member, "member")));
+    let indent = names.max().unwrap_or_default().min(LONGEST).saturating_add(2);
+    if indent > 2 {
+        sheet.gap();
+    }
     for member in items(&ledger["members"]) {
-        let (name, since) = (text(member, "member"), minute(text(member, "released_at")));
-        if items(&member["notices"]).next().is_none() {
-            table.add_row([name, &since, "-", "-", "-", "-", "-"]);
-        }
-        for notice in items(&member["notices"]) {
-            let number = notice["number"].as_u64().unwrap_or_default();
-            let time = |field: &str| match text(notice, field) {
-                "" => "-".to_owned(),
-                at => minute(at),
-            };
-            table.add_row([
-                name.to_owned(),
-                since.clone(),
-                format!("{} {number}, {}", text(notice, "kind"), text(notice, "tlp")),
-                text(notice, "state").to_owned(),
-                time("accepted_at"),
-                time("returned_at"),
-                time("confirmed_at"),
-            ]);
+        let name = ((Tone::Strong, text(member, "member").to_owned()), indent);
+        let since = format!("may know since {}", minute(text(member, "released_at")));
+        sheet.hung(indent, &[name], &[(Tone::Plain, since)]);
+        for sent in items(&member["notices"]) {
+            sheet.hung(indent, &[((Tone::Plain, String::new()), indent)], &notice(sent));
         }
     }
-    if !table.is_empty() {
-        lines.extend([String::new(), table.to_string()]);
-    }
-    lines.join("\n")
+    sheet.text()
+}
+
+/// How far a copy of a notice came.
+fn notice(sent: &Value) -> Vec<Span> {
+    let number = sent["number"].as_u64().unwrap_or_default();
+    let state = text(sent, "state");
+    let tone = match state {
+        "confirmed" | "accepted" => Tone::Good,
+        "bounced" => Tone::Alarm,
+        _ => Tone::Soon,
+    };
+    let what = format!("{} {number} ({}):", text(sent, "kind"), text(sent, "tlp"));
+    let times = [("accepted", "accepted_at"), ("came back", "returned_at"), ("confirmed", "confirmed_at")];
+    let told = times.iter().filter_map(|(word, field)| match text(sent, field) {
+        "" => None,
+        at => Some(format!("{word} {}", minute(at))),
+    });
+    let told: Vec<String> = told.collect();
+    let told = if told.is_empty() { state.to_owned() } else { told.join(", ") };
+    vec![(Tone::Plain, what), (tone, told)]
 }
 
 #[cfg(test)]
@@ -79,18 +93,15 @@ mod tests {
                 { "member": "core", "released_at": since, "notices": [notice("waiting", None, None)] },
             ],
         });
-        let page: Vec<String> =
-            page(&ledger).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(
-            page,
-            [
-                "EX-2026-0001, as of 2026-12-01 12:00Z: 2 members might know of it",
-                "LEAK through core, recorded 2026-12-01 11:30Z by ada@example.org",
-                "",
-                "MEMBER MAY KNOW SINCE NOTICE STATE ACCEPTED CAME BACK CONFIRMED",
-                "acme 2026-12-01 10:00Z notice 1, TLP:AMBER confirmed 2026-12-01 10:05Z - 2026-12-01 11:00Z",
-                "core 2026-12-01 10:00Z notice 1, TLP:AMBER waiting - - -",
-            ]
-        );
+        insta::assert_snapshot!(page(&ledger, 80, false), @"
+        EX-2026-0001, as of 2026-12-01 12:00Z: 2 members might know of it
+        LEAK through core, recorded 2026-12-01 11:30Z by ada@example.org
+
+        acme  may know since 2026-12-01 10:00Z
+              notice 1 (TLP:AMBER): accepted 2026-12-01 10:05Z, confirmed 2026-12-01
+              11:00Z
+        core  may know since 2026-12-01 10:00Z
+              notice 1 (TLP:AMBER): waiting
+        ");
     }
 }

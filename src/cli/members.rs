@@ -11,11 +11,10 @@ use serde_json::Value;
 
 use crate::cli::show::{self, items, text};
 use crate::cli::style::{self, MARGIN, Sheet, Span, Tone};
-use crate::cli::{Failure, Global, print, read_text};
+use crate::cli::{Failure, Global, listing, print, read_text};
 use crate::clock::Clock;
 use crate::control::Question;
 use crate::domain::command::order;
-use crate::open::header::clean_line;
 use crate::pipeline::roll::SHOWN_ALONE;
 
 /// No list is larger: the daemon takes no larger question. Bytes.
@@ -29,8 +28,10 @@ const DIGITS: usize = 16;
 #[derive(Debug, Subcommand)]
 pub(super) enum MembersCommand {
     /// Everybody on it, and who wants to be: state, key, policy, leaks
+    #[command(after_help = "Example:\n  psirtd members list\n  psirtd members list --json | jq '.[].id'")]
     List,
     /// One member: criteria, vouch, certificates, history
+    #[command(after_help = "Example:\n  psirtd members show acme-linux")]
     Show {
         /// Its name
         member: String,
@@ -51,11 +52,13 @@ pub(super) enum MembersCommand {
         text: PathBuf,
     },
     /// Accept an application; whatever is open is told, and nothing done
+    #[command(after_help = "Example:\n  psirtd members approve acme-linux")]
     Approve {
         /// Its name
         member: String,
     },
     /// Refuse an application; the text, a reason, goes to the organisation
+    #[command(after_help = "Example:\n  psirtd members refuse acme-linux --text reason.txt")]
     Refuse {
         /// Its name
         member: String,
@@ -74,6 +77,7 @@ pub(super) enum MembersCommand {
         met: String,
     },
     /// It gets nothing for now; what was still to leave is stopped
+    #[command(after_help = "Example:\n  psirtd members suspend acme-linux --text reason.txt")]
     Suspend {
         /// Its name
         member: String,
@@ -82,11 +86,13 @@ pub(super) enum MembersCommand {
         text: Option<PathBuf>,
     },
     /// It is active again; what was stopped waits in the outbox
+    #[command(after_help = "Example:\n  psirtd members resume acme-linux")]
     Resume {
         /// Its name
         member: String,
     },
     /// Take it off for good; with four eyes on, a coordinator has to approve
+    #[command(after_help = "Example:\n  psirtd members remove acme-linux --text reason.txt")]
     Remove {
         /// Its name
         member: String,
@@ -95,6 +101,9 @@ pub(super) enum MembersCommand {
         text: Option<PathBuf>,
     },
     /// Its addresses from now on; notices go to the first
+    #[command(
+        after_help = "Example:\n  psirtd members address acme-linux security@acme.example psirt@acme.example"
+    )]
     Address {
         /// Its name
         member: String,
@@ -103,6 +112,7 @@ pub(super) enum MembersCommand {
         addresses: Vec<String>,
     },
     /// A certificate more, or a newer form of one
+    #[command(after_help = "Example:\n  psirtd members certificate acme-linux --text acme.asc")]
     Certificate {
         /// Its name
         member: String,
@@ -111,6 +121,7 @@ pub(super) enum MembersCommand {
         text: PathBuf,
     },
     /// A certificate less
+    #[command(after_help = "Example:\n  psirtd members drop-certificate acme-linux 89ABCDEF01234567")]
     DropCertificate {
         /// Its name
         member: String,
@@ -127,6 +138,7 @@ pub(super) enum MembersCommand {
         zone: String,
     },
     /// It meets the criteria still, and accepts the embargo policy in force
+    #[command(after_help = "Example:\n  psirtd members attest acme-linux")]
     Attest {
         /// Its name
         member: String,
@@ -154,7 +166,7 @@ pub(super) fn run(global: &Global, command: MembersCommand, clock: Clock) -> Res
             let members = ask(None)?;
             return match global.json {
                 true => print(&show::pretty(&without(&members, &["history"], &["armored"]))),
-                false => print(&table(&members)),
+                false => print(&table(&members, style::width(), style::coloured())),
             };
         }
         MembersCommand::Show { member } => {
@@ -221,40 +233,72 @@ fn without(members: &Value, fields: &[&str], of_certificates: &[&str]) -> Value 
     members
 }
 
-/// A line for each member.
-fn table(members: &Value) -> String {
-    let heads = ["MEMBER", "STATE", "ORGANISATION", "ADDRESS", "KEY", "POLICY", "LEAKS", "ATTESTS BY"];
-    let mut table = show::table(&heads);
-    for member in items(members) {
-        let address = items(&member["addresses"]).next().and_then(Value::as_str).unwrap_or_default();
-        table.add_row([
-            text(member, "id").to_owned(),
-            text(member, "state").to_owned(),
-            clean_line(text(member, "organisation")),
-            clean_line(address),
-            key(&member["key"], true),
-            show::or_dash(text(member, "policy")),
-            items(&member["strikes"]).count().to_string(),
-            show::or_dash(day(text(member, "attest_by"))),
-        ]);
-    }
-    if table.is_empty() {
+/// A line for each member, and below it who that is.
+fn table(members: &Value, width: usize, styled: bool) -> String {
+    if items(members).next().is_none() {
         return "nobody is on the list".to_owned();
     }
-    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    let heads = ["MEMBER", "STATE", "KEY UNTIL", "POLICY", "LEAKS", "ATTESTS BY"];
+    let mut rows = vec![heads.map(|head| (Tone::Quiet, head.to_owned()))];
+    rows.extend(items(members).map(row));
+    let notes = std::iter::once(Vec::new()).chain(items(members).map(notes));
+    listing::drawn(&rows, notes, width, styled)
+}
+
+fn row(member: &Value) -> [Span; 6] {
+    let plain = |text: &str| (Tone::Plain, show::or_dash(text));
+    let state = text(member, "state");
+    let key = match (text(&member["key"], "problem"), text(&member["key"], "expires")) {
+        ("", "") => plain("no end"),
+        ("", expires) => plain(day(expires)),
+        _ => (Tone::Alarm, "UNUSABLE".to_owned()),
+    };
+    let strikes = items(&member["strikes"]).count();
+    [
+        (Tone::Strong, text(member, "id").to_owned()),
+        (tone(state), state.to_owned()),
+        key,
+        plain(text(member, "policy")),
+        (if strikes > 0 { Tone::Near } else { Tone::Plain }, strikes.to_string()),
+        plain(day(text(member, "attest_by"))),
+    ]
+}
+
+/// Who a member is, and by which key it is written to, or why it cannot be.
+fn notes(member: &Value) -> Vec<Span> {
+    let key = &member["key"];
+    let fingerprint = text(key, "fingerprint");
+    let digits = fingerprint.get(fingerprint.len().saturating_sub(DIGITS)..).unwrap_or(fingerprint);
+    let address = items(&member["addresses"]).next().and_then(Value::as_str).unwrap_or_default();
+    let notes = [
+        (Tone::Plain, text(member, "organisation")),
+        (Tone::Plain, address),
+        (Tone::Quiet, digits),
+        (Tone::Alarm, text(key, "problem")),
+    ];
+    notes
+        .into_iter()
+        .filter(|(_, note)| !note.is_empty())
+        .map(|(tone, note)| (tone, note.to_owned()))
+        .collect()
+}
+
+fn tone(state: &str) -> Tone {
+    match state {
+        "active" => Tone::Good,
+        "applied" => Tone::Soon,
+        _ => Tone::Near,
+    }
 }
 
 /// A key in a few words.
-fn key(key: &Value, short: bool) -> String {
-    let fingerprint = text(key, "fingerprint");
-    let skipped = if short { fingerprint.len().saturating_sub(DIGITS) } else { 0 };
-    let digits = fingerprint.get(skipped..).unwrap_or(fingerprint);
+fn key(key: &Value) -> String {
     let how = match (text(key, "problem"), text(key, "expires")) {
-        ("", "") => "does not expire".to_owned(),
+        ("", "") => "no end".to_owned(),
         ("", expires) => format!("until {}", day(expires)),
-        (problem, _) => format!("UNUSABLE: {}", clean_line(problem)),
+        (problem, _) => format!("UNUSABLE: {problem}"),
     };
-    format!("{digits} {how}").trim_start().to_owned()
+    format!("{}, {how},", text(key, "fingerprint"))
 }
 
 /// The day of an instant, in UTC.
@@ -266,12 +310,7 @@ fn day(at: &str) -> &str {
 fn page(member: &Value, width: usize, styled: bool) -> String {
     let mut sheet = Sheet::new(width, styled);
     let state = text(member, "state");
-    let tone = match state {
-        "active" => Tone::Good,
-        "applied" => Tone::Soon,
-        _ => Tone::Near,
-    };
-    let head = [(Tone::Strong, text(member, "id").to_owned()), (tone, state.to_owned())];
+    let head = [(Tone::Strong, text(member, "id").to_owned()), (tone(state), format!("· {state}"))];
     sheet.hung(0, &[], &head);
     sheet.gap();
     let plain = |text: String| vec![(Tone::Plain, text)];
@@ -291,7 +330,7 @@ fn page(member: &Value, width: usize, styled: bool) -> String {
             since => (Tone::Quiet, format!("its own since {since}")),
         };
         let tone = if usable { Tone::Plain } else { Tone::Alarm };
-        fact("certificate", vec![(tone, key(certificate, false)), proven]);
+        fact("certificate", vec![(tone, key(certificate)), proven]);
     }
     if items(&member["certificates"]).next().is_none() {
         fact("certificate", vec![(Tone::Alarm, "none: it gets nothing".to_owned())]);
@@ -344,19 +383,24 @@ fn criteria(sheet: &mut Sheet, criteria: &Value) {
     }
 }
 
+/// What is attached to a command is no larger together: the daemon takes no larger question. Bytes.
+const MOST_ATTACHED: u64 = 16 << 20;
+
 /// What is attached to a command: files, each with its media type by the end of its name.
 pub(super) fn attached(files: &[PathBuf]) -> Result<Vec<crate::control::Attached>, Failure> {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
-    const MOST: u64 = 16 << 20;
-    let mut left = MOST;
+    use std::io::Read as _;
+    let mut left = MOST_ATTACHED;
     let attach = |file: &PathBuf| {
         let failed = |why: String| Failure::Failed(format!("--attach {}: {why}", file.display()));
-        let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-        left = u64::try_from(bytes.len())
-            .ok()
-            .and_then(|size| left.checked_sub(size))
-            .ok_or_else(|| failed(format!("together larger than {MOST} bytes")))?;
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(file);
+        let read = opened.and_then(|file| file.take(left.saturating_add(1)).read_to_end(&mut bytes));
+        let read = read.map_err(|error| failed(error.to_string()))?;
+        left = u64::try_from(read).ok().and_then(|size| left.checked_sub(size)).ok_or_else(|| {
+            failed(format!("more than {} MiB together: let members fetch it elsewhere", MOST_ATTACHED >> 20))
+        })?;
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
         let media_type = media_type(file).to_owned();
         Ok(crate::control::Attached { name, media_type, base64: BASE64_STANDARD.encode(bytes) })
@@ -444,21 +488,39 @@ mod tests {
 
     #[test]
     fn the_list_as_a_table() {
-        insta::assert_snapshot!(table(&members()), @"
-        MEMBER      STATE      ORGANISATION  ADDRESS                      KEY                                                  POLICY  LEAKS  ATTESTS BY
-        acme-linux  active     Acme Linux    security@acme-linux.example  89ABCDEF01234567 until 2029-11-20                    1       0      2027-11-20
-        beta        active     Beta[31m OS   security@beta.example        76543210FEDCBA98 until 2026-12-24                    1       1      2027-11-20
-        gamma       suspended  Acme Linux    security@gamma.example       76543210FEDCBA98 UNUSABLE: it expired on 2026-11-01  -       0      -
-        delta       applied    Acme Linux    security@delta.example       UNUSABLE: it has no certificate                      1       0      2027-11-20
+        insta::assert_snapshot!(table(&members(), 80, false), @"
+        MEMBER      STATE      KEY UNTIL   POLICY  LEAKS  ATTESTS BY
+        acme-linux  active     2029-11-20  1       0      2027-11-20
+                    Acme Linux · security@acme-linux.example · 89ABCDEF01234567
+        beta        active     2026-12-24  1       1      2027-11-20
+                    Beta[31m OS · security@beta.example · 76543210FEDCBA98
+        gamma       suspended  UNUSABLE    -       0      -
+                    Acme Linux · security@gamma.example · 76543210FEDCBA98 · it expired
+                    on 2026-11-01
+        delta       applied    UNUSABLE    1       0      2027-11-20
+                    Acme Linux · security@delta.example · it has no certificate
         ");
-        assert_eq!(table(&json!([])), "nobody is on the list");
+        assert_eq!(table(&json!([]), 80, false), "nobody is on the list");
+    }
+
+    #[test]
+    fn the_list_is_as_wide_as_the_page() {
+        let mut members = members();
+        members[0]["id"] = json!("a".repeat(40));
+        members[0]["policy"] = json!("version of 2026-01-01 ".repeat(9));
+        members[0]["organisation"] = json!("a very long name ".repeat(9));
+        for width in [60, 80, 110] {
+            let table = table(&members, width, false);
+            assert!(table.lines().all(|line| style::columns(line) <= width), "{table}");
+            assert!(table.contains(&"a".repeat(40)), "{table}");
+        }
     }
 
     #[test]
     fn a_member_at_a_glance() {
         let members = members();
         insta::assert_snapshot!(page(&members[3], 80, false), @"
-        delta applied
+        delta · applied
 
           organisation    Acme Linux
           since           2026-11-20 23:00Z

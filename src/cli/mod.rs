@@ -120,7 +120,10 @@ enum Command {
     /// Work on a case: the same commands as by signed mail
     #[command(
         after_help = "Example:\n  psirtd do EX-2026-0001 take ada@example.org\n  psirtd do EX-2026-0001 reply --text answer.txt\n  \
-                      psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  psirtd do EX-2026-0001 help"
+                      psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  \
+                      psirtd do EX-2026-0001 embargo 2026-12-15 15:00 UTC\n  \
+                      psirtd do EX-2026-0001 notice TLP:AMBER --text notice.txt --attach fix.patch\n  \
+                      psirtd do EX-2026-0001 help"
     )]
     Do {
         /// The case, or “-” for a command that is about none: “do - withdraw 3”
@@ -149,7 +152,7 @@ enum Command {
         /// The case
         id: String,
         /// As of then, a time with its offset (RFC 3339). Default: now
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = exposure::time)]
         at: Option<Timestamp>,
     },
     /// How the desk keeps its word: times to answer, plan and fix, promises kept, open cases
@@ -355,6 +358,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             show::case(&cli.global.ask(Question::Case(id), clock)?, json, now)
         }
         Command::Exposure { id, at } => {
+            if let Some(later) = at.filter(|at| *at > clock.now()) {
+                return Err(Failure::Usage(format!("--at {later} is still to come: leave it out, for now")));
+            }
             let question = Question::Exposure { case: id, at };
             exposure::show(&cli.global.ask(question, clock)?, json)
         }

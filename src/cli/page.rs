@@ -163,7 +163,8 @@ fn embargo(embargo: &Value, now: Timestamp) -> Vec<Span> {
     };
     listed([
         (tone, format!("{state}, {over} {}{near}", minute(until))),
-        (Tone::Quiet, text(embargo, "desk_time").to_owned()),
+        // UTC, which follows in parentheses, stands before it
+        (Tone::Quiet, text(embargo, "desk_time").split(" (").next().unwrap_or_default().to_owned()),
         (Tone::Quiet, moved),
     ])
 }
@@ -599,12 +600,12 @@ pub(super) mod tests {
         };
         insta::assert_snapshot!(embargo("revised", "2026-12-15T15:00:00Z"), @"
         embargo         revised, until 2026-12-15 15:00Z, in 17 d, Tue, 15 Dec 2026
-                        07:00 PST (2026-12-15 15:00 UTC), moved once
+                        07:00 PST, moved once
         its end         agreed to by rita@example.net, NOT agreed to by acme-linux
         ");
         insta::assert_snapshot!(embargo("agreed", "2026-11-28T12:00:00Z"), @"
         embargo         agreed, OVER, and not lifted: 2026-11-28 12:00Z, 3 h late,
-                        Tue, 15 Dec 2026 07:00 PST (2026-12-15 15:00 UTC), moved once
+                        Tue, 15 Dec 2026 07:00 PST, moved once
         its end         agreed to by rita@example.net, NOT agreed to by acme-linux
         ");
         insta::assert_snapshot!(embargo("lifted", "2026-11-28T12:00:00Z"), @"

@@ -85,7 +85,7 @@ struct Checked {
 /// Checks a desk. Warnings do not fail.
 pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(), Failure> {
     let mut config = Config::load(&global.config, now)?;
-    config.warnings.extend(members(&config, now));
+    let list = members(&config, now);
     let mut checked = vec![
         Checked { what: "configuration".to_owned(), outcome: Ok(global.config.display().to_string()) },
         desk_key(&config, now),
@@ -93,6 +93,10 @@ pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(),
         Checked { what: "state".to_owned(), outcome: writable(&config.state) },
         data_key(&config, now),
     ];
+    if let Some((detail, concerns)) = list {
+        checked.push(Checked { what: "distributors".to_owned(), outcome: Ok(detail) });
+        config.warnings.extend(concerns);
+    }
     let mut doors = None;
     if online {
         checked.extend(runtime()?.block_on(log_in(&config)));
@@ -135,16 +139,35 @@ fn desk_key(config: &Config, now: Timestamp) -> Checked {
     Checked { what: "desk key".to_owned(), outcome: Ok(format!("{fingerprint}, expires {expires}")) }
 }
 
-/// What the running daemon says of the distributors' list. When none runs, or it does not answer, nothing is said.
-fn members(config: &Config, now: Timestamp) -> Vec<String> {
+/// The distributors' list in a line, and what the running daemon says of its members. A desk without a list has no such line.
+fn members(config: &Config, now: Timestamp) -> Option<(String, Vec<String>)> {
     const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
-    let Some(Ok(members)) = control::ask(&config.state, &Question::Members { id: None }) else {
-        return Vec::new();
+    let list = &config.policy.distributors;
+    let eyes = if config.policy.four_eyes() { "another" } else { "any" };
+    let detail = format!("embargo policy {}, {eyes} coordinator approves what goes to members", list.policy);
+    let answer = control::ask(&config.state, &Question::Members { id: None });
+    let nobody = !matches!(&answer, Some(Ok(members)) if show::items(members).next().is_some());
+    if list.address.is_none() && nobody {
+        return None;
+    }
+    let members = match answer {
+        Some(Ok(members)) => members,
+        Some(Err(why)) => {
+            return Some((format!("{detail}; the daemon does not tell its members: {why}"), Vec::new()));
+        }
+        None => {
+            return Some((
+                format!("{detail}; its members' keys are looked at while psirtd runs"),
+                Vec::new(),
+            ));
+        }
     };
-    let marks = &config.policy.distributors.marks;
-    let marks = if marks.is_empty() { 0 } else { mark::different(marks) };
+    let marks = if list.marks.is_empty() { 0 } else { mark::different(&list.marks) };
     let soon = now.saturating_add(SOON).unwrap_or(now).to_string();
-    concerns(&members, &soon, marks)
+    let count = |state| show::items(&members).filter(|member| show::text(member, "state") == state).count();
+    let counted =
+        format!("{} active, {} suspended, {} applied", count("active"), count("suspended"), count("applied"));
+    Some((format!("{detail}; {counted}"), concerns(&members, &soon, marks)))
 }
 
 /// What seals the store: better known before the daemon is stopped.

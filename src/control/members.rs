@@ -22,7 +22,7 @@ pub(super) async fn members(
         None => Draft::new(index).members()?,
         Some(named) => {
             let id = MemberId::typed(named)?;
-            vec![index.member(&id)?.ok_or_else(|| format!("there is no member {id}"))?]
+            vec![index.member(&id)?.ok_or_else(|| id.unknown())?]
         }
     };
     // certificates are looked at one by one

@@ -565,15 +565,9 @@ mod tests {
             Certificate { fingerprint: format!("F-{id}"), source: Source::Attached, armored: String::new() };
         let answer = |number| Criterion { number, evidence: "yes".to_owned(), reviewed: None };
         Member {
-            id: MemberId::typed(id).unwrap(),
-            organisation: organisation.to_owned(),
             addresses: vec![Mailbox::bare(address)],
             proven: vec![(certificate.fingerprint.clone(), now)],
             certificates: vec![certificate],
-            state: State::Applied,
-            since: now,
-            zone: None,
-            application: None,
             criteria: (1..=5).map(answer).collect(),
             vouch: Some(Vouch {
                 by: MemberId::typed("gnarl").unwrap(),
@@ -582,11 +576,7 @@ mod tests {
                 mail: Digest::default(),
             }),
             accepted: Some(("1".to_owned(), now)),
-            challenge: None,
-            strikes: Vec::new(),
-            attest_by: None,
-            history: Vec::new(),
-            joined: None,
+            ..Member::new(MemberId::typed(id).unwrap(), organisation.to_owned(), State::Applied, now)
         }
     }
 

@@ -249,8 +249,17 @@ impl Command {
         };
         Self::with(row.word, &arguments).map_err(|why| {
             let why = if why.is_empty() { String::new() } else { format!("{why}; ") };
-            format!("{why}say it like this: {}", row.example)
+            format!("{why}say it like this: {}", Self::example_of(row, &arguments))
         })
+    }
+
+    /// How that is said: of the list, each word of its own.
+    fn example_of(row: &Row, arguments: &[&str]) -> &'static str {
+        let word = arguments.first().copied().unwrap_or_default();
+        Some(row.word)
+            .filter(|word| *word == "members")
+            .and_then(|_| Members::example(word))
+            .unwrap_or(row.example)
     }
 
     fn with(word: &str, arguments: &[&str]) -> Result<Self, String> {

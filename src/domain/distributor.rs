@@ -43,6 +43,11 @@ impl MemberId {
         }
     }
 
+    /// What is said when nobody has that name.
+    pub fn unknown(&self) -> String {
+        format!("there is no member {self}: “psirtd members” lists them")
+    }
+
     /// Made of an organisation's name: `Acme Linux GmbH` is `acme-linux-gmbh`. None when nothing of the name is left.
     pub fn of(organisation: &str) -> Option<Self> {
         let mut name = String::new();
@@ -306,28 +311,39 @@ pub enum Change {
 }
 
 impl Member {
+    /// An organisation of which nothing is known but what it is called, and how it stands since when.
+    pub fn new(id: MemberId, organisation: String, state: State, since: Timestamp) -> Self {
+        Self {
+            id,
+            organisation,
+            addresses: Vec::new(),
+            certificates: Vec::new(),
+            state,
+            since,
+            zone: None,
+            application: None,
+            criteria: Vec::new(),
+            vouch: None,
+            accepted: None,
+            challenge: None,
+            proven: Vec::new(),
+            strikes: Vec::new(),
+            attest_by: None,
+            history: Vec::new(),
+            joined: None,
+        }
+    }
+
     /// The member that an event begins; `None` for every other event.
     pub fn begin(event: &Event) -> Option<Self> {
         let What::Member { member, change, by } = &event.what else { return None };
         let mut begun = match change.as_ref() {
             Change::Applied { organisation, addresses, criteria, policy } => Self {
-                id: member.clone(),
-                organisation: organisation.clone(),
                 addresses: addresses.clone(),
-                certificates: Vec::new(),
-                state: State::Applied,
-                since: event.at,
-                zone: None,
                 application: event.case.clone().map(|case| (case, event.at)),
                 criteria: criteria.clone(),
-                vouch: None,
                 accepted: Some((policy.clone(), event.at)),
-                challenge: None,
-                proven: Vec::new(),
-                strikes: Vec::new(),
-                attest_by: None,
-                history: Vec::new(),
-                joined: None,
+                ..Self::new(member.clone(), organisation.clone(), State::Applied, event.at)
             },
             Change::Added { known } | Change::Imported { known } => known.as_ref().clone(),
             _ => return None,

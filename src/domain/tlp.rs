@@ -46,6 +46,15 @@ impl Tlp {
         }
     }
 
+    /// Who may have what bears the label besides the recipients' organisations and their clients, if anybody may.
+    pub fn frees(self) -> Option<&'static str> {
+        match self {
+            Self::Red | Self::AmberStrict | Self::Amber => None,
+            Self::Green => Some("the whole community"),
+            Self::Clear => Some("everybody"),
+        }
+    }
+
     /// As a person types it: `TLP:AMBER`, in any case, or `amber`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let upper = text.to_uppercase();

@@ -120,6 +120,7 @@ impl Pipeline {
             return Ok(());
         }
         ordered.roster = Some(self.roster(draft, now)?);
+        ordered.ours = self.own_certificates();
         ordered.proposals = draft.proposals()?;
         ordered.pending = draft.pending()?;
         ordered.attachments = attachments.into_iter().map(filed).collect();
@@ -183,6 +184,16 @@ impl Pipeline {
             ordered.copies.extend(draft.posting(&letter.id)?);
         }
         Ok(())
+    }
+
+    /// The fingerprints of the desk's keys and of the team's certificates, and whose each is.
+    fn own_certificates(&self) -> Vec<(String, String)> {
+        let keys = self.keyring.secret_keys().iter().map(|cert| (cert, &self.policy.desk));
+        let people = self.policy.people.iter().flat_map(|person| {
+            let held = self.keyring.held_for(&person.mailbox.address);
+            held.into_iter().map(|(_, cert)| (cert, &person.mailbox))
+        });
+        keys.chain(people).map(|(cert, whose)| (cert.fingerprint().to_hex(), whose.address.clone())).collect()
     }
 
     /// Everybody on the distributors' list, and how good their certificates are.

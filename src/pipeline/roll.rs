@@ -255,24 +255,18 @@ fn member(entry: &mut Entry<'_, '_>, attest_by: Option<Timestamp>, now: Timestam
     let says_when = entry.fields.contains_key("attest_by");
     let attests = entry.time("attest_by");
     let id = id?;
+    let organisation = organisation.unwrap_or_else(|| id.to_string());
     Some(Member {
-        organisation: organisation.unwrap_or_else(|| id.to_string()),
-        id,
         addresses,
         certificates,
-        state: state.unwrap_or(State::Active),
-        since: since.unwrap_or(now),
         zone,
-        application: None,
         criteria,
         vouch,
         accepted: policy.map(|policy| (policy, accepted_at.unwrap_or(now))),
-        challenge: None,
         proven,
         strikes,
         attest_by: if says_when { attests } else { attest_by },
-        history: Vec::new(),
-        joined: None,
+        ..Member::new(id, organisation, state.unwrap_or(State::Active), since.unwrap_or(now))
     })
 }
 
@@ -400,15 +394,10 @@ mod tests {
         let by = MemberId::typed("beta").unwrap();
         let mail = Digest::from_bytes(&[7; 32]);
         let member = Member {
-            id: MemberId::typed("acme-linux").unwrap(),
-            organisation: "Acme “Linux” GmbH".to_owned(),
             addresses: vec![Mailbox::bare("security@acme.example"), Mailbox::bare("psirt@acme.example")],
             proven: vec![(certificate.fingerprint.clone(), now())],
             certificates: vec![certificate, unproven],
-            state: State::Suspended,
-            since: now(),
             zone: Some("Europe/Berlin".to_owned()),
-            application: None,
             criteria: vec![
                 Criterion {
                     number: 1,
@@ -419,11 +408,13 @@ mod tests {
             ],
             vouch: Some(Vouch { by, policy: "1".to_owned(), at: now(), mail }),
             accepted: Some(("1".to_owned(), now())),
-            challenge: None,
             strikes: vec![Strike { case: CaseId::new("EX", 2026, 1), at: now(), by: "ada".to_owned() }],
-            attest_by: None,
-            history: Vec::new(),
-            joined: None,
+            ..Member::new(
+                MemberId::typed("acme-linux").unwrap(),
+                "Acme “Linux” GmbH".to_owned(),
+                State::Suspended,
+                now(),
+            )
         };
         let text = exported(std::slice::from_ref(&member)).to_string();
         assert_eq!(read(&text, Some(365), now()).unwrap(), [member]);

@@ -11,7 +11,7 @@ use psirtd::domain::application::{lacks, read};
 use psirtd::domain::case::{Case, CaseId};
 use psirtd::domain::decide::{Decision, Facts, Input, Offered, decide};
 use psirtd::domain::distributor::{Challenge, Change, Criterion, Member, MemberId, Roster, State, Vouch};
-use psirtd::domain::event::{Event, What};
+use psirtd::domain::event::What;
 use psirtd::domain::letter::{Body, Membership, Protection};
 use psirtd::domain::message::{Digest, Mailbox, Message};
 use psirtd::domain::policy::distributors::Distributors;
@@ -60,23 +60,13 @@ fn id(name: &str) -> MemberId {
 fn member(name: &str, address: &str, state: State) -> Member {
     let answer = |number| Criterion { number, evidence: "yes".to_owned(), reviewed: None };
     Member {
-        id: id(name),
-        organisation: name.to_owned(),
         addresses: vec![Mailbox::bare(address)],
         certificates: vec![certificate(name)],
         proven: vec![(key(name), now())],
-        state,
-        since: now(),
-        zone: None,
         application: Some((CaseId::new("EX", 2026, 1), now())),
         criteria: (1..=5).map(answer).collect(),
-        vouch: None,
         accepted: Some(("1".to_owned(), now())),
-        challenge: None,
-        strikes: Vec::new(),
-        attest_by: None,
-        history: Vec::new(),
-        joined: None,
+        ..Member::new(id(name), name.to_owned(), state, now())
     }
 }
 
@@ -634,10 +624,8 @@ fn the_key_of_another_applicant_is_not_taken() {
     assert!(!answer.lines.join("").contains("gnarl"), "whose it is, is nobody's business");
 }
 
-/// The very bytes again, and in another mail: the store knows the signature.
-#[test]
-fn a_vouch_that_is_sent_again_does_not_count_for_who_applies_again() {
-    let desk = desk();
+/// Gnarl, with a key that GnuPG has from now on, is put on the list.
+fn gnarl_joins(desk: &Desk) {
     let gnarl = desk.makes_a_key("Gnarl PSIRT <psirt@gnarl.example>");
     let held =
         Certificate { fingerprint: gnarl.clone(), source: Source::Roster, armored: desk.exported(GNARL) };
@@ -647,11 +635,14 @@ fn a_vouch_that_is_sent_again_does_not_count_for_who_applies_again() {
         application: None,
         ..member("gnarl", GNARL, State::Active)
     };
-    let event = |member: &str, change| {
-        let what = What::Member { member: id(member), change: Box::new(change), by: "operator".to_owned() };
-        Event { at: desk.now(), case: None, what }
-    };
-    desk.remembers(vec![event("gnarl", Change::Added { known: Box::new(known) })]);
+    desk.members_become([("gnarl", Change::Added { known: Box::new(known) })]);
+}
+
+/// The very bytes again, and in another mail: the store knows the signature.
+#[test]
+fn a_vouch_that_is_sent_again_does_not_count_for_who_applies_again() {
+    let desk = desk();
+    gnarl_joins(&desk);
     let apply = |number: u32| {
         desk.receives(&format!(
             "From: {ACME}\nTo: {LIST}\nMessage-ID: <a-{number}@acme.example>\n\n{ANSWERS}"
@@ -666,7 +657,7 @@ fn a_vouch_that_is_sent_again_does_not_count_for_who_applies_again() {
     };
     assert!(relay(&signed).contains("gnarl vouches for it"));
     // refused by a person, Acme applies again
-    desk.remembers(vec![event("acme-linux", Change::Removed { why: None })]);
+    desk.members_become([("acme-linux", Change::Removed { why: None })]);
     apply(2);
     let again = signed.replace("<order-", "<again-");
     let told = relay(&again);
@@ -678,21 +669,7 @@ fn a_vouch_that_is_sent_again_does_not_count_for_who_applies_again() {
 #[test]
 fn a_key_that_says_it_is_a_members_does_not_vouch() {
     let desk = desk();
-    let gnarl = desk.makes_a_key("Gnarl PSIRT <psirt@gnarl.example>");
-    let held =
-        Certificate { fingerprint: gnarl.clone(), source: Source::Roster, armored: desk.exported(GNARL) };
-    let known = Member {
-        certificates: vec![held],
-        proven: vec![(gnarl, now())],
-        application: None,
-        ..member("gnarl", GNARL, State::Active)
-    };
-    let what = What::Member {
-        member: id("gnarl"),
-        change: Box::new(Change::Added { known: Box::new(known) }),
-        by: "operator".to_owned(),
-    };
-    desk.remembers(vec![Event { at: desk.now(), case: None, what }]);
+    gnarl_joins(&desk);
     desk.receives(&format!("From: {ACME}\nTo: {LIST}\nMessage-ID: <a-1@acme.example>\n\n{ANSWERS}"));
     desk.letters();
     let false_key = desk.makes_a_key("Gnarl PSIRT <psirt@gnarl.example>");

@@ -61,23 +61,11 @@ fn is_member(desk: &Desk, id: &str, organisation: &str, address: &str, fingerpri
     let since = "2025-11-20T23:00:00Z".parse().unwrap();
     let id = MemberId::typed(id).unwrap();
     let known = Member {
-        id: id.clone(),
-        organisation: organisation.to_owned(),
         addresses: vec![Mailbox::bare(address)],
         proven: vec![(fingerprint.to_owned(), since)],
         certificates: vec![certificate],
-        state: State::Active,
-        since,
-        zone: None,
-        application: None,
-        criteria: Vec::new(),
-        vouch: None,
         accepted: Some(("1".to_owned(), since)),
-        challenge: None,
-        strikes: Vec::new(),
-        attest_by: None,
-        history: Vec::new(),
-        joined: None,
+        ..Member::new(id.clone(), organisation.to_owned(), State::Active, since)
     };
     let change = Box::new(Change::Added { known: Box::new(known) });
     let what = What::Member { member: id, change, by: "operator".to_owned() };

@@ -114,6 +114,8 @@ fn no_two_members_share_an_address_or_a_certificate() {
     let desk = desk();
     let (_, acme) = key_of(&desk, "acme");
     let (_, beta) = key_of(&desk, "beta");
+    let otto = desk.exported("otto@example.org");
+    let own = desk.exported("security@example.org");
     let add = |line: &str, text: &str| on_the_line(&desk, line, Some(text));
     add("members add acme security@acme.example", &acme).unwrap();
     for (line, text, why) in [
@@ -122,6 +124,8 @@ fn no_two_members_share_an_address_or_a_certificate() {
         ("members add other x@other.example", "no key", "no OpenPGP certificate in the text"),
         ("members add other ada@example.org", beta.as_str(), "is an address of the team"),
         ("members add other distributors@example.org", beta.as_str(), "is the desk's own address"),
+        ("members add other x@other.example", otto.as_str(), "is otto@example.org's"),
+        ("members add other x@other.example", own.as_str(), "is security@example.org's"),
     ] {
         let told = add(line, text).unwrap_err();
         assert!(told.contains(why), "{line}: {told}");

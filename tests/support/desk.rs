@@ -883,23 +883,16 @@ impl Desk {
             let fingerprint = self.makes_a_key(&format!("{name} <{address}>"));
             let (source, armored) = (Source::Roster, self.exported(&address));
             let known = Member {
-                id: MemberId::typed(name).unwrap(),
-                organisation: format!("{}{} Linux", name[..1].to_uppercase(), &name[1..]),
                 addresses: vec![Mailbox::bare(address)],
                 certificates: vec![Certificate { fingerprint: fingerprint.clone(), source, armored }],
-                state: State::Active,
-                since: now,
-                zone: None,
-                application: None,
-                criteria: Vec::new(),
-                vouch: None,
-                accepted: None,
-                challenge: None,
                 proven: vec![(fingerprint, now)],
-                strikes: Vec::new(),
-                attest_by: None,
-                history: Vec::new(),
-                joined: None,
+                accepted: Some(("1".to_owned(), now)),
+                ..Member::new(
+                    MemberId::typed(name).unwrap(),
+                    format!("{}{} Linux", name[..1].to_uppercase(), &name[1..]),
+                    State::Active,
+                    now,
+                )
             };
             (*name, Change::Added { known: Box::new(known) })
         });

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::cli::page::{FACTS, NAME};
 use crate::cli::show::{items, text, words};
-use crate::cli::style::{MARGIN, Sheet, Tone, minute};
+use crate::cli::style::{MARGIN, Sheet, Span, Tone, columns, minute};
 
-/// The width of a member's name.
-const MEMBER: usize = 24;
+/// A longer name of a member moves what follows. Columns.
+const LONGEST: usize = 24;
 /// The width of a state.
 const STATE: usize = 12;
 
@@ -44,16 +44,16 @@ pub(super) fn notices(sheet: &mut Sheet, notices: &Value) {
             (Tone::Quiet, format!("– {by}")),
         ];
         sheet.item(FACTS, &[((Tone::Strong, name), NAME)], &line);
+        let names = ["recipients", "left_out"].into_iter().flat_map(|those| items(&notice[those]));
+        let widest = names.map(|member| columns(text(member, "member"))).max().unwrap_or_default();
+        // as wide as the facts at least, so that short names stand below them
+        let member = widest.min(LONGEST).saturating_add(2).max(NAME);
         for copy in items(&notice["recipients"]) {
-            recipient(sheet, copy);
+            recipient(sheet, copy, member);
         }
         for left_out in items(&notice["left_out"]) {
-            let cells = [
-                ((Tone::Plain, text(left_out, "member").to_owned()), MEMBER),
-                ((Tone::Near, "not sent".to_owned()), STATE),
-            ];
-            let indent = MARGIN.saturating_add(MEMBER).saturating_add(STATE);
-            sheet.item(indent, &cells, &[(Tone::Plain, text(left_out, "why").to_owned())]);
+            let why = [(Tone::Plain, text(left_out, "why").to_owned())];
+            member_line(sheet, text(left_out, "member"), member, (Tone::Near, "not sent"), &why);
         }
     }
 }
@@ -71,7 +71,21 @@ fn counts(notice: &Value) -> String {
     counts.join(", ")
 }
 
-fn recipient(sheet: &mut Sheet, copy: &Value) {
+/// A member, how it stands, and more of that. Where the latter begins.
+fn member_line(
+    sheet: &mut Sheet,
+    name: &str,
+    width: usize,
+    (tone, state): (Tone, &str),
+    more: &[Span],
+) -> usize {
+    let cells = [((Tone::Plain, name.to_owned()), width), ((tone, state.to_owned()), STATE)];
+    let indent = MARGIN.saturating_add(width).saturating_add(STATE);
+    sheet.item(indent, &cells, more);
+    indent
+}
+
+fn recipient(sheet: &mut Sheet, copy: &Value, width: usize) {
     let state = text(copy, "state");
     let (tone, command) = match state {
         "confirmed" | "accepted" => (Tone::Good, ""),
@@ -80,11 +94,10 @@ fn recipient(sheet: &mut Sheet, copy: &Value) {
         "bounced" => (Tone::Alarm, "release"),
         _ => (Tone::Plain, ""),
     };
-    let cells = [((Tone::Plain, text(copy, "member").to_owned()), MEMBER), ((tone, state.to_owned()), STATE)];
-    let indent = MARGIN.saturating_add(MEMBER).saturating_add(STATE);
-    let line =
-        [(Tone::Quiet, minute(text(copy, "since"))), (Tone::Quiet, text(copy, "last_reply").to_owned())];
-    sheet.item(indent, &cells, &line);
+    // what a server says when all is well is in “psirtd outbox”
+    let reply = if tone == Tone::Good { "" } else { text(copy, "last_reply") };
+    let more = [(Tone::Quiet, minute(text(copy, "since"))), (Tone::Quiet, reply.to_owned())];
+    let indent = member_line(sheet, text(copy, "member"), width, (tone, state), &more);
     if !command.is_empty() {
         let id = text(copy, "letter");
         sheet.hung(indent, &[], &[(Tone::Quiet, format!("→ psirtd outbox {command} {id}"))]);

@@ -208,7 +208,13 @@ fn allowed(by: Actor<'_>, order: &Order, case: Option<&Case>) -> Result<(), Vec<
     let about_a_case = order.commands.iter().any(Command::needs_case);
     match (&order.case, case) {
         (None, _) if about_a_case => wrong.push(
-            "no case is named in what is signed: put a line !case CASE first, or let your mail program sign the subject".to_owned(),
+            match by {
+                Actor::Operator => "no case is named: “-” is for a command that is about none; say psirtd do CASE COMMAND",
+                Actor::Person(_) => {
+                    "no case is named in what is signed: put a line !case CASE first, or let your mail program sign the subject"
+                }
+            }
+            .to_owned(),
         ),
         (Some(id), None) if about_a_case => wrong.push(no_case(id)),
         (_, Some(case)) if about_a_case && !by.may_see(case) => wrong.push(no_case(&case.id)),

@@ -40,6 +40,7 @@ impl Embargoing {
                     at.parse::<DateTime>().map_err(|_| format!("“{date} {time}” is no date and time"))?;
                 let (zone, reason) = match rest {
                     [] => (None, None),
+                    [.., "because"] => return Err(format!("because of what? One of {}", reasons())),
                     ["because", reason] => (None, Some(parsed(reason)?)),
                     [zone] => (Some((*zone).to_owned()), None),
                     [zone, "because", reason] => (Some((*zone).to_owned()), Some(parsed(reason)?)),
@@ -52,10 +53,14 @@ impl Embargoing {
 }
 
 fn parsed(reason: &str) -> Result<Reason, String> {
-    Reason::ALL.into_iter().find(|known| known.word() == reason).ok_or_else(|| {
-        let all = Reason::ALL.map(Reason::word).join(", ");
-        format!("“{reason}” is no reason: they are {all}")
-    })
+    Reason::ALL
+        .into_iter()
+        .find(|known| known.word() == reason)
+        .ok_or_else(|| format!("“{reason}” is no reason: they are {}", reasons()))
+}
+
+fn reasons() -> String {
+    Reason::ALL.map(Reason::word).join(", ")
 }
 
 /// What is said to the distributors.

@@ -104,6 +104,18 @@ impl Members {
         })
     }
 
+    /// How a word that takes more than a member is said.
+    pub fn example(word: &str) -> Option<&'static str> {
+        Some(match word {
+            "add" => "members add acme-linux security@acme.example Acme Linux",
+            "review" => "members review acme-linux 3 met",
+            "address" => "members address acme-linux security@acme.example psirt@acme.example",
+            "drop-certificate" => "members drop-certificate acme-linux 89ABCDEF01234567",
+            "zone" => "members zone acme-linux Europe/Berlin",
+            _ => return None,
+        })
+    }
+
     /// The member that it is about.
     pub fn member(&self) -> Option<&MemberId> {
         match self {

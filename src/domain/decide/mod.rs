@@ -149,6 +149,8 @@ pub struct Ordered {
     pub attachments: Vec<(File, Attachment)>,
     /// The certificates in the text, and of each: until when it can be encrypted to (none: without end), or why it cannot.
     pub certificates: Vec<(Certificate, Result<Option<Timestamp>, String>)>,
+    /// Certificates that can be no member's, and whose they are: the desk's, and those of its people.
+    pub ours: Vec<(String, String)>,
     /// The members in the text, as `members export` writes them; or what is wrong with it.
     pub imported: Option<Result<Vec<Member>, String>>,
     /// The time zone that is named; none when there is no such one.
@@ -180,6 +182,7 @@ impl Ordered {
             proposals: 0,
             attachments: Vec::new(),
             certificates: Vec::new(),
+            ours: Vec::new(),
             imported: None,
             zone: None,
             copies: Vec::new(),

@@ -77,6 +77,10 @@ impl Worker<'_> {
             });
         }
         let mut preview = self.preview(&roster, &to, &left_out);
+        preview.warnings.extend(self.not_bound(&roster, &to));
+        preview.warnings.extend(tlp.frees().map(|whom| {
+            format!("{tlp} lets {whom} have it, while it is embargoed: {} is the usual label", Tlp::default())
+        }));
         preview.lines = vec![tlp.to_string()];
         preview.lines.extend(until.map_or_else(
             || vec!["no date of disclosure is agreed".to_owned()],
@@ -91,6 +95,20 @@ impl Worker<'_> {
         preview.text = text.map(str::to_owned);
         preview.attachments = attached.into_iter().map(|(_, attachment)| attachment.clone()).collect();
         self.propose(Proposal::Notice { content, to, left_out }, preview)
+    }
+
+    /// Who of them has not accepted the embargo policy in force, if anybody.
+    fn not_bound(&self, roster: &Roster, to: &[MemberId]) -> Option<String> {
+        let version = &self.policy.distributors.policy;
+        let has = |member: &Member| match &member.accepted {
+            Some((accepted, _)) if accepted == version => None,
+            Some((accepted, _)) => Some(format!("version {accepted}")),
+            None => Some("none".to_owned()),
+        };
+        let not_bound: Vec<(MemberId, String)> =
+            to.iter().filter_map(|id| Some((id.clone(), has(roster.get(id)?)?))).collect();
+        (!not_bound.is_empty())
+            .then(|| format!("embargo policy {version} is not accepted by {}", named(&not_bound)))
     }
 
     /// Why a notice would come too early or too late, if it would; and when the embargo ends.
@@ -291,23 +309,8 @@ mod tests {
 
     fn member(id: &str, state: State) -> Member {
         Member {
-            id: MemberId::typed(id).unwrap(),
-            organisation: id.to_owned(),
             addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
-            certificates: Vec::new(),
-            state,
-            since: now(),
-            zone: None,
-            application: None,
-            criteria: Vec::new(),
-            vouch: None,
-            accepted: None,
-            challenge: None,
-            proven: Vec::new(),
-            strikes: Vec::new(),
-            attest_by: None,
-            history: Vec::new(),
-            joined: None,
+            ..Member::new(MemberId::typed(id).unwrap(), id.to_owned(), state, now())
         }
     }
 

@@ -123,7 +123,7 @@ impl Worker<'_> {
     /// Why it cannot get what the others were sent, if it cannot.
     fn may_be_released(&self, case: &Case, id: &MemberId) -> Result<(), String> {
         let roster = self.roster()?;
-        let member = roster.get(id).ok_or_else(|| format!("there is no member {id}"))?;
+        let member = roster.get(id).ok_or_else(|| id.unknown())?;
         if !member.is_active() {
             return Err(format!("{id} is {}", member.state.word()));
         }
@@ -193,7 +193,7 @@ impl Worker<'_> {
 
     /// How many leaks are laid to the member so far; why none can be, of this case.
     fn strikes(&self, case: &Case, id: &MemberId) -> Result<usize, String> {
-        let member = self.roster()?.get(id).ok_or_else(|| format!("there is no member {id}"))?;
+        let member = self.roster()?.get(id).ok_or_else(|| id.unknown())?;
         if !case.was_released_to(id) {
             return Err(format!("{id} was sent nothing of case {}: nothing can have leaked there", case.id));
         }
@@ -208,7 +208,7 @@ impl Worker<'_> {
         let (change, by) = (Box::new(Change::Struck), self.by.name());
         self.does(What::Member { member: id.clone(), change, by });
         let roster = self.roster()?.clone();
-        let Some(member) = roster.get(id) else { return Err(format!("there is no member {id}")) };
+        let Some(member) = roster.get(id) else { return Err(id.unknown()) };
         let earlier = member.strikes.iter().map(|strike| {
             format!("a leak of case {} was laid to it on {}", strike.case, strike.at.strftime("%Y-%m-%d"))
         });
@@ -240,7 +240,7 @@ impl Worker<'_> {
         let case = self.case()?.clone();
         let text = text.map(|file| self.text_in(file)).transpose()?;
         let roster = self.roster()?.clone();
-        let member = roster.get(id).ok_or_else(|| format!("there is no member {id}"))?;
+        let member = roster.get(id).ok_or_else(|| id.unknown())?;
         if !member.is_active() {
             return Err(format!("{id} is {}: nothing is sent to it", member.state.word()));
         }

@@ -97,24 +97,13 @@ impl Worker<'_> {
         let address = self.free_address(address, id)?;
         let certificate = self.free_certificate(id)?;
         let member = Member {
-            id: id.clone(),
-            organisation: organisation.unwrap_or(id.as_str()).to_owned(),
             addresses: vec![address],
             proven: vec![(certificate.fingerprint.clone(), self.now)],
             certificates: vec![certificate],
-            state: State::Active,
-            since: self.now,
-            zone: None,
-            application: None,
-            criteria: Vec::new(),
-            vouch: None,
-            accepted: None,
-            challenge: None,
             // what it let leak is not forgotten
             strikes: known.map_or_else(Vec::new, |known| known.strikes),
             attest_by: attest_by(self.policy, self.now),
-            history: Vec::new(),
-            joined: None,
+            ..Member::new(id.clone(), organisation.unwrap_or(id.as_str()).to_owned(), State::Active, self.now)
         };
         self.changes(&member, None, Change::Added { known: Box::new(member.clone()) });
         let version = &self.policy.distributors.policy;
@@ -305,7 +294,7 @@ impl Worker<'_> {
     fn member(&self, id: &MemberId) -> Result<Member, String> {
         let changed = self.done.members.iter().find(|member| member.id == *id);
         let known = || self.ordered.roster.as_ref().and_then(|roster| roster.get(id));
-        changed.or_else(known).cloned().ok_or_else(|| format!("there is no member {id}"))
+        changed.or_else(known).cloned().ok_or_else(|| id.unknown())
     }
 
     fn applicant(&self, id: &MemberId) -> Result<Member, String> {
@@ -370,6 +359,10 @@ impl Worker<'_> {
     }
 
     fn taken_certificate(&self, certificate: &Certificate, id: &MemberId) -> Option<String> {
+        let mut ours = self.ordered.ours.iter();
+        if let Some((fingerprint, whose)) = ours.find(|(ours, _)| *ours == certificate.fingerprint) {
+            return Some(format!("the certificate {fingerprint} is {whose}'s"));
+        }
         let has = |other: &&Member| others(other, id) && has_certificate(other, &certificate.fingerprint);
         let other = self.all_members().find(has)?;
         Some(format!("the certificate {} is {}'s", certificate.fingerprint, other.id))
@@ -492,23 +485,11 @@ mod tests {
     fn member(id: &str, state: State) -> Member {
         let own = certificate(&id.chars().take(2).collect::<String>().to_uppercase());
         Member {
-            id: MemberId::typed(id).unwrap(),
-            organisation: id.to_uppercase(),
             addresses: vec![Mailbox::bare(format!("security@{id}.example"))],
             proven: vec![(own.fingerprint.clone(), now())],
             certificates: vec![own],
-            state,
-            since: now(),
-            zone: None,
-            application: None,
-            criteria: Vec::new(),
-            vouch: None,
             accepted: Some(("1".to_owned(), now())),
-            challenge: None,
-            strikes: Vec::new(),
-            attest_by: None,
-            history: Vec::new(),
-            joined: None,
+            ..Member::new(MemberId::typed(id).unwrap(), id.to_uppercase(), state, now())
         }
     }
 

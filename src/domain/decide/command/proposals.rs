@@ -85,7 +85,9 @@ impl Worker<'_> {
         let pending = self.pending(number)?.clone();
         if self.policy.four_eyes() {
             let Actor::Person(person) = self.by else {
-                return Err("it needs a coordinator's signed mail: the command line signs nothing".to_owned());
+                return Err(format!(
+                    "it needs a coordinator's signed mail, with the line !approve {number}: the command line signs nothing"
+                ));
             };
             let of_the_team = |person: &Person| is_by(&pending.by, person);
             if pending.by != OPERATOR && !self.policy.coordinators().any(of_the_team) {

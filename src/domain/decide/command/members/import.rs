@@ -53,7 +53,7 @@ impl Worker<'_> {
         let mut wrong = Vec::new();
         let in_file: BTreeSet<&MemberId> = imported.iter().map(|member| &member.id).collect();
         // whose address, and whose certificate, it is: of those that the file says nothing of, and of the places before each place
-        let mut taken = Taken::default();
+        let mut taken = Taken(self.ordered.ours.iter().cloned().collect());
         for known in self.all_members().filter(|known| !in_file.contains(&known.id)) {
             taken.by(known, known.state, &known.id.to_string());
         }
@@ -74,7 +74,6 @@ impl Worker<'_> {
 }
 
 /// Whose each address and each certificate is.
-#[derive(Default)]
 struct Taken(BTreeMap<String, String>);
 
 impl Taken {
