@@ -156,12 +156,18 @@ fn every_command_of_the_readme_works() {
     fs::write(place.path().join("report.eml"), report).unwrap();
     fs::write(place.path().join("plan.txt"), "We build your example tonight.\n").unwrap();
     fs::write(place.path().join("acme.asc"), certificate("security@acme.example")).unwrap();
+    fs::write(place.path().join("notice.txt"), "A tile of more than 4 GB overflows.\n").unwrap();
+    fs::write(place.path().join("fix.patch"), "--- a/tile.c\n+++ b/tile.c\n").unwrap();
+    let wednesday = wednesday_in_two_weeks();
     let mut daemon = None;
     let mut follow_up = String::new();
     for mut command in commands {
         let said = command.join(" ");
         if let Some(mail) = command.iter_mut().find(|word| **word == "4f0a9c2b61de") {
             *mail = &follow_up;
+        }
+        if let Some(date) = command.iter_mut().find(|word| **word == "2026-12-15") {
+            *date = &wednesday;
         }
         if command.last() == Some(&"run") {
             let log = fs::File::create(place.path().join("log")).unwrap();
@@ -209,6 +215,14 @@ fn every_command_of_the_readme_works() {
                 assert_eq!(out(&output), "case EX-2026-0003 is part of case EX-2026-0001 now\n")
             }
             [.., "members"] => assert!(out(&output).contains("acme-linux  active"), "{}", out(&output)),
+            [.., "notice", "TLP:AMBER", "--text", _, "--attach", _] => {
+                assert!(
+                    out(&output).starts_with("proposal 1: TLP:AMBER notice to 1 members;"),
+                    "{}",
+                    out(&output)
+                )
+            }
+            [.., "exposure", _] => assert!(out(&output).contains("0 members might know"), "{}", out(&output)),
             [.., "members", "export"] => assert!(out(&output).contains("BEGIN PGP"), "{}", out(&output)),
             [.., "split", _] => assert_eq!(out(&output), "the mail is case EX-2026-0004 now\n"),
             ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
@@ -244,6 +258,13 @@ fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
     deliver("rita@example.net", 9, "In-Reply-To: <r@example.net>");
     wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", "EX-2026-0001"])["mails"] == 2);
     ask(&["case", "EX-2026-0001"])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
+}
+
+/// A day on which an embargo may end, whenever this runs.
+fn wednesday_in_two_weeks() -> String {
+    let earliest = Clock::System.now().to_zoned(jiff::tz::TimeZone::UTC).date() + jiff::ToSpan::days(14);
+    let mut days = earliest.series(jiff::ToSpan::days(1));
+    days.find(|day| day.weekday() == jiff::civil::Weekday::Wednesday).unwrap().to_string()
 }
 
 /// The words of a shell's line, as far as the README goes: texts in double quotes are one word.
