@@ -274,6 +274,8 @@ pub struct Membership {
     pub policy: String,
     /// Where it can be read.
     pub policy_page: Option<String>,
+    /// The copies of what is sent to the list differ in their words.
+    pub marked: bool,
     /// Its certificates: it is encrypted to those that can be.
     #[serde(skip)]
     pub certificates: Vec<Certificate>,

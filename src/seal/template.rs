@@ -227,7 +227,7 @@ pub fn sample(kind: LetterKind) -> Value {
         },
         LetterKind::Membership => context! {
             desk, case => "EX-2026-0001", topic => "application", organisation => "x", member => "x", token => "x",
-            asks_key => true, lines => ["x"], text => "x", policy => "1", policy_page => "x", automatic => true,
+            asks_key => true, lines => ["x"], text => "x", policy => "1", policy_page => "x", automatic => true, marked => true,
         },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",

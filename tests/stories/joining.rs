@@ -457,3 +457,21 @@ fn a_member_is_asked_to_attest_again_in_time() {
     assert!(told("2027-01-31T00:01:00Z").contains("gnarl should have attested again by 2027-01-31"));
     assert!(told("2027-02-14T00:01:00Z").contains("gnarl should have attested again"));
 }
+
+/// Whoever may get copies that differ hears of it before it joins.
+#[test]
+fn that_copies_differ_is_said_before_anybody_joins() {
+    let list = "[distributors]\naddress = \"distributors@example.org\"\n";
+    for (marks, said) in
+        [("", false), ("marks = [[\"Please\", \"Kindly\"], [\"confirm.\", \"answer.\"]]\n", true)]
+    {
+        let desk = Desk::builder().toml(&format!("{list}{marks}")).open();
+        desk.receives(
+            "From: Vera <security@acme.example>\nTo: distributors@example.org\nSubject: Request\n\
+             Message-ID: <v-1@acme.example>\n\n1. We ship it.\n",
+        );
+        let letters = desk.letters();
+        let answer = letters.iter().find(|letter| letter.to == "security@acme.example").unwrap();
+        assert_eq!(answer.text().contains("differ in their words"), said, "{}", answer.text());
+    }
+}

@@ -128,6 +128,7 @@ fn body(topic: &'static str, member: Option<&Member>, lines: Vec<String>, policy
         text: None,
         policy: policy.distributors.policy.clone(),
         policy_page: policy.distributors.policy_page.clone(),
+        marked: !policy.distributors.marks.is_empty(),
         certificates: Vec::new(),
         automatic: false,
     }
