@@ -144,7 +144,7 @@ impl Proposal {
     pub fn told(&self) -> String {
         match self {
             Self::Notice { content, to, .. } => {
-                format!("{} {} to {} members", content.tlp, content.sort.word(), to.len())
+                format!("{} {} to {}", content.tlp, content.sort.word(), members(to.len()))
             }
             Self::Release { member } => format!("release the case to {member}"),
             Self::Embargo { until, reason, .. } => {
@@ -155,6 +155,11 @@ impl Proposal {
             Self::Warn { member, .. } => format!("warn {member} of a leak"),
         }
     }
+}
+
+/// So many of them.
+pub fn members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 
 /// A proposal that waits for another person's word.
@@ -349,7 +354,7 @@ impl Step {
             }
             Self::Begun { notice, .. } => {
                 let Notice { number, content, recipients, .. } = notice;
-                format!("{} {number} ({}) to {recipients} members", content.sort.word(), content.tlp)
+                format!("{} {number} ({}) to {}", content.sort.word(), content.tlp, members(*recipients))
             }
             Self::Repeated { notice, member, .. } => {
                 format!("notice {notice} to {member}, which has joined since")
