@@ -217,7 +217,7 @@ fn every_command_of_the_readme_works() {
             [.., "members"] => assert!(out(&output).contains("acme-linux  active"), "{}", out(&output)),
             [.., "notice", "TLP:AMBER", "--text", _, "--attach", _] => {
                 assert!(
-                    out(&output).starts_with("proposal 1: TLP:AMBER notice to 1 members;"),
+                    out(&output).starts_with("proposal 1: TLP:AMBER notice to 1 member;"),
                     "{}",
                     out(&output)
                 )

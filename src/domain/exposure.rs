@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, members};
 use crate::domain::posting::{BOUNCED, LetterState, Posting};
 
 /// How far a copy had come.
@@ -149,8 +149,8 @@ fn reached(posting: &Posting, at: Timestamp) -> Reached {
 pub fn counted(ledger: &[Exposed<'_>]) -> String {
     let is_out = |exposed: &&Exposed<'_>| exposed.copies.iter().any(|copy| copy.reached.is_out());
     let mut told = vec![format!(
-        "{} members might know of it, and {} of them had been sent something",
-        ledger.len(),
+        "{} might know of it, and {} of them had been sent something",
+        members(ledger.len()),
         ledger.iter().filter(is_out).count()
     )];
     let mut notices: BTreeMap<u32, (&Notice, BTreeMap<Reached, usize>)> = BTreeMap::new();

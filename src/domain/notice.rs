@@ -146,7 +146,7 @@ impl Proposal {
             Self::Notice { content, to, .. } => {
                 let what =
                     if content.sort == Sort::Shared { "mail of a member" } else { content.sort.word() };
-                format!("{} {what} to {} members", content.tlp, to.len())
+                format!("{} {what} to {}", content.tlp, members(to.len()))
             }
             Self::Release { member } => format!("release the case to {member}"),
             Self::Embargo { until, reason, .. } => {
@@ -157,6 +157,11 @@ impl Proposal {
             Self::Warn { member, .. } => format!("warn {member} of a leak"),
         }
     }
+}
+
+/// So many of them.
+pub fn members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 
 /// A proposal that waits for another person's word.
@@ -369,7 +374,7 @@ impl Step {
             }
             Self::Begun { notice, .. } => {
                 let Notice { number, content, recipients, .. } = notice;
-                format!("{} {number} ({}) to {recipients} members", content.sort.word(), content.tlp)
+                format!("{} {number} ({}) to {}", content.sort.word(), content.tlp, members(*recipients))
             }
             Self::Repeated { notice, member, .. } => {
                 format!("notice {notice} to {member}, which has joined since")

@@ -18,7 +18,7 @@ use crate::domain::decide::notices::lines;
 use crate::domain::distributor::{Member, MemberId, Roster};
 use crate::domain::event::What;
 use crate::domain::mark;
-use crate::domain::notice::{Content, File, Notice, Proposal, Sort, Step};
+use crate::domain::notice::{Content, File, Notice, Proposal, Sort, Step, members};
 use crate::domain::posting::Posting;
 use crate::domain::recipient;
 use crate::domain::tlp::Tlp;
@@ -214,7 +214,7 @@ impl Worker<'_> {
                 self.policy.distributors.marks.clone()
             },
         };
-        let told = format!("{} {number} goes to {} members", content.sort.word(), now_to.len());
+        let told = format!("{} {number} goes to {}", content.sort.word(), members(now_to.len()));
         let step = Step::Begun { notice, to: now_to };
         self.does(What::Distribution { step: Box::new(step), by: self.by.name() });
         Ok(match left_out.as_slice() {

@@ -23,7 +23,7 @@ use crate::domain::embargo::limits::{self, Limits};
 use crate::domain::embargo::{Agreement, Embargo, Party, Reason, Step};
 use crate::domain::event::What;
 use crate::domain::message::{Digest, Mailbox};
-use crate::domain::notice::{Content, Proposal, Sort};
+use crate::domain::notice::{Content, Proposal, Sort, members};
 use crate::domain::phase::Phase;
 use crate::domain::tlp::Tlp;
 
@@ -417,8 +417,7 @@ fn listed(parties: &[&Party], by_name: bool) -> String {
         parties.iter().filter(is_named).map(|party| party.name().to_owned()).collect();
     match parties.len().saturating_sub(named.len()) {
         0 => {}
-        1 => named.push("1 member".to_owned()),
-        members => named.push(format!("{members} members")),
+        count => named.push(members(count)),
     }
     named.join(", ")
 }
@@ -514,7 +513,7 @@ mod tests {
         assert_eq!(to, &[MemberId::typed("acme").unwrap()]);
         let left_out: Vec<String> = left_out.iter().map(|(member, why)| format!("{member}: {why}")).collect();
         assert_eq!(left_out, ["beta: it is suspended", "gamma: it has no certificate"]);
-        assert!(told.contains("proposal 1: TLP:AMBER embargo to 1 members"), "{told}");
+        assert!(told.contains("proposal 1: TLP:AMBER embargo to 1 member"), "{told}");
         // the step itself is the team's, and nobody has to approve it
         let steps = decision.events.iter().filter(|event| matches!(event.what, What::Embargo { .. }));
         assert_eq!(steps.count(), 1);
@@ -525,6 +524,6 @@ mod tests {
     fn members_hear_at_once_that_it_is_public() {
         let (decision, told) = said("public").unwrap();
         assert!(decision.letters.iter().all(|letter| letter.kind() != LetterKind::Proposal), "{told}");
-        assert!(told.contains("members"), "{told}");
+        assert!(told.contains("goes to 1 member"), "{told}");
     }
 }
