@@ -206,6 +206,10 @@ fn a_notice_with_everything() {
       * each copy has a sentence by which it is known, such as “Please keep this
         in confidence.”, and says so
 
+    Before you decide:
+      * embargo policy 2 is not accepted by acme (version 1), bolt (version 1),
+        core (version 1)
+
     Attached, as it would be sent:
       * fix.patch (text/x-diff, 47 bytes)
 
