@@ -183,11 +183,12 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), DaemonError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // warnings name addresses: the log only counts them, “psirtd check” shows them
-    if !config.warnings.is_empty() {
-        warn!(warnings = config.warnings.len(), "the configuration has warnings; see “psirtd check”");
-    }
+    let warnings = config.warnings.len();
     let mut daemon = Daemon::open(config, clock)?;
+    // warnings name addresses: the log only counts them, “psirtd check” shows them
+    if warnings > 0 {
+        warn!(warnings, "the configuration has warnings; see “psirtd check”");
+    }
     daemon.open_doors();
     daemon
         .serve(async {
