@@ -1,7 +1,7 @@
 # psirtd: build, test, try. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test crash load check bench fuzz clean help rust
+.PHONY: demo test crash load fanout check bench fuzz clean help rust
 
 # rustup puts cargo here; a shell opened before the installation does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -45,6 +45,14 @@ load: rust ## Let a backlog of LOAD_MAILS (10000) mails drain, and print what it
 	cargo build --locked --release
 	@PSIRTD_PROGRAM="$(abspath $(target))/release/psirtd" PSIRTD_LOAD_MAILS=$(LOAD_MAILS) \
 	    $(MAKE) --no-print-directory test TESTS="--test psirtd load::a_backlog -- --nocapture"
+
+# As for the load: the program is built for speed.
+FANOUT_MEMBERS ?= 1000
+fanout: rust ## Send a notice to FANOUT_MEMBERS (1000) members, killed ten times on the way, and print what it costs
+	@.ci/packages build
+	cargo build --locked --release
+	@PSIRTD_PROGRAM="$(abspath $(target))/release/psirtd" PSIRTD_FANOUT_MEMBERS=$(FANOUT_MEMBERS) \
+	    $(MAKE) --no-print-directory test TESTS="--test psirtd fanout:: -- --nocapture"
 
 check: rust ## Formatting, lints and documentation, with every warning an error
 	@.ci/packages build

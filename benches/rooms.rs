@@ -78,9 +78,14 @@ impl Desk {
         let payload = format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{}", text());
         let mut rita = Keyring::new();
         rita.add_secret_keys(&self.reporter.as_tsk().to_vec().unwrap(), None).unwrap();
-        let ciphertext =
-            sign_and_encrypt(payload.as_bytes(), rita.signer(now()).unwrap(), &self.desk, now(), now())
-                .unwrap();
+        let ciphertext = sign_and_encrypt(
+            payload.as_bytes(),
+            rita.signer(now()).unwrap(),
+            std::slice::from_ref(&self.desk),
+            now(),
+            now(),
+        )
+        .unwrap();
         let mut mail = format!(
             "From: Rita Reporter <rita@example.net>\r\nTo: security@example.org\r\nSubject: ...\r\nMessage-ID: <{}@example.net>\r\n\
              Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\r\n\r\n--b\r\n\

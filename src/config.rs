@@ -10,6 +10,7 @@
 //!   the configuration itself; no error message holds one.
 //! * Without TLS only loopback addresses are accepted.
 
+mod distributors;
 mod doors;
 mod holidays;
 mod intake;
@@ -28,6 +29,7 @@ use crate::domain::concern::of_certificate;
 use crate::domain::deadline::Terms;
 use crate::domain::intake::is_address;
 use crate::domain::message::Mailbox;
+use crate::domain::policy::distributors::Distributors;
 use crate::domain::policy::{Person, Policy, Role};
 use crate::keyring::{self, Keyring};
 use crate::seal::Letterhead;
@@ -224,10 +226,11 @@ impl Reading<'_> {
             self.warnings.extend(of_certificate(&validity, self.now).filter(|_| usable).map(|it| it.text));
         }
         let policy_section = root.section("policy");
-        let distributors = root.section("distributors").and_then(|section| {
-            let address = self.address(&section, "address", true);
-            section.finish();
-            address
+        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator)).count();
+        let plus_address = desk.as_ref().is_some_and(|desk| desk.plus_address);
+        let distributors = root.section("distributors");
+        let distributors = distributors.map_or_else(Distributors::default, |section| {
+            self.distributors(section, coordinators, plus_address)
         });
         let desk = desk?;
         for person in &people {
@@ -446,7 +449,7 @@ impl Reading<'_> {
         section: Option<Section<'_>>,
         desk: &Desk,
         people: Vec<Person>,
-        distributors: Option<String>,
+        distributors: Distributors,
     ) -> Option<Policy> {
         // the defaults do not depend on whose desk it is, which may be what is wrong
         let standard = Policy::new(Mailbox::bare(""));

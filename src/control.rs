@@ -13,7 +13,10 @@
 //! * A question is at most `MAX_QUESTION` bytes and has `PATIENCE` to arrive; the answer, to be read.
 
 mod cases;
+mod exposure;
 mod figures;
+mod members;
+mod notices;
 pub mod pages;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -22,6 +25,8 @@ use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -34,18 +39,23 @@ use tracing::{debug, error};
 
 use crate::clock::Clock;
 use crate::control::cases::{case_json, whole_case_json};
+use crate::control::exposure::exposure_json;
 use crate::control::figures::figures_json;
+use crate::control::members::members;
+use crate::control::notices::{notices_json, proposals_json};
 use crate::domain::case::CaseId;
-use crate::domain::letter::{LetterId, Posting};
+use crate::domain::letter::LetterId;
+use crate::domain::message::Attachment;
+use crate::domain::posting::Posting;
 use crate::domain::signature::Certificate;
 use crate::inbox::stopped;
 use crate::pipeline::{Accept, Given, Handle, OutboxCommand, Refused};
-use crate::store::index::{IndexError, Lookup};
+use crate::store::index::{Draft, IndexError, Lookup};
 use crate::store::journal::Place;
 use crate::store::{Archive, StoreError};
 
-/// No question is longer. Bytes.
-const MAX_QUESTION: u64 = 1 << 20;
+/// No question is longer: commands bring what is attached to them. Bytes.
+const MAX_QUESTION: u64 = 32 << 20;
 /// A question that does not arrive is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -64,6 +74,14 @@ pub enum Question {
     Cases,
     /// One case.
     Case(String),
+    /// Who of the distributors had been sent what of a case.
+    Exposure {
+        /// The case.
+        case: String,
+        /// As of then; now, if it does not say.
+        #[serde(default)]
+        at: Option<Timestamp>,
+    },
     /// All letters.
     Outbox,
     /// One letter as sealed.
@@ -74,19 +92,29 @@ pub enum Question {
     Release(String),
     /// A command about a case.
     Do {
-        /// The case.
-        case: String,
+        /// The case; none of a command that is about no case.
+        #[serde(default)]
+        case: Option<String>,
         /// The command and what follows it on its line.
         line: String,
         /// Its text.
         #[serde(default)]
         text: Option<String>,
+        /// What is attached.
+        #[serde(default)]
+        attachments: Vec<Attached>,
     },
     /// How the desk keeps its word.
     Figures {
         /// Of the cases received since that day began at the desk.
         #[serde(default)]
         since: Option<Date>,
+    },
+    /// The distributors' list.
+    Members {
+        /// One member of it.
+        #[serde(default)]
+        id: Option<String>,
     },
     /// The certificates that the desk remembers for an address.
     Seen(String),
@@ -103,6 +131,25 @@ pub enum Question {
     Checked(Option<Place>),
     /// How far the index has come.
     Index,
+}
+
+/// Something that is attached to a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes, in base64.
+    pub base64: String,
+}
+
+impl Attached {
+    fn opened(&self) -> Result<Attachment, String> {
+        let bytes =
+            BASE64_STANDARD.decode(&self.base64).map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(Attachment { name: Some(self.name.clone()), media_type: self.media_type.clone(), bytes })
+    }
 }
 
 /// Why there is no answer.
@@ -148,7 +195,19 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
         Question::Case(id) => {
             let id = CaseId::typed(id);
             let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
-            Ok(whole_case_json(&case, policy, now))
+            let mut whole = whole_case_json(&case, policy, now);
+            let draft = Draft::new(index);
+            let (copies, pending) = (draft.copies(&case.id)?, draft.pending()?);
+            if let Some(fields) = whole.as_object_mut() {
+                fields.insert("notices".to_owned(), notices_json(&case, &copies));
+                fields.insert("proposals".to_owned(), proposals_json(&case, &pending));
+            }
+            Ok(whole)
+        }
+        Question::Exposure { case, at } => {
+            let id = CaseId::typed(case);
+            let case = index.case(&id)?.ok_or_else(|| format!("there is no case {id}"))?;
+            Ok(exposure_json(&case, &Draft::new(index).copies(&case.id)?, at.unwrap_or(now)))
         }
         Question::Outbox => {
             let mut postings = index.postings()?;
@@ -168,6 +227,7 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             }
             Ok(shown)
         }
+        Question::Members { id } => members(id.as_deref(), pipeline, now).await,
         Question::Seen(address) => {
             let seen = index.certificates(address)?;
             Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())
@@ -176,9 +236,10 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             let accept = Accept { address: address.clone(), fingerprint: fingerprint.clone() };
             said(pipeline.accept(accept).await)
         }
-        Question::Do { case, line, text } => {
-            let (case, line, text) = (CaseId::typed(case), line.clone(), text.clone());
-            said(pipeline.give(Given { case, line, text }).await)
+        Question::Do { case, line, text, attachments } => {
+            let attachments = attachments.iter().map(Attached::opened).collect::<Result<Vec<_>, _>>()?;
+            let (case, line, text) = (case.as_deref().map(CaseId::typed), line.clone(), text.clone());
+            said(pipeline.give(Given { case, line, text, attachments }).await)
         }
         Question::Figures { since } => {
             let zone = &policy.calendar.zone;

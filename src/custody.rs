@@ -50,7 +50,7 @@ impl Custodian for DeskKeys<'_> {
         let desk = self.keyring.desk().ok_or_else(|| said(KeyError::None("the desk".to_owned())))?;
         let signed_at = self.keyring.signs_since(self.now).map_err(said)?;
         let signer = self.keyring.signer(self.now).map_err(said)?;
-        sign_and_encrypt(text, signer, desk, self.now, signed_at)
+        sign_and_encrypt(text, signer, std::slice::from_ref(desk), self.now, signed_at)
     }
 
     fn unwrap(&self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {

@@ -67,15 +67,11 @@ pub struct Daemon {
 impl Daemon {
     /// Opens the store and starts the pipeline; the doors stay closed.
     pub fn open(config: Config, clock: Clock) -> Result<Self, DaemonError> {
-        let Config { policy, keyring, letterhead, state, inbox, outbox, look_up, warnings } = config;
+        let Config { policy, keyring, letterhead, state, inbox, outbox, look_up, .. } = config;
         let now = clock.now();
         let (writer, reader, notices) = store::open(&state, &DeskKeys { keyring: &keyring, now }, now)?;
         for notice in &notices.0 {
             warn!("{notice}");
-        }
-        // warnings name addresses: the log only counts them, “psirtd check” shows them
-        if !warnings.is_empty() {
-            warn!(warnings = warnings.len(), "the configuration has warnings; see “psirtd check”");
         }
         let sender = outbox::Sender { desk: policy.desk.clone(), plus_address: policy.plus_address };
         let mut pipeline = Pipeline { writer, reader, keyring, letterhead, policy, clock: clock.clone() };
@@ -187,7 +183,12 @@ pub async fn run(config: Config, clock: Clock) -> Result<(), DaemonError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let warnings = config.warnings.len();
     let mut daemon = Daemon::open(config, clock)?;
+    // warnings name addresses: the log only counts them, “psirtd check” shows them
+    if warnings > 0 {
+        warn!(warnings, "the configuration has warnings; see “psirtd check”");
+    }
     daemon.open_doors();
     daemon
         .serve(async {

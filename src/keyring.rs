@@ -39,7 +39,7 @@ use crate::domain::concern::Validity;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Standing};
 use crate::keyring::reporter::minimal;
-pub use crate::keyring::reporter::{Choice, choose, described, merged, rebuilt};
+pub use crate::keyring::reporter::{Choice, choose, described, merged, offered, rebuilt};
 use crate::keyring::secret::unlock;
 pub use crate::keyring::secret::{Successor, generate, successor};
 
@@ -254,6 +254,51 @@ pub fn encryptable<'a>(keyring: &'a Keyring, to: &Mailbox, now: Timestamp) -> Re
         }
     }
     Err(reason)
+}
+
+/// Those of a reader's certificates that can be encrypted to. The error says why there are none.
+pub fn encryptable_of(
+    certificates: &[Certificate],
+    address: &str,
+    now: Timestamp,
+) -> Result<Vec<Cert>, KeyError> {
+    let mut usable = Vec::new();
+    let mut reason = KeyError::None(address.to_owned());
+    for known in certificates {
+        let cert = match certificate(known.armored.as_bytes()) {
+            Ok(cert) => cert,
+            Err(why) => {
+                reason = why;
+                continue;
+            }
+        };
+        match encryption_keys(&cert, &policy(now), now) {
+            Ok(_) => usable.push(cert),
+            Err(why) => {
+                reason =
+                    KeyError::Unusable(format!("the certificate {} of {address}", known.fingerprint), why);
+            }
+        }
+    }
+    if usable.is_empty() { Err(reason) } else { Ok(usable) }
+}
+
+/// Until when one of a reader's certificates can be encrypted to (none: without end), or why none can.
+pub fn good_until(
+    certificates: &[Certificate],
+    address: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, String> {
+    let usable = encryptable_of(certificates, address, now).map_err(|error| error.to_string())?;
+    let ends: Option<Vec<Timestamp>> = usable.iter().map(|cert| expires(cert, now)).collect();
+    Ok(ends.and_then(|ends| ends.into_iter().max()))
+}
+
+/// Until when a certificate can be encrypted to (none: without end), or why it cannot.
+pub fn condition(known: &Certificate, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let cert = certificate(known.armored.as_bytes()).map_err(|error| error.to_string())?;
+    encryption_keys(&cert, &policy(now), now)?;
+    Ok(expires(&cert, now))
 }
 
 /// The keys of a certificate that mail is encrypted to, or why there are none.

@@ -15,11 +15,14 @@
 //! An fsync that failed. Nobody knows then what is on the disk; psirtd stops, and finds out at the next start.
 
 mod deciding;
+mod distributors;
 mod facts;
+mod joining;
 mod opening;
 mod orders;
 mod person;
 mod restored;
+pub mod roll;
 mod step;
 mod workers;
 
@@ -27,6 +30,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tracing::{error, warn};
 
@@ -34,9 +38,10 @@ use crate::clock::Clock;
 use crate::domain::case::CaseId;
 use crate::domain::concern::Silence;
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Letter, LetterId, LetterKind, Outcome};
-use crate::domain::message::{Digest, Mailbox, Message, Position};
+use crate::domain::letter::{Letter, LetterId, LetterKind};
+use crate::domain::message::{Attachment, Digest, Mailbox, Message, Position};
 use crate::domain::policy::Policy;
+use crate::domain::posting::Outcome;
 use crate::domain::signature::Certificate;
 use crate::domain::thread;
 use crate::health::Health;
@@ -46,7 +51,7 @@ use crate::pipeline::facts::Batch;
 use crate::pipeline::step::{Reply, Step, posted};
 use crate::pipeline::workers::in_parallel;
 use crate::seal::{Held, Letterhead, seal};
-use crate::store::index::IndexError;
+use crate::store::index::{IndexError, Lookup};
 use crate::store::journal::JournalError;
 use crate::store::{Commit, CommitError, Reader, Writer};
 use crate::{chance, crash, telemetry};
@@ -96,12 +101,14 @@ pub enum OutboxCommand {
 /// A command about a case, as it was typed on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
-    /// The case.
-    pub case: CaseId,
+    /// The case; none of a command that is about no case.
+    pub case: Option<CaseId>,
     /// The command and what follows it on its line.
     pub line: String,
     /// Its text.
     pub text: Option<String>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
 }
 
 /// A person's word about a certificate: use this one for the address from now on.
@@ -152,6 +159,8 @@ enum Work {
     Accept(Accept, Answer<String>),
     Order(Box<Given>, Answer<String>),
     Found(Box<Found>, Answer<()>),
+    /// Copies of a notice that are not written yet.
+    Copies,
     Look(Vec<Silence>, Option<Answer<()>>),
     Unreadable,
     Ping(Answer<()>),
@@ -239,6 +248,12 @@ impl Handle {
         &self.health
     }
 
+    /// Its turn has come, or is still to come: nobody has stopped it since.
+    pub fn may_leave(&self, letter: &LetterId) -> bool {
+        let as_it_stands = self.reader.index.posting(letter);
+        as_it_stands.is_ok_and(|posting| posting.is_some_and(|posting| posting.is_under_way()))
+    }
+
     /// Wakes up when letters may be due. A wake-up is a hint, not a promise.
     pub async fn stirred(&self) {
         self.stirred.notified().await;
@@ -309,7 +324,19 @@ impl Pipeline {
         stirred: &Notify,
         happened: &broadcast::Sender<Arc<Vec<Event>>>,
     ) -> Result<(), JournalError> {
-        while let Some(first) = waiting.blocking_recv() {
+        // those that a stop left over are written first
+        let mut copies = true;
+        loop {
+            let next = match copies {
+                false => waiting.blocking_recv(),
+                // whatever waits comes between two handfuls of copies
+                true => match waiting.try_recv() {
+                    Ok(work) => Some(work),
+                    Err(TryRecvError::Empty) => Some(Work::Copies),
+                    Err(TryRecvError::Disconnected) => None,
+                },
+            };
+            let Some(first) = next else { break };
             let mut bytes = size(&first);
             let mut batch = vec![first];
             while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
@@ -317,7 +344,13 @@ impl Pipeline {
                 bytes = bytes.saturating_add(size(&next));
                 batch.push(next);
             }
+            if copies && !batch.iter().any(|work| matches!(work, Work::Copies)) {
+                batch.push(Work::Copies);
+            }
+            let looked = batch.iter().any(|work| matches!(work, Work::Look(..)));
             let mut events = self.batch(batch)?;
+            // what could not be recorded is tried again at the next look, not at once
+            copies = (looked || !events.is_empty()) && self.copies_are_left()?;
             if events.iter().any(|event| needs_a_look(&event.what)) {
                 events.extend(self.batch(vec![Work::Look(Vec::new(), None)])?);
             }
@@ -417,6 +450,7 @@ impl Pipeline {
                     let step = self.look(&draft, &silent, answer.is_some(), now)?;
                     (step, answer.map_or(Reply::None, Reply::Unit))
                 }
+                (Work::Copies, _) => (self.copies(&draft, now)?, Reply::None),
                 (Work::Unreadable, _) => return Err(IndexError::Incomplete),
                 (Work::Ping(answer), _) => (None, Reply::Unit(answer)),
                 (Work::Mail(_, answer), None) => (None, Reply::Mail(answer, Err(Refused::Stopping))),
@@ -513,6 +547,7 @@ fn size(work: &Work) -> u64 {
         | Work::Accept(..)
         | Work::Order(..)
         | Work::Found(..)
+        | Work::Copies
         | Work::Look(..)
         | Work::Unreadable
         | Work::Ping(_) => 0,

@@ -106,6 +106,9 @@ pub fn tell(event: &Event) {
         What::PrioritySet { priority, .. } => info!(case, priority = priority.word(), "priority set"),
         What::Snoozed { until, .. } => info!(case, %until, "snoozed"),
         What::BecamePublic { .. } => warn!(case, "publicly known"),
+        What::Member { change, .. } => info!(case, change = change.word(), "distributors' list changed"),
+        What::Embargo { step, .. } => info!(case, step = step.word(), "embargo"),
+        What::Distribution { step, .. } => info!(case, step = step.word(), "distributors"),
         What::Reminded { warnings, .. } => info!(warnings = warnings.len(), "somebody reminded"),
     }
 }

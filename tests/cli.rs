@@ -52,6 +52,12 @@ pub(crate) fn key(name: &str, address: &str) -> String {
     keyring::generate(&mailbox, Clock::System.now(), false).unwrap().to_string()
 }
 
+/// The certificate of somebody, armored.
+fn certificate(address: &str) -> String {
+    let cert = keyring::certificates(key("Security", address).as_bytes()).unwrap().remove(0);
+    keyring::armored(&cert.strip_secret_key_material()).unwrap()
+}
+
 /// A desk whose keys are there, with this configuration.
 fn desk(config: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -149,12 +155,19 @@ fn every_command_of_the_readme_works() {
     let report = "From: Rita <rita@example.net>\nTo: security@example.org\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n";
     fs::write(place.path().join("report.eml"), report).unwrap();
     fs::write(place.path().join("plan.txt"), "We build your example tonight.\n").unwrap();
+    fs::write(place.path().join("acme.asc"), certificate("security@acme.example")).unwrap();
+    fs::write(place.path().join("notice.txt"), "A tile of more than 4 GB overflows.\n").unwrap();
+    fs::write(place.path().join("fix.patch"), "--- a/tile.c\n+++ b/tile.c\n").unwrap();
+    let wednesday = wednesday_in_two_weeks();
     let mut daemon = None;
     let mut follow_up = String::new();
     for mut command in commands {
         let said = command.join(" ");
         if let Some(mail) = command.iter_mut().find(|word| **word == "4f0a9c2b61de") {
             *mail = &follow_up;
+        }
+        if let Some(date) = command.iter_mut().find(|word| **word == "2026-12-15") {
+            *date = &wednesday;
         }
         if command.last() == Some(&"run") {
             let log = fs::File::create(place.path().join("log")).unwrap();
@@ -201,6 +214,16 @@ fn every_command_of_the_readme_works() {
             [.., "merge", _] => {
                 assert_eq!(out(&output), "case EX-2026-0003 is part of case EX-2026-0001 now\n")
             }
+            [.., "members"] => assert!(out(&output).contains("acme-linux  active"), "{}", out(&output)),
+            [.., "notice", "TLP:AMBER", "--text", _, "--attach", _] => {
+                assert!(
+                    out(&output).starts_with("proposal 1: TLP:AMBER notice to 1 member;"),
+                    "{}",
+                    out(&output)
+                )
+            }
+            [.., "exposure", _] => assert!(out(&output).contains("0 members might know"), "{}", out(&output)),
+            [.., "members", "export"] => assert!(out(&output).contains("BEGIN PGP"), "{}", out(&output)),
             [.., "split", _] => assert_eq!(out(&output), "the mail is case EX-2026-0004 now\n"),
             ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
             _ => {}
@@ -235,6 +258,13 @@ fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
     deliver("rita@example.net", 9, "In-Reply-To: <r@example.net>");
     wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", "EX-2026-0001"])["mails"] == 2);
     ask(&["case", "EX-2026-0001"])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
+}
+
+/// A day on which an embargo may end, whenever this runs.
+fn wednesday_in_two_weeks() -> String {
+    let earliest = Clock::System.now().to_zoned(jiff::tz::TimeZone::UTC).date() + jiff::ToSpan::days(14);
+    let mut days = earliest.series(jiff::ToSpan::days(1));
+    days.find(|day| day.weekday() == jiff::civil::Weekday::Wednesday).unwrap().to_string()
 }
 
 /// The words of a shell's line, as far as the README goes: texts in double quotes are one word.
@@ -301,11 +331,21 @@ fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = out(&psirtd(dir.path(), &["--help"]));
     for command in [
-        "demo", "init", "check", "run", "explain", "cases", "do", "case", "outbox", "journal", "store", "key",
+        "demo", "init", "check", "run", "explain", "cases", "do", "case", "exposure", "members", "outbox",
+        "journal", "store", "key",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help\n{help}");
         let own = out(&psirtd(dir.path(), &[command, "--help"]));
         assert!(own.contains("Example:\n  psirtd "), "{command}\n{own}");
+    }
+    let members = out(&psirtd(dir.path(), &["members", "--help"]));
+    let words = members.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let words = words.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let words: Vec<&str> = words.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(words.contains(&"list") && words.contains(&"import"), "{members}");
+    for word in words.into_iter().filter(|word| *word != "help") {
+        let own = out(&psirtd(dir.path(), &["members", word, "--help"]));
+        assert!(own.contains(&format!("Example:\n  psirtd members {word}")), "{word}\n{own}");
     }
 }
 
@@ -732,4 +772,131 @@ fn the_systemd_unit_is_valid_and_strict() {
     let exposure: f64 = level.split(": ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
     println!("exposure level {exposure}");
     assert!(exposure < 1.5, "{level}");
+}
+
+/// `psirtd --config psirtd.toml ...` in the folder of a desk: exit code, output, what is wrong.
+fn at(dir: &TempDir, arguments: &[&str]) -> (i32, String, String) {
+    let output = psirtd(dir.path(), &[&["--config", "psirtd.toml"], arguments].concat());
+    (output.status.code().unwrap(), out(&output), err(&output))
+}
+
+#[test]
+fn the_list_is_kept_on_the_command_line() {
+    let one = desk(MAILDIR_DESK);
+    for name in ["acme", "beta"] {
+        fs::write(one.path().join(format!("{name}.asc")), certificate(&format!("security@{name}.example")))
+            .unwrap();
+    }
+    assert_eq!(at(&one, &["members"]).1, "nobody is on the list\n");
+    let add = ["members", "add", "acme", "security@acme.example", "Acme", "Linux", "--text", "acme.asc"];
+    let (code, said, wrong) = at(&one, &add);
+    assert_eq!((code, wrong.as_str()), (0, ""));
+    assert!(said.starts_with("acme is on the list; it has not accepted the embargo policy"), "{said}");
+    let add = ["members", "add", "beta", "security@beta.example", "--text", "beta.asc"];
+    assert_eq!(at(&one, &add).0, 0);
+    assert_eq!(at(&one, &["members", "suspend", "beta"]).1, "beta is suspended\n");
+    let table = at(&one, &["members"]).1;
+    let lines: Vec<&str> = table.lines().map(str::trim_start).collect();
+    assert!(lines[0].starts_with("MEMBER  STATE      KEY UNTIL "), "{table}");
+    assert!(lines[1].starts_with("acme    active     "), "{table}");
+    assert!(lines[2].starts_with("Acme Linux · security@acme.example · "), "{table}");
+    assert!(lines[3].starts_with("beta    suspended  "), "{table}");
+    assert!(lines[4].starts_with("beta · security@beta.example · "), "{table}");
+    let shown = at(&one, &["members", "show", "acme"]).1;
+    assert!(shown.contains("Acme Linux") && shown.contains("put on the list"), "{shown}");
+    let listed: Value = serde_json::from_str(&at(&one, &["--json", "members", "list"]).1).unwrap();
+    assert_eq!((&listed[0]["id"], &listed[1]["state"]), (&"acme".into(), &"suspended".into()));
+    assert!(listed[0]["certificates"][0]["armored"].is_null(), "a list is for the eye");
+
+    let file = at(&one, &["members", "export"]).1;
+    let other = desk(MAILDIR_DESK);
+    fs::write(other.path().join("members.json"), &file).unwrap();
+    let (code, said, _) = at(&other, &["members", "import", "members.json"]);
+    assert_eq!((code, said.as_str()), (0, "members: 2 new, 0 changed, 0 as they were\n"));
+    assert_eq!(at(&other, &["members", "export"]).1, file);
+
+    for (arguments, code, told) in [
+        (vec!["members", "show", "gamma"], 1, "there is no member gamma: “psirtd members” lists them"),
+        (vec!["members", "suspend", "beta"], 1, "beta is suspended"),
+        (vec!["members", "add", "a b", "x@y.example", "--text", "acme.asc"], 2, "it has to be one word"),
+        (vec!["members", "add", "a_b", "x@y.example", "--text", "acme.asc"], 2, "cannot name a member"),
+        (vec!["members", "add", "gamma", "x@y.example"], 2, "--text"),
+        (
+            vec!["members", "review", "acme", "0", "met"],
+            2,
+            "say it like this: members review acme-linux 3 met",
+        ),
+        (
+            vec!["members", "add", "gamma", "x@y.example", "--text", "people/ada.asc"],
+            1,
+            "no OpenPGP certificate in the text",
+        ),
+        (vec!["members", "import", "acme.asc"], 1, "this is no JSON"),
+        (vec!["members", "dance"], 2, "dance"),
+        (vec!["do", "-", "approve", "3"], 1, "there is no proposal 3"),
+        (vec!["do", "-", "take"], 1, "no case is named: “-” is for a command that is about none"),
+        (vec!["exposure", "EX-2026-0001", "--at", "soon"], 2, "such as 2026-12-01T14:30:00Z"),
+        (vec!["exposure", "EX-2026-0001", "--at", "2999-12-01T14:30:00Z"], 2, "is still to come"),
+        (
+            vec!["do", "EX-2026-0001", "notice", "--text", "acme.asc", "--attach", "/dev/zero"],
+            1,
+            "more than 16 MiB together",
+        ),
+        (vec!["do", "-", "members", "list"], 1, "psirtd members list"),
+        (
+            vec!["do", "EX-2026-0001", "take", "--attach", "acme.asc"],
+            2,
+            "only “notice” and “update” take files",
+        ),
+    ] {
+        let (exit, _, wrong) = at(&one, &arguments);
+        assert_eq!(exit, code, "{arguments:?}: {wrong}");
+        assert!(wrong.contains(told), "{arguments:?}: {wrong}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_with_the_list_is_told_at_once() {
+    let wrong = r#"
+[distributors]
+address = "nobody"
+policy = ""
+criteria = ["One.", { text = "Two.", kind = "luck" }, { kind = "vouch" }, 3]
+most = "90 hours"
+not_on = ["someday"]
+at_least = "31 days"
+at_most = "3 days"
+four_eyes = true
+attest = "often"
+remind = "14"
+marks = [["a", "a"], [], "b"]
+"#;
+    let dir = desk(&format!("{MAILDIR_DESK}{wrong}"));
+    let checked = check(&dir);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = err(&checked);
+    let first = MAILDIR_DESK.lines().count() + 2;
+    for (line, told) in [
+        (1, "distributors.address: “nobody” is no address"),
+        (2, "distributors.policy: one line of text is expected"),
+        (3, "distributors.criteria[2].kind: “luck” is not evidence, acceptance or vouch"),
+        (3, "distributors.criteria[3].text: missing"),
+        (3, "distributors.criteria: expected a text in quotes, or { text"),
+        (4, "distributors.most: “90 hours”: in days, please"),
+        (5, "distributors.not_on: “someday” is no day of the week"),
+        (6, "distributors.at_least: 31 days is more than at_most, 3 days"),
+        (8, "distributors.four_eyes: it takes two [[person]]s with the role coordinator"),
+        (9, "distributors.attest: “often” is no term"),
+        (10, "distributors.remind: “14” is no term"),
+        (11, "distributors.marks: “a” stands twice in one place"),
+        (11, "distributors.marks: each place of the sentence is a list"),
+    ] {
+        let expected = format!("psirtd.toml:{}: {told}", first + line);
+        assert!(said.contains(&expected), "{expected}\n{said}");
+    }
+    let right = "[distributors]\naddress = \"distributors@example.org\"\nfour_eyes = false\nattest = \"never\"\nat_least = \"none\"\n";
+    let checked = check(&desk(&format!("{MAILDIR_DESK}\n{right}")));
+    assert!(checked.status.success(), "{}", err(&checked));
+    let told = "warn  distributors: without desk.plus_address a bounce of a notice cannot name its member";
+    assert!(out(&checked).contains(told), "{}", out(&checked));
 }

@@ -13,16 +13,17 @@ use psirtd::domain::command::Command;
 use psirtd::domain::command::order::Order;
 use psirtd::domain::concern::Concern;
 use psirtd::domain::decide::{Decision, Facts, Input, Ordered, Released, Sighting, decide, obey};
+use psirtd::domain::distributor::{Member, MemberId, Roster};
 use psirtd::domain::event::{Event, What};
 use psirtd::domain::intake::{self, Kind, Sort, words};
-use psirtd::domain::letter::{
-    Body, Daily, Letter, LetterId, LetterKind, LetterState, Outcome, Posting, Protection,
-};
+use psirtd::domain::letter::{Body, Daily, Letter, LetterId, LetterKind, Protection};
 use psirtd::domain::limit::{Answered, Limits};
 use psirtd::domain::message::{
     Action, Attachment, Ciphertext, Digest, Encryption, Mailbox, Marks, Message, ReturnPath, Returned,
 };
+use psirtd::domain::policy::distributors::Distributors;
 use psirtd::domain::policy::{Person, Policy, Role};
+use psirtd::domain::posting::{LetterState, Outcome, Posting};
 use psirtd::domain::report;
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
 use psirtd::domain::thread;
@@ -57,6 +58,8 @@ struct Written {
     again: Option<Index>,
     /// What the border found; of use only if there is one.
     dmarc: Option<bool>,
+    /// It is sent to the distributors' list, if there is one.
+    to_list: bool,
 }
 
 /// What happens next.
@@ -195,6 +198,9 @@ fn mail() -> impl Strategy<Value = Written> {
         "!merge canary",
         "I am out of the office, canary.",
         "Your message could not be delivered. 550 5.1.1 canary",
+        "Organisation: canary\n\n1. The canary.\n2. Canary users: canary.",
+        "4. No canary.\n\nkeyproof-00000000000000000000000000000000",
+        "vouch canary 1",
     ]);
     let return_path = prop_oneof![
         12 => Just(ReturnPath::Unknown),
@@ -214,14 +220,14 @@ fn mail() -> impl Strategy<Value = Written> {
             of(any::<bool>()),
             returned,
         ),
-        (any::<bool>(), prop::bool::weighted(0.05)),
+        (any::<bool>(), prop::bool::weighted(0.05), prop::bool::weighted(0.2)),
     )
         .prop_map(
             |(
                 (from, marks, return_path, subject, text, id),
                 (signature, (encryption, decrypted, ciphertexts, hidden), reporter_cert, problem, attachment),
                 ((parent, again), to, about, dmarc, returned),
-                (has_id, not_fetched),
+                (has_id, not_fetched, to_list),
             )| {
                 let attachment = attachment.map(|media_type| Attachment {
                     name: Some(CANARY.to_owned()),
@@ -250,7 +256,7 @@ fn mail() -> impl Strategy<Value = Written> {
                     size: 100,
                     ..Message::default()
                 };
-                Written { message, parent, to, about, again, dmarc }
+                Written { message, parent, to, about, again, dmarc, to_list }
             },
         )
 }
@@ -289,7 +295,10 @@ fn policy() -> impl Strategy<Value = Policy> {
                 plus_address: plus,
                 relay_junk: junk,
                 own_lists: own.then(|| OWN_LIST.to_owned()).into_iter().collect(),
-                distributors: out.then(|| "distributors@example.org".to_owned()),
+                distributors: Distributors {
+                    address: out.then(|| "distributors@example.org".to_owned()),
+                    ..Distributors::default()
+                },
                 ..Policy::new(Mailbox::bare(DESK))
             }
         },
@@ -308,6 +317,8 @@ struct Model {
     sightings: BTreeMap<Digest, Sighting>,
     certificates: BTreeMap<String, Vec<Certificate>>,
     answered: BTreeMap<String, u32>,
+    /// The distributors' list.
+    members: BTreeMap<MemberId, Member>,
     /// Acknowledgements that were sealed, by case.
     acknowledged: BTreeMap<CaseId, usize>,
     count: usize,
@@ -326,6 +337,7 @@ impl Model {
             sightings: BTreeMap::new(),
             certificates: BTreeMap::new(),
             answered: BTreeMap::new(),
+            members: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             count: 0,
         }
@@ -333,7 +345,7 @@ impl Model {
 
     /// The mail as it arrives, and whether its domain denies it, as far as the desk asks.
     fn arriving(&mut self, written: Written) -> (Arc<Message>, bool) {
-        let Written { mut message, parent, to, about, again, dmarc } = written;
+        let Written { mut message, parent, to, about, again, dmarc, to_list } = written;
         self.count += 1;
         message.digest = named(self.count);
         let known: Vec<&String> = self.threads.keys().chain(self.letters.keys()).collect();
@@ -355,7 +367,8 @@ impl Model {
             message.text = format!("{} -- a footer", first.text);
             message.parents.clear();
         }
-        message.recipients = vec![to.unwrap_or_else(|| DESK.to_owned())];
+        let list = self.policy.distributors.address.clone().filter(|_| to_list);
+        message.recipients = vec![to.or(list).unwrap_or_else(|| DESK.to_owned())];
         if let (Some(returned), Some(id)) = (&mut message.returned, chosen(about, &letters)) {
             returned.message_ids = vec![id];
         }
@@ -432,6 +445,11 @@ impl Model {
                 ..Answered::default()
             },
             next_number: u32::try_from(self.cases.len()).unwrap() + 1,
+            roster: self.policy.distributors.address.as_ref().map(|_| {
+                let members = self.members.values().cloned().collect();
+                Arc::new(Roster { members, ..Roster::default() })
+            }),
+            token: "0".repeat(32),
             ..Facts::default()
         }
     }
@@ -463,11 +481,20 @@ impl Model {
             let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
             let what = if self.count.is_multiple_of(11) {
                 let reason = "no certificate".to_owned();
-                What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text: None }
+                What::LetterHeld {
+                    letter: id,
+                    kind,
+                    to,
+                    reason,
+                    mail,
+                    withheld: false,
+                    text: None,
+                    copy: None,
+                }
             } else {
                 let message_id = thread::message_id(&format!("{:032x}", self.count), &self.policy.desk);
                 let bytes = named(self.count);
-                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail, text: None }
+                What::LetterQueued { letter: id, kind, to, message_id, bytes, mail, text: None, copy: None }
             };
             self.fold(Event { at: self.now, case, what });
         }
@@ -482,6 +509,12 @@ impl Model {
         }
         if let What::CertificateSeen { address, certificate, .. } = &event.what {
             self.certificates.entry(address.clone()).or_default().push(certificate.clone());
+        }
+        if let What::Member { member: id, .. } = &event.what {
+            match self.members.get_mut(id) {
+                Some(member) => member.apply(&event),
+                None => drop(self.members.insert(id.clone(), Member::begin(&event).expect("it begins"))),
+            }
         }
         let Some(id) = event.case.clone() else { return };
         match &event.what {
@@ -508,7 +541,7 @@ impl Model {
                 if *kind == LetterKind::Acknowledgement {
                     *self.acknowledged.entry(id.clone()).or_default() += 1;
                 }
-                if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status) {
+                if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status | LetterKind::Membership) {
                     *self.answered.entry(to.identity()).or_default() += 1;
                 }
             }
@@ -536,7 +569,11 @@ impl Model {
         prop_assert_eq!(&decide(facts, input, &self.policy, self.now), &decision);
         for letter in &decision.letters {
             self.assert_confidential(letter)?;
-            let author = letter.occasion().and_then(|occasion| occasion.about.author());
+            let author = match (letter.kind(), input) {
+                // it is about no mail, and answers one
+                (LetterKind::Membership, Input::Mail { message, .. }) => message.author(),
+                _ => letter.occasion().and_then(|occasion| occasion.about.author()),
+            };
             let to = letter.to.canonical();
             let of_the_team = self.policy.people.iter().any(|person| person.mailbox.canonical() == to);
             prop_assert!(of_the_team || author.is_some_and(|author| author.canonical() == to), "to {to}");
@@ -545,7 +582,10 @@ impl Model {
         if let Input::Mail { message, .. } = input
             && message.subject_is_secret
         {
-            prop_assert!(!serde_json::to_string(&decision.events).unwrap().contains(CANARY));
+            // but for what an organisation says of itself, so that it stands on the list
+            let of_the_list = |event: &&Event| matches!(event.what, What::Member { .. });
+            let events: Vec<&Event> = decision.events.iter().filter(|event| !of_the_list(event)).collect();
+            prop_assert!(!serde_json::to_string(&events).unwrap().contains(CANARY));
         }
         Ok(decision)
     }
@@ -555,6 +595,12 @@ impl Model {
         let said = match &letter.body {
             Body::Acknowledgement(_, body) => serde_json::to_string(body).unwrap(),
             Body::Status(_, body) => serde_json::to_string(body).unwrap(),
+            Body::Membership(_, body) => {
+                let encrypted = letter.protection == Protection::Encrypted;
+                prop_assert_eq!(encrypted, !body.certificates.is_empty());
+                prop_assert!(encrypted || (body.token.is_none() && body.member.is_empty()), "others read it");
+                serde_json::to_string(body).unwrap()
+            }
             // what a person writes to the reporter is as confidential as the report was
             Body::Answer(occasion, _) if !occasion.about.came_encrypted() => String::new(),
             Body::Answer(..)
@@ -563,7 +609,9 @@ impl Model {
             | Body::Digest(_)
             | Body::Note(..)
             | Body::Results(..)
-            | Body::Reminder(..) => CANARY.to_owned(),
+            | Body::Reminder(..)
+            | Body::Notice(..)
+            | Body::Proposal(..) => CANARY.to_owned(),
         };
         prop_assert!(letter.protection == Protection::Encrypted || !said.contains(CANARY), "{said}");
         prop_assert!(letter.to.name.is_none(), "nothing that a stranger wrote is in its header");
@@ -623,7 +671,7 @@ impl Model {
             let moved: Vec<&Event> = decision.events.iter().filter(moves).collect();
             prop_assert!(moved.is_empty(), "a stranger moves something: {moved:?}");
         }
-        for letter in &decision.letters {
+        for letter in decision.letters.iter().filter(|letter| letter.kind() != LetterKind::Membership) {
             let occasion = letter.occasion().unwrap();
             prop_assert_eq!(
                 &occasion.about.digest,
@@ -647,8 +695,10 @@ impl Model {
             ..Facts::default()
         };
         let (id, to) = (posting.id.clone(), posting.to.clone());
-        let decision = self
-            .decides(&facts, &Input::Release(Released { posting: Box::new(posting), about, text: None }))?;
+        let decision = self.decides(
+            &facts,
+            &Input::Release(Released { posting: Box::new(posting), about, text: None, member: None }),
+        )?;
         for letter in &decision.letters {
             prop_assert_eq!(
                 (&letter.id, &letter.to.canonical()),

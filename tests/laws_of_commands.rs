@@ -44,7 +44,7 @@ fn policy() -> Policy {
     policy
 }
 
-fn report() -> Message {
+pub(crate) fn report() -> Message {
     Message {
         digest: Digest::from_bytes(&[1]),
         from: vec![Mailbox::bare(RITA)],
@@ -71,6 +71,7 @@ fn opening(policy: &Policy) -> Vec<Event> {
             bytes: Digest::from_bytes(&[9]),
             mail: letter.occasion().map(|occasion| occasion.about.digest.clone()),
             text: None,
+            copy: None,
         },
     }));
     events
@@ -301,7 +302,7 @@ proptest! {
                         case: letter.case().cloned(),
                         what: What::LetterHeld {
                             letter: letter.id.clone(), kind: letter.kind(), to: letter.to.clone(), mail: None,
-                            reason: "not sealed yet".to_owned(), withheld: false, text: None,
+                            reason: "not sealed yet".to_owned(), withheld: false, text: None, copy: None,
                         },
                     }));
                 }

@@ -6,7 +6,7 @@
 //! may read it.
 
 use crate::support::daemon::Daemon;
-use crate::support::desk::{Desk, Letter};
+use crate::support::desk::{Desk, Letter, member_address};
 use crate::support::wait_until;
 use psirtd::clock::Clock;
 use std::fs;
@@ -211,6 +211,102 @@ fn the_texts_of_commands_are_sealed() {
     assert_eq!(readers, ["otto", "ada otto rita", "", "", "", "otto", "ada otto", "ada otto rita"]);
 }
 
+/// What two coordinators say to the distributors and take back, what a member answers, what is known of a leak, what an organisation
+/// says of itself that wants to join: each for its readers, in no log, and for nobody who has the disk.
+#[test]
+fn what_goes_to_the_distributors_and_comes_from_them_is_sealed() {
+    let list = "[distributors]\naddress = \"distributors@example.org\"";
+    let desk = Desk::builder().start(&Clock::System.now().to_string()).otto().max().toml(list).open();
+    let case = format!("EX-{}-0001", Clock::System.now().strftime("%Y"));
+    desk.have_joined(&["acme", "bolt"]);
+    let report =
+        "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r-1@example.net>\n\nIt crashes.\n";
+    let notice = desk.encrypted_mail(
+        "From: ada@example.org\nTo: security@example.org\nSubject: ...\nMessage-ID: <n-1@example.org>\n",
+        &format!(
+            "Content-Type: multipart/mixed; boundary=b; protected-headers=\"v1\"\nSubject: Re: [{case}] x\n\n--b\n\n\
+             !notice\n\n{CANARY} noticed\n--b\nContent-Type: text/x-diff; name=\"{CANARY}-named.patch\"\n\
+             Content-Disposition: attachment\n\n+{CANARY} patched\n--b--\n"
+        ),
+    );
+    desk.makes_a_key("Newco Security <security@newco.example>");
+    let application = desk.encrypted_mail_to(
+        "From: security@newco.example\nTo: distributors@example.org\nSubject: ...\nMessage-ID: <a-1@newco.example>\n",
+        &format!("Content-Type: text/plain\n\nOrganisation: Newco\n\n1. {CANARY} evident\n"),
+        "security@example.org",
+        "security@newco.example",
+    );
+    let mails = [
+        report.to_owned(),
+        notice,
+        desk.orders("otto", &case, "!approve 1\n"),
+        desk.orders("ada", &case, &format!("!update\n\n{CANARY} withdrawn\n")),
+        desk.orders("otto", &case, "!withdraw 2\n"),
+        application,
+    ];
+    desk.steps_aside();
+    let (first_log, first_said) = run(&desk, "trace", &mails);
+    desk.set_clock(Clock::System.now());
+    desk.comes_back();
+    let mut letters = desk.letters();
+
+    let copy = letters.iter().find(|letter| letter.kind == "notice" && letter.to == member_address("acme"));
+    let thread = copy.unwrap().header("Message-ID").unwrap().to_owned();
+    let reply = desk.encrypted_mail_to(
+        &format!(
+            "From: {}\nTo: security@example.org\nSubject: ...\nIn-Reply-To: {thread}\nMessage-ID: <m-1@acme.example>\n",
+            member_address("acme")
+        ),
+        &format!("Content-Type: text/plain\n\nleak\n{CANARY} replied\n"),
+        "security@example.org",
+        &member_address("acme"),
+    );
+    let mails = [
+        reply,
+        desk.orders("ada", &case, &format!("!leak stands acme\n\n{CANARY} leaked\n")),
+        desk.orders("otto", &case, "!approve 3\n"),
+    ];
+    desk.steps_aside();
+    let (log, said) = run(&desk, "trace", &mails);
+    // the operator is told the names of files, and that is all
+    let name = format!("{CANARY}-named.patch");
+    assert!(first_said.contains(&name) && said.contains(&name));
+    for written in [first_log, first_said.replace(&name, ""), log, said.replace(&name, "")] {
+        assert!(!shows(written.as_bytes(), CANARY), "{written}");
+    }
+    let found = places(&desk.state(), CANARY);
+    assert!(found.is_empty(), "{found:?}");
+
+    // each came through to those who may read it, and to them alone
+    desk.set_clock(Clock::System.now());
+    desk.comes_back();
+    letters.extend(desk.letters());
+    let readers = |words: &str| {
+        let with = letters.iter().filter(|letter| shows(letter.entity(), words));
+        let mut readers: Vec<&str> = with.map(|letter| letter.to.split('@').next().unwrap()).collect();
+        readers.sort_unstable();
+        readers.dedup();
+        readers.join(" ")
+    };
+    let team_and_members = "acme-security ada bolt-security otto";
+    for (words, who) in [
+        (" noticed", team_and_members),
+        (" patched", team_and_members),
+        ("-named", team_and_members),
+        (" withdrawn", "ada otto"),
+        (" evident", "ada otto"),
+        (" replied", "ada otto"),
+        (" leaked", "acme-security ada otto"),
+    ] {
+        assert_eq!(readers(&format!("{CANARY}{words}")), who, "{words}");
+    }
+    let members = letters.iter().filter(|letter| letter.to.ends_with(".example"));
+    for letter in members.filter(|letter| !letter.to.contains("newco")) {
+        let other = if letter.to.contains("acme") { "bolt" } else { "acme" };
+        assert!(letter.encrypted && !shows(letter.entity(), other), "{}", letter.text());
+    }
+}
+
 /// A search that finds nothing must be one that could.
 #[test]
 fn the_search_finds_the_canary_in_every_dress() {
@@ -238,13 +334,15 @@ fn run(desk: &Desk, level: &str, mails: &[String]) -> (String, String) {
     let rust_log = format!("RUST_LOG={level}");
     // what it writes into temporary files, if it does, lies where it is searched for
     let temporary = desk.dir().join("tmp");
-    fs::create_dir(&temporary).unwrap();
+    fs::create_dir_all(&temporary).unwrap();
     let tmpdir = format!("TMPDIR={}", temporary.display());
     let command = ["env", &rust_log, &tmpdir, PSIRTD, "--config", config.to_str().unwrap(), "run"];
     let daemon = Daemon::start(&command, &log);
     let inbox = desk.dir().join("inbox");
     wait_until("the inbox is there", Duration::from_secs(20), || inbox.join("new").exists());
-    for (number, mail) in mails.iter().enumerate() {
+    let recorded = || fs::read_dir(inbox.join("cur")).unwrap().count();
+    let before = recorded();
+    for (number, mail) in (before..).zip(mails) {
         let name = format!("{number:03}");
         fs::write(inbox.join("tmp").join(&name), mail.replace('\n', "\r\n")).unwrap();
         fs::rename(inbox.join("tmp").join(&name), inbox.join("new").join(&name)).unwrap();
@@ -254,9 +352,7 @@ fn run(desk: &Desk, level: &str, mails: &[String]) -> (String, String) {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     };
-    wait_until("all mails are recorded", Duration::from_secs(60), || {
-        fs::read_dir(inbox.join("cur")).unwrap().count() == mails.len()
-    });
+    wait_until("all mails are recorded", Duration::from_secs(60), || recorded() == before + mails.len());
     wait_until("all letters are out", Duration::from_secs(60), || {
         !ask(&["outbox", "--json"]).contains("\"active\"")
     });

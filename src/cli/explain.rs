@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::control::bracketed;
 use crate::domain::decide::{Facts, Input, decide};
 use crate::domain::event::What;
-use crate::domain::intake::{Intake, Sort, judge};
+use crate::domain::intake::{Intake, Kind, Sort, judge};
 use crate::domain::letter::Protection;
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::Policy;
@@ -115,7 +115,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn explained(path: &Path, message: Message, policy: &Policy, now: Timestamp) -> Value {
     let message = Arc::new(message);
     let intake = judge(&message, policy, false);
-    let facts = Facts { next_number: 1, ..Facts::default() };
+    // a list that nobody is on, and a challenge of which nothing leaves
+    let facts =
+        Facts { next_number: 1, roster: Some(Arc::default()), token: "0".repeat(32), ..Facts::default() };
     let decision =
         decide(&facts, &Input::Mail { message: Arc::clone(&message), received_at: now }, policy, now);
     // a limit of none is a reason, too
@@ -185,6 +187,9 @@ fn because(message: &Message, intake: &Intake, why_no_answer: Option<&str>) -> S
     match why_no_answer {
         Some(why) if intake.opens_case => format!("a case, but no answer: {why}"),
         Some(why) => format!("neither case nor answer: {why}"),
+        None if intake.kind == Kind::Membership => {
+            format!("a case, and what is understood and missing, to {to}: a request to join the list")
+        }
         None => format!("a case, and an acknowledgement to {to}: one author, and no sign of a machine"),
     }
 }

@@ -42,7 +42,13 @@ pub(super) fn table(cases: &Value, now: Timestamp, width: usize, styled: bool) -
     drawn(&rows, notes, width, styled)
 }
 
-fn drawn(rows: &[[Span; 6]], notes: impl Iterator<Item = Vec<Span>>, width: usize, styled: bool) -> String {
+/// Rows under each other, and what is noted below each. Of a page too narrow the third and the fourth column give way.
+pub(super) fn drawn(
+    rows: &[[Span; 6]],
+    notes: impl Iterator<Item = Vec<Span>>,
+    width: usize,
+    styled: bool,
+) -> String {
     let (widths, id_alone) = fitting(rows, width);
     let indent = if id_alone { MARGIN } else { widths.first().map_or(0, |id| id.saturating_add(GAP)) };
     let mut sheet = Sheet::new(width, styled);

@@ -10,8 +10,10 @@
 
 mod demo;
 mod explain;
+mod exposure;
 pub mod figures;
 mod listing;
+mod members;
 mod page;
 mod pages;
 mod rotate;
@@ -23,15 +25,19 @@ mod style;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::warn;
 
+use crate::cli::members::MembersCommand;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::custody::stay_in_memory;
 use crate::daemon::{self, Daemon};
 use crate::domain::case::CaseId;
+use crate::domain::command::Command as Said;
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order;
 use crate::domain::message::Mailbox;
 use crate::{progress, telemetry};
@@ -114,10 +120,13 @@ enum Command {
     /// Work on a case: the same commands as by signed mail
     #[command(
         after_help = "Example:\n  psirtd do EX-2026-0001 take ada@example.org\n  psirtd do EX-2026-0001 reply --text answer.txt\n  \
-                      psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  psirtd do EX-2026-0001 help"
+                      psirtd do EX-2026-0001 fixed 0.12.3 0.11.9\n  \
+                      psirtd do EX-2026-0001 embargo 2026-12-15 15:00 UTC\n  \
+                      psirtd do EX-2026-0001 notice TLP:AMBER --text notice.txt --attach fix.patch\n  \
+                      psirtd do EX-2026-0001 help"
     )]
     Do {
-        /// The case
+        /// The case, or “-” for a command that is about none: “do - withdraw 3”
         id: String,
         /// A command and what follows it; “help” lists them
         #[arg(required = true, num_args = 1.., value_name = "COMMAND")]
@@ -125,12 +134,26 @@ enum Command {
         /// A file with the command's text, or “-” for standard input
         #[arg(long, value_name = "FILE")]
         text: Option<PathBuf>,
+        /// A file that goes along, of “notice” and “update”; again for each further one
+        #[arg(long, value_name = "FILE")]
+        attach: Vec<PathBuf>,
     },
     /// Show one case: facts, timeline, deadlines, mails, letters
     #[command(after_help = "Example:\n  psirtd case EX-2026-0001")]
     Case {
         /// The case
         id: String,
+    },
+    /// Who of the distributors had been sent what of a case: what you must know when something has leaked
+    #[command(
+        after_help = "Example:\n  psirtd exposure EX-2026-0001\n  psirtd exposure EX-2026-0001 --at 2026-12-01T14:30:00Z"
+    )]
+    Exposure {
+        /// The case
+        id: String,
+        /// As of then, a time with its offset (RFC 3339). Default: now
+        #[arg(long, value_name = "TIME", value_parser = exposure::time)]
+        at: Option<Timestamp>,
     },
     /// How the desk keeps its word: times to answer, plan and fix, promises kept, open cases
     #[command(
@@ -143,6 +166,15 @@ enum Command {
         /// Draw a picture into this file, too
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
+    },
+    /// The distributors' list: who hears of a vulnerability before the public
+    #[command(
+        after_help = "Example:\n  psirtd members\n  psirtd members add acme-linux security@acme.example \"Acme Linux\" --text acme.asc\n  \
+                      psirtd members export > members.json"
+    )]
+    Members {
+        #[command(subcommand)]
+        command: Option<MembersCommand>,
     },
     /// Letters: list, show, hold, release, retry
     #[command(after_help = "Example:\n  psirtd outbox\n  psirtd outbox release EX-2026-0001.2")]
@@ -306,17 +338,31 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let now = clock.now();
             show::cases(&cli.global.ask(Question::Cases, clock)?, all, json, now)
         }
-        Command::Do { id, command, text } => {
+        Command::Do { id, command, text, attach } => {
             let text = text.map(|file| text_of(&file)).transpose()?;
-            let line = command.join(" ");
-            order::typed(&CaseId::typed(&id), &line, text.clone())
+            let (case, line) = (Some(id).filter(|id| id != "-"), command.join(" "));
+            let order = order::typed(case.as_deref().map(CaseId::typed).as_ref(), &line, text.clone())
                 .map_err(|misread| Failure::Usage(misread.wrong.join("; ")))?;
-            let question = Question::Do { case: id, line, text };
+            let takes_files = |it: &Said| matches!(it, Said::Distribute(Distribute::Notice { .. }));
+            if !attach.is_empty() && !order.commands.iter().any(takes_files) {
+                return Err(Failure::Usage("only “notice” and “update” take files (--attach)".to_owned()));
+            }
+            let question = Question::Do { case, line, text, attachments: members::attached(&attach)? };
             show::done(&cli.global.ask(question, clock)?, json)
+        }
+        Command::Members { command } => {
+            members::run(&cli.global, command.unwrap_or(MembersCommand::List), clock)
         }
         Command::Case { id } => {
             let now = clock.now();
             show::case(&cli.global.ask(Question::Case(id), clock)?, json, now)
+        }
+        Command::Exposure { id, at } => {
+            if let Some(later) = at.filter(|at| *at > clock.now()) {
+                return Err(Failure::Usage(format!("--at {later} is still to come: leave it out, for now")));
+            }
+            let question = Question::Exposure { case: id, at };
+            exposure::show(&cli.global.ask(question, clock)?, json)
         }
         Command::Figures { since, svg } => {
             figures::show(&cli.global.ask(Question::Figures { since }, clock)?, svg.as_deref(), json)
@@ -341,16 +387,19 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// The text of a command: a file, or standard input. A text is a mail's, not a disk's.
 fn text_of(file: &Path) -> Result<String, Failure> {
+    read_text(file, 512 * 1024)
+}
+
+fn read_text(file: &Path, most: u64) -> Result<String, Failure> {
     use std::io::Read;
-    const MOST: u64 = 512 * 1024;
-    let failed = |error: std::io::Error| Failure::Failed(format!("--text {}: {error}", file.display()));
+    let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", file.display()));
     let mut text = String::new();
     let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().lock().take(MOST).read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text)),
+        true => std::io::stdin().lock().take(most).read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)),
     };
-    if u64::try_from(read.map_err(failed)?).unwrap_or(u64::MAX) >= MOST {
-        return Err(Failure::Failed(format!("--text {}: larger than {MOST} bytes", file.display())));
+    if u64::try_from(read.map_err(failed)?).unwrap_or(u64::MAX) >= most {
+        return Err(Failure::Failed(format!("{}: larger than {most} bytes", file.display())));
     }
     Ok(text)
 }

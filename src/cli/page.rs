@@ -9,6 +9,8 @@
 //! * Who looks only at what is coloured sees what needs a person: what is overdue, mails that nobody vouches for, letters that
 //!   did not leave.
 
+mod notices;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -34,6 +36,8 @@ pub(crate) fn page_text(case: &Value, now: Timestamp, width: usize, styled: bool
     deadlines(&mut sheet, &case["deadlines"], now);
     mails(&mut sheet, &case["mail_list"]);
     letters(&mut sheet, &case["letters"]);
+    notices::proposals(&mut sheet, &case["proposals"]);
+    notices::notices(&mut sheet, &case["notices"]);
     timeline(&mut sheet, &case["timeline"]);
     sheet.text()
 }
@@ -101,6 +105,8 @@ fn facts(case: &Value, now: Timestamp) -> Vec<(&'static str, Vec<Span>)> {
         ("acknowledged", acknowledged(case)),
         ("waits since", waits(case)),
         ("snoozed until", snoozed),
+        ("embargo", embargo(&case["embargo"], now)),
+        ("its end", answers(&case["embargo"])),
         ("public since", since("public_since", Tone::Alarm)),
         ("merged into", plain(text(case, "merged_into").to_owned())),
         ("lacks", plain(words(&case["missing"]))),
@@ -130,6 +136,52 @@ fn waits(case: &Value) -> Vec<Span> {
         "" => Vec::new(),
         at => vec![(Tone::Plain, minute(at)), (Tone::Quiet, "for the reporter's answer".to_owned())],
     }
+}
+
+/// How far the embargo is agreed, and when it ends.
+fn embargo(embargo: &Value, now: Timestamp) -> Vec<Span> {
+    let (state, until) = (text(embargo, "state"), text(embargo, "until"));
+    let stands = matches!(state, "proposed" | "agreed" | "revised");
+    if state.is_empty() || state == "none" {
+        return Vec::new();
+    }
+    if !stands {
+        return vec![(Tone::Plain, state.to_owned())];
+    }
+    let over = until.parse::<Timestamp>().is_ok_and(|until| until <= now);
+    let tone = match state {
+        _ if over => Tone::Alarm,
+        "proposed" => Tone::Soon,
+        _ => Tone::Plain,
+    };
+    let near = relative(until, now).map_or_else(String::new, |near| format!(", {near}"));
+    let over = if over { "OVER, and not lifted:" } else { "until" };
+    let moved = match items(&embargo["revisions"]).count() {
+        0 => String::new(),
+        1 => "moved once".to_owned(),
+        times => format!("moved {times} times"),
+    };
+    listed([
+        (tone, format!("{state}, {over} {}{near}", minute(until))),
+        // UTC, which follows in parentheses, stands before it
+        (Tone::Quiet, text(embargo, "desk_time").split(" (").next().unwrap_or_default().to_owned()),
+        (Tone::Quiet, moved),
+    ])
+}
+
+/// Who agrees to the end of the embargo, and who does not.
+fn answers(embargo: &Value) -> Vec<Span> {
+    let said = items(&embargo["consents"]).map(|consent| {
+        let (says, tone) = match consent["agrees"] == true {
+            true => ("agreed to by", Tone::Good),
+            false => ("NOT agreed to by", Tone::Near),
+        };
+        (tone, format!("{says} {}", text(consent, "who")))
+    });
+    let mut said: Vec<Span> = said.collect();
+    let last = said.len().saturating_sub(1);
+    said.iter_mut().take(last).for_each(|(_, text)| text.push(','));
+    said
 }
 
 fn severity(severity: &Value) -> Vec<Span> {
@@ -530,6 +582,37 @@ pub(super) mod tests {
           2026-11-12 09:12Z  case opened – psirtd
           2026-11-12 15:00Z  accepted – ada@example.org
         ");
+    }
+
+    #[test]
+    fn an_embargo_that_stands_and_one_that_is_overdue() {
+        let embargo = |state: &str, until: &str| {
+            let mut case = fresh();
+            case["embargo"] = json!({
+                "state": state, "until": until, "desk_time": "Tue, 15 Dec 2026 07:00 PST (2026-12-15 15:00 UTC)",
+                "consents": [{ "who": "rita@example.net", "agrees": true }, { "who": "acme-linux", "agrees": false }],
+                "revisions": [{ "reason": "not-tested" }],
+            });
+            let page = page_text(&case, now(), 80, false);
+            let told: Vec<&str> = page.lines().skip_while(|line| !line.contains("  embargo")).collect();
+            let told: Vec<&str> = told.into_iter().take_while(|line| !line.contains("  lacks")).collect();
+            told.join("\n")
+        };
+        insta::assert_snapshot!(embargo("revised", "2026-12-15T15:00:00Z"), @"
+        embargo         revised, until 2026-12-15 15:00Z, in 17 d, Tue, 15 Dec 2026
+                        07:00 PST, moved once
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        insta::assert_snapshot!(embargo("agreed", "2026-11-28T12:00:00Z"), @"
+        embargo         agreed, OVER, and not lifted: 2026-11-28 12:00Z, 3 h late,
+                        Tue, 15 Dec 2026 07:00 PST, moved once
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        insta::assert_snapshot!(embargo("lifted", "2026-11-28T12:00:00Z"), @"
+        embargo         lifted
+        its end         agreed to by rita@example.net, NOT agreed to by acme-linux
+        ");
+        assert_eq!(embargo("none", ""), "");
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::cli::members::concerns;
 use crate::cli::{Failure, Global, print, runtime, show};
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Question};
 use crate::custody::DeskKeys;
 use crate::domain::intake::is_address;
+use crate::domain::mark;
 use crate::domain::message::Mailbox;
 use crate::store::holds_nothing_sealed;
 use crate::store::vault::{Vault, VaultError, try_out};
@@ -82,7 +84,8 @@ struct Checked {
 
 /// Checks a desk. Warnings do not fail.
 pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(), Failure> {
-    let config = Config::load(&global.config, now)?;
+    let mut config = Config::load(&global.config, now)?;
+    let list = members(&config, now);
     let mut checked = vec![
         Checked { what: "configuration".to_owned(), outcome: Ok(global.config.display().to_string()) },
         desk_key(&config, now),
@@ -90,6 +93,10 @@ pub(super) fn check(global: &Global, online: bool, now: Timestamp) -> Result<(),
         Checked { what: "state".to_owned(), outcome: writable(&config.state) },
         data_key(&config, now),
     ];
+    if let Some((detail, concerns)) = list {
+        checked.push(Checked { what: "distributors".to_owned(), outcome: Ok(detail) });
+        config.warnings.extend(concerns);
+    }
     let mut doors = None;
     if online {
         checked.extend(runtime()?.block_on(log_in(&config)));
@@ -130,6 +137,37 @@ fn desk_key(config: &Config, now: Timestamp) -> Checked {
         .desk_expires(now)
         .map_or_else(|| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
     Checked { what: "desk key".to_owned(), outcome: Ok(format!("{fingerprint}, expires {expires}")) }
+}
+
+/// The distributors' list in a line, and what the running daemon says of its members. A desk without a list has no such line.
+fn members(config: &Config, now: Timestamp) -> Option<(String, Vec<String>)> {
+    const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
+    let list = &config.policy.distributors;
+    let eyes = if config.policy.four_eyes() { "another" } else { "any" };
+    let detail = format!("embargo policy {}, {eyes} coordinator approves what goes to members", list.policy);
+    let answer = control::ask(&config.state, &Question::Members { id: None });
+    let nobody = !matches!(&answer, Some(Ok(members)) if show::items(members).next().is_some());
+    if list.address.is_none() && nobody {
+        return None;
+    }
+    let members = match answer {
+        Some(Ok(members)) => members,
+        Some(Err(why)) => {
+            return Some((format!("{detail}; the daemon does not tell its members: {why}"), Vec::new()));
+        }
+        None => {
+            return Some((
+                format!("{detail}; its members' keys are looked at while psirtd runs"),
+                Vec::new(),
+            ));
+        }
+    };
+    let marks = if list.marks.is_empty() { 0 } else { mark::different(&list.marks) };
+    let soon = now.saturating_add(SOON).unwrap_or(now).to_string();
+    let count = |state| show::items(&members).filter(|member| show::text(member, "state") == state).count();
+    let counted =
+        format!("{} active, {} suspended, {} applied", count("active"), count("suspended"), count("applied"));
+    Some((format!("{detail}; {counted}"), concerns(&members, &soon, marks)))
 }
 
 /// What seals the store: better known before the daemon is stopped.

@@ -122,7 +122,7 @@ fn desk(file: &Path) -> Result<Cert, Failure> {
     desk.ok_or_else(|| named(&"there is no key in it"))
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header.to_vec());
     table
@@ -140,10 +140,11 @@ pub(super) fn words(list: &Value) -> String {
     items(list).filter_map(Value::as_str).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-fn or_dash(text: &str) -> String {
+pub(super) fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
-fn pretty(value: &Value) -> String {
+/// As `--json` prints it.
+pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// The errors of one file.
 #[derive(Debug)]
@@ -59,11 +59,23 @@ impl<T> Found<T> {
     }
 }
 
+/// An entry of a list whose entries may be of several kinds.
+pub(super) enum Item<'t> {
+    /// A text.
+    Text(Found<String>),
+    /// A table.
+    Table(Section<'t>),
+    /// Where it stands; a list of texts.
+    List(usize, Vec<Found<String>>),
+    /// Where it stands; something else.
+    Other(usize),
+}
+
 /// A table of the file.
 pub(super) struct Section<'t> {
     name: String,
     table: &'t DeTable<'t>,
-    place: usize,
+    pub(super) place: usize,
     asked: RefCell<BTreeSet<String>>,
     problems: &'t Problems,
 }
@@ -146,10 +158,37 @@ impl<'t> Section<'t> {
         self.typed(key, "true or false", DeValue::as_bool).is_none_or(|found| found.value)
     }
 
+    /// A switch that may be left alone.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        self.typed(key, "true or false", DeValue::as_bool).map(|found| found.value)
+    }
+
     pub(super) fn texts(&self, key: &str) -> Vec<Found<String>> {
         let list = self.typed(key, "a list of texts", DeValue::as_array);
-        let list = list.map(|list| list.value.iter().collect::<Vec<_>>()).unwrap_or_default();
+        self.texts_of(key, list.map(|list| list.value))
+    }
+
+    /// The entries of a list, whatever they are.
+    pub(super) fn items(&self, key: &str) -> Vec<Item<'t>> {
+        let Some(list) = self.typed(key, "a list", DeValue::as_array) else { return Vec::new() };
+        let entries = list.value.iter().zip(1_usize..);
+        let item = |(entry, number): (&'t Spanned<DeValue<'t>>, usize)| match entry.get_ref() {
+            DeValue::String(text) => {
+                Item::Text(Found { value: text.to_string(), place: entry.span().start, key: self.key(key) })
+            }
+            DeValue::Table(table) => {
+                let name = format!("{}[{number}]", self.key(key));
+                Item::Table(Self::new(name, table, entry.span(), self.problems))
+            }
+            DeValue::Array(texts) => Item::List(entry.span().start, self.texts_of(key, Some(texts))),
+            _ => Item::Other(entry.span().start),
+        };
+        entries.map(item).collect()
+    }
+
+    fn texts_of(&self, key: &str, list: Option<&'t DeArray<'t>>) -> Vec<Found<String>> {
         list.into_iter()
+            .flat_map(|list| list.iter())
             .filter_map(|entry| {
                 let text = entry.get_ref().as_str().map(str::to_owned);
                 if text.is_none() {

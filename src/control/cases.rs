@@ -89,6 +89,28 @@ fn advisory_json(case: &Case, policy: &Policy) -> Value {
     })
 }
 
+/// The embargo, and what was said to the end of it that stands, or stood.
+fn embargo_json(case: &Case, policy: &Policy) -> Value {
+    let agreement = case.embargo.last_agreement();
+    let consents = agreement.map(|known| known.answers()).unwrap_or_default();
+    let consents: Vec<Value> = consents
+        .into_iter()
+        .map(|it| json!({ "who": it.party.name(), "agrees": it.agrees, "at": it.at, "mail": it.mail }))
+        .collect();
+    let revisions: Vec<Value> = agreement
+        .iter()
+        .flat_map(|known| &known.revisions)
+        .map(|it| json!({ "from": it.from, "to": it.to, "reason": it.reason, "at": it.at, "by": it.by }))
+        .collect();
+    json!({
+        "state": case.embargo.word(),
+        "until": agreement.map(|known| known.until),
+        "desk_time": agreement.map(|known| policy.calendar.line(known.until)),
+        "consents": consents,
+        "revisions": revisions,
+    })
+}
+
 pub(super) fn whole_case_json(case: &Case, policy: &Policy, now: Timestamp) -> Value {
     let mut whole = case_json(case, policy, now);
     let mails: Vec<Value> = case
@@ -113,6 +135,7 @@ pub(super) fn whole_case_json(case: &Case, policy: &Policy, now: Timestamp) -> V
         })
         .collect();
     if let Some(fields) = whole.as_object_mut() {
+        fields.insert("embargo".to_owned(), embargo_json(case, policy));
         fields.insert("timeline".to_owned(), json!(case.timeline));
         fields.insert("mail_list".to_owned(), mails.into());
         fields.insert("letters".to_owned(), letters.into());

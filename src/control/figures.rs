@@ -7,9 +7,10 @@ use crate::domain::case::Case;
 use crate::domain::command::{Class, Topic};
 use crate::domain::deadline::{Deadline, DeadlineKind};
 use crate::domain::figures::{LeftOut, Measured, Promised, figures};
-use crate::domain::letter::{LetterKind, LetterState};
+use crate::domain::letter::LetterKind;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
+use crate::domain::posting::LetterState;
 
 /// The figures of these cases, and whose they are.
 pub(super) fn figures_json(
@@ -41,7 +42,7 @@ fn why_not(case: &Case) -> Option<&'static str> {
 
 fn measured(case: &Case, now: Timestamp) -> Measured {
     let first = |topics: &[Topic]| {
-        let answers = case.arrived_answers().filter(|(topic, _)| topics.is_empty() || topics.contains(topic));
+        let answers = case.arrived_answers().filter(|(topic, _)| topics.contains(topic));
         answers.map(|(_, at)| at).min()
     };
     let came_back = |letter: &crate::domain::case::CaseLetter| {
@@ -54,7 +55,7 @@ fn measured(case: &Case, now: Timestamp) -> Measured {
         received_at: case.received_at,
         acknowledged_at: case.acknowledged_at,
         bounced: case.acknowledged_at.is_none() && case.letters.iter().any(came_back),
-        answered_at: first(&[]),
+        answered_at: first(&Topic::CONVERSATION),
         planned_at: first(&[Topic::Plan]),
         fixed_at: case.reached(Phase::Fixed),
         disclosed_at: case.reached(Phase::Disclosed),

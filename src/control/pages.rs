@@ -38,7 +38,7 @@ fn unreadable(record: &Record, archive: &Archive) -> Vec<String> {
             What::LetterQueued { bytes, .. } => Some(archive.letters.read(bytes)),
             _ => None,
         };
-        file.into_iter().chain(event.what.text().map(|text| archive.letters.read(text)))
+        file.into_iter().chain(event.what.texts().into_iter().map(|text| archive.letters.read(text)))
     });
     read.filter_map(|read| Some(format!("record {}: {}", record.seq, read.err()?))).collect()
 }

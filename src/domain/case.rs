@@ -4,6 +4,7 @@
 //! * A case is nothing but the fold of its events: [`Case::apply`] cannot refuse history.
 //! * It is made of orthogonal parts (phase, assessment, embargo, deadlines, letters), not of one long enumeration.
 
+mod distribution;
 pub(super) mod timeline;
 mod work;
 
@@ -15,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::Advisory;
 use crate::domain::command::{Class, Topic};
 use crate::domain::deadline::{Deadline, Terms};
+use crate::domain::distributor::MemberId;
 use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{FOLLOW_UP, Kind, Sort};
-use crate::domain::letter::{BOUNCED, LetterId, LetterKind, LetterState};
+use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::notice::{Notice, Released, Reply};
 use crate::domain::phase::{Phase, Priority};
+use crate::domain::posting::{BOUNCED, LetterState};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::Standing;
 use crate::domain::trust::Trust;
@@ -99,6 +103,18 @@ pub struct Case {
     /// Whether the matter is confidential.
     #[serde(default)]
     pub embargo: Embargo,
+    /// What was sent to the distributors, in order.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+    /// The members who may know of it.
+    #[serde(default)]
+    pub released: Vec<Released>,
+    /// What got out: when, through whom, who says so.
+    #[serde(default)]
+    pub leaks: Vec<(Timestamp, Option<MemberId>, String)>,
+    /// Its mails that are shown to be of members of the distributors' list.
+    #[serde(default)]
+    pub replies: Vec<Reply>,
     /// As what it was rejected.
     #[serde(default)]
     pub rejected_as: Option<Class>,
@@ -290,6 +306,15 @@ pub struct Entry {
     pub what: String,
     /// Who did it: an address, or `psirtd`.
     pub who: String,
+    /// It tells who is on the distributors' list, which is for the coordinators alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub for_coordinators: bool,
+}
+
+impl Entry {
+    fn new(at: Timestamp, what: String, who: String) -> Self {
+        Self { at, what, who, for_coordinators: false }
+    }
 }
 
 impl Case {
@@ -317,6 +342,10 @@ impl Case {
             priority: None,
             advisory: Advisory::default(),
             embargo: Embargo::None,
+            notices: Vec::new(),
+            released: Vec::new(),
+            leaks: Vec::new(),
+            replies: Vec::new(),
             rejected_as: None,
             answers: Vec::new(),
             notes: Vec::new(),
@@ -329,7 +358,7 @@ impl Case {
             merged_into: None,
             mails: Vec::new(),
             letters: Vec::new(),
-            timeline: vec![Entry { at: event.at, what: "case opened".to_owned(), who }],
+            timeline: vec![Entry::new(event.at, "case opened".to_owned(), who)],
         })
     }
 
@@ -354,6 +383,12 @@ impl Case {
             | What::PrioritySet { .. }
             | What::Snoozed { .. }
             | What::BecamePublic { .. } => self.work(event),
+            What::Member { .. } => {}
+            What::Embargo { step, by } => self.embargo.apply(step, by, event.at),
+            What::Distribution { step, by } => self.distribute(step, by, event.at),
+            // the copies of a notice are counted by themselves: there may be a thousand
+            What::LetterQueued { copy: Some(_), .. } | What::LetterHeld { copy: Some(_), .. } => return,
+            what if what.letter().is_some_and(LetterId::is_copy) => return,
             What::MailRecorded { why_no_answer, .. } => {
                 if self.mails.is_empty() {
                     self.not_acknowledged = why_no_answer.clone().filter(|why| why != FOLLOW_UP);
@@ -416,7 +451,8 @@ impl Case {
             }
         }
         if let Some((what, who)) = self.tell(event) {
-            self.timeline.push(Entry { at: event.at, what, who });
+            let for_coordinators = self.tells_the_list(event);
+            self.timeline.push(Entry { for_coordinators, ..Entry::new(event.at, what, who) });
         }
     }
 
@@ -494,10 +530,11 @@ impl Case {
             }
         }
         self.absorb_clocks(other, at);
-        if self.embargo == Embargo::None {
+        if self.embargo == Embargo::None || other.embargo.public_since().is_some() {
             self.embargo = other.embargo.clone();
         }
         self.advisory.fill_from(&other.advisory);
+        self.absorb_released(other);
         // a letter of the other case that leaves later begins a clock of this one, and meets none
         self.answers.extend(other.answers.iter().filter(|answer| answer.letter.is_some()).cloned());
         let what = format!("case {} merged into this one", other.id);
@@ -505,7 +542,7 @@ impl Case {
         let new = other.insiders().filter(|one| !self.insiders().any(|known| known == *one));
         let new: Vec<Mailbox> = new.cloned().collect();
         self.shared_with.extend(new);
-        self.timeline.push(Entry { at, what, who: by.to_owned() });
+        self.timeline.push(Entry::new(at, what, by.to_owned()));
     }
 
     /// A mail turned out to be about something else. If it opened the case, who wrote the next one is the reporter.

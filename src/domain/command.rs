@@ -5,10 +5,13 @@
 //! `decide::command` carries them out.
 //!
 //! # Invariants
-//! * [`GRAMMAR`] has a row for every command, and nothing else is a command: `help` is printed from it.
+//! * [`grammar::GRAMMAR`] has a row for every command, and nothing else is a command: `help` is printed from it.
 //! * What is not understood is an error that says how to say it right; nothing is guessed.
 
 pub mod authority;
+pub mod distributing;
+pub mod grammar;
+pub mod members;
 pub mod order;
 
 use std::fmt;
@@ -19,6 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::advisory::version;
 use crate::domain::calendar::Term;
 use crate::domain::case::CaseId;
+use crate::domain::command::distributing::{Distribute, Embargoing};
+use crate::domain::command::grammar::{GRAMMAR, Row, Text, row_of};
+use crate::domain::command::members::Members;
+use crate::domain::distributor::MemberId;
 use crate::domain::letter::LetterId;
 use crate::domain::phase::Priority;
 use crate::domain::policy::Role;
@@ -92,6 +99,16 @@ pub enum Command {
     Reopen,
     /// A held letter goes.
     Release(LetterId),
+    /// Until when it is embargoed.
+    Embargo(Embargoing),
+    /// Something about the distributors.
+    Distribute(Distribute),
+    /// What another person proposes is done.
+    Approve(u32),
+    /// It is not done.
+    Withdraw(u32),
+    /// Something about the distributors' list.
+    Members(Members),
 }
 
 /// As what a report is rejected.
@@ -157,9 +174,15 @@ pub enum Topic {
     Severity,
     /// The matter is publicly known.
     Public,
+    /// Until when it is confidential: proposed, agreed, moved, over.
+    Embargo,
 }
 
 impl Topic {
+    /// Those in which a person speaks to the reporter about the report (P-9).
+    pub const CONVERSATION: [Self; 7] =
+        [Self::Reply, Self::NeedInfo, Self::Plan, Self::Accept, Self::Reject, Self::Severity, Self::Public];
+
     /// What templates ask for.
     pub fn word(self) -> &'static str {
         match self {
@@ -170,6 +193,7 @@ impl Topic {
             Self::Reject => "reject",
             Self::Severity => "severity",
             Self::Public => "public",
+            Self::Embargo => "embargo",
         }
     }
 
@@ -183,6 +207,7 @@ impl Topic {
             Self::Reject => "rejection",
             Self::Severity => "severity",
             Self::Public => "word that it is public",
+            Self::Embargo => "word of the embargo",
         }
     }
 }
@@ -207,168 +232,6 @@ pub enum Snooze {
     Until(Date),
 }
 
-/// What becomes of the text below a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Text {
-    /// The command takes none.
-    None,
-    /// It cannot do without.
-    Wanted,
-    /// It takes one when there is one.
-    Optional,
-}
-
-/// A row of the grammar.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    /// The command's word.
-    pub word: &'static str,
-    /// What follows it.
-    pub arguments: &'static str,
-    /// Whether it takes a text.
-    pub text: Text,
-    /// Its text goes to the reporter.
-    pub to_reporter: bool,
-    /// Who may say it; whoever has the case shared with them may say what a maintainer may.
-    pub role: Role,
-    /// What it does.
-    pub about: &'static str,
-    /// How it looks.
-    pub example: &'static str,
-}
-
-const fn row(word: &'static str, arguments: &'static str, about: &'static str, example: &'static str) -> Row {
-    Row { word, arguments, text: Text::None, to_reporter: false, role: Role::Coordinator, about, example }
-}
-
-impl Row {
-    const fn text(self, text: Text) -> Self {
-        Self { text, ..self }
-    }
-
-    const fn to_reporter(self, text: Text) -> Self {
-        Self { text, to_reporter: true, ..self }
-    }
-
-    const fn maintainer(self) -> Self {
-        Self { role: Role::Maintainer, ..self }
-    }
-}
-
-/// All commands.
-pub const GRAMMAR: [Row; 28] = [
-    row("help", "", "This list", "help").maintainer(),
-    row("list", "", "The open cases, the most urgent first", "list").maintainer(),
-    row("show", "", "The case at a glance", "show").maintainer(),
-    row("take", "[PERSON]", "You, or that person, answer for the case", "take otto@example.org").maintainer(),
-    row("note", "", "Internal: the text goes to the other coordinators and the owner", "note")
-        .text(Text::Wanted)
-        .maintainer(),
-    row("reply", "", "The text goes to the reporter", "reply").to_reporter(Text::Wanted),
-    row(
-        "need-info",
-        "",
-        "The text, a question, goes to the reporter; until he answers, no status update is due",
-        "need-info",
-    )
-    .to_reporter(Text::Wanted),
-    row("plan", "", "The text, your plan to investigate, goes to the reporter", "plan")
-        .to_reporter(Text::Wanted),
-    row("accept", "", "It is a vulnerability; a text goes to the reporter", "accept")
-        .to_reporter(Text::Optional),
-    row(
-        "reject",
-        "CLASS",
-        "It is nothing for this desk; the text, your reason, goes to the reporter (not for spam)",
-        "reject upstream libtile",
-    )
-    .to_reporter(Text::Wanted),
-    row(
-        "share",
-        "[PERSON]...",
-        "All maintainers, or those named, get the case; a text goes to them",
-        "share",
-    )
-    .text(Text::Optional),
-    row(
-        "severity",
-        "VECTOR [tell]",
-        "CVSS 3.0, 3.1 or 4.0; with “tell” the reporter hears it, and a text",
-        "severity CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H tell",
-    )
-    .to_reporter(Text::Optional)
-    .maintainer(),
-    row("cwe", "CWE-ID...", "The kind of mistake", "cwe CWE-787").maintainer(),
-    row("cve", "CVE-ID...", "The CVE ids; they stay private until publication", "cve CVE-2026-12345"),
-    row("affects", "LINE...|all|none", "Which lines are affected", "affects 0.12 0.11").maintainer(),
-    row("fixing", "", "The fix is being worked on", "fixing").maintainer(),
-    row(
-        "fixed",
-        "VERSION...|except LINE",
-        "Versions that fix it, or a line that gets no fix, with the reason as text",
-        "fixed 0.12.3 0.11.9",
-    )
-    .text(Text::Optional)
-    .maintainer(),
-    row(
-        "workaround",
-        "",
-        "The text says what helps until there is a fix; it is kept for the advisory",
-        "workaround",
-    )
-    .text(Text::Wanted)
-    .maintainer(),
-    row("credit", "NAME|none", "Who is thanked", "credit Rita Reporter, Example GmbH"),
-    row(
-        "public",
-        "[URL]",
-        "The matter is publicly known: the embargo is over, everyone concerned is told",
-        "public https://example.com/blog",
-    )
-    .to_reporter(Text::Optional),
-    row("merge", "CASE", "It is about the same as that case, which goes on", "merge EX-2026-0001"),
-    row(
-        "split",
-        "MAIL",
-        "That mail is about something else, and becomes a case of its own",
-        "split 4f0a9c2b61de",
-    ),
-    row("priority", "critical|high|normal|low", "How urgent it is", "priority high"),
-    row(
-        "snooze",
-        "TERM|DATE",
-        "No reminders for so long; what is promised stays promised",
-        "snooze 3 business days",
-    ),
-    row("close", "", "Nothing is left to do; a text is noted", "close").text(Text::Optional),
-    row("reopen", "", "A closed or rejected case is looked at again", "reopen"),
-    row("release", "LETTER", "A held letter goes", "release EX-2026-0001.2"),
-    row("case", "CASE", "Names the case, in a mail whose signed subject does not", "case EX-2026-0001")
-        .maintainer(),
-];
-
-/// The row of a word; `case` is no command by itself.
-pub fn row_of(word: &str) -> Option<&'static Row> {
-    GRAMMAR.iter().find(|row| row.word == word)
-}
-
-/// What can be said, a line each, as a mail or a terminal shows it. `before` stands before each command.
-pub fn help(before: &str) -> String {
-    let mut help = String::new();
-    for row in &GRAMMAR {
-        let text = match row.text {
-            Text::None => "",
-            Text::Wanted => " + TEXT",
-            Text::Optional => " [+ TEXT]",
-        };
-        let said = format!("{} {}", row.word, row.arguments);
-        help.push_str(&format!("{before}{}{text}\n    {}\n", said.trim_end(), row.about));
-    }
-    help.push_str("\nCLASS: not-a-vulnerability, not-security, insecure-default, unsupported-version,\n");
-    help.push_str("    duplicate CASE, upstream [PROJECT], spam\n");
-    help
-}
-
 impl Command {
     /// Reads one line, without the `!`. The error says how to say it right.
     pub fn parse(line: &str) -> Result<Self, String> {
@@ -386,8 +249,17 @@ impl Command {
         };
         Self::with(row.word, &arguments).map_err(|why| {
             let why = if why.is_empty() { String::new() } else { format!("{why}; ") };
-            format!("{why}say it like this: {}", row.example)
+            format!("{why}say it like this: {}", Self::example_of(row, &arguments))
         })
+    }
+
+    /// How that is said: of the list, each word of its own.
+    fn example_of(row: &Row, arguments: &[&str]) -> &'static str {
+        let word = arguments.first().copied().unwrap_or_default();
+        Some(row.word)
+            .filter(|word| *word == "members")
+            .and_then(|_| Members::example(word))
+            .unwrap_or(row.example)
     }
 
     fn with(word: &str, arguments: &[&str]) -> Result<Self, String> {
@@ -433,6 +305,20 @@ impl Command {
                 Err(_) => Self::Snooze(Snooze::For(rest.parse()?)),
             },
             "release" => Self::Release(LetterId::typed(one(arguments, "which letter?")?)),
+            "embargo" => Self::Embargo(Embargoing::parse(arguments)?),
+            "notice" | "update" => Self::Distribute(Distribute::notice(word == "update", arguments)?),
+            "share-with-members" => Self::Distribute(match arguments {
+                [mail] => Distribute::Share { mail: digest(mail)?, named: false },
+                [mail, named] if *named == "named" => Distribute::Share { mail: digest(mail)?, named: true },
+                _ => return Err("which mail?".to_owned()),
+            }),
+            "release-to" => {
+                Self::Distribute(Distribute::Release(MemberId::typed(one(arguments, "to which member?")?)?))
+            }
+            "leak" => Self::Distribute(Distribute::leak(arguments)?),
+            "approve" => Self::Approve(number(arguments)?),
+            "withdraw" => Self::Withdraw(number(arguments)?),
+            "members" => Self::Members(Members::parse(arguments)?),
             _ if !rest.is_empty() => return Err(format!("nothing follows “{word}” on its line")),
             word => Self::bare(word).ok_or_else(String::new)?,
         })
@@ -453,6 +339,7 @@ impl Command {
             "workaround" => Self::Workaround,
             "close" => Self::Close,
             "reopen" => Self::Reopen,
+            "status" => Self::Distribute(Distribute::Status),
             _ => return None,
         })
     }
@@ -487,6 +374,16 @@ impl Command {
             Self::Close => "close",
             Self::Reopen => "reopen",
             Self::Release(_) => "release",
+            Self::Embargo(_) => "embargo",
+            Self::Distribute(Distribute::Notice { update: false, .. }) => "notice",
+            Self::Distribute(Distribute::Notice { update: true, .. }) => "update",
+            Self::Distribute(Distribute::Share { .. }) => "share-with-members",
+            Self::Distribute(Distribute::Release(_)) => "release-to",
+            Self::Distribute(Distribute::Leak { .. }) => "leak",
+            Self::Distribute(Distribute::Status) => "status",
+            Self::Approve(_) => "approve",
+            Self::Withdraw(_) => "withdraw",
+            Self::Members(_) => "members",
         }
     }
 
@@ -495,6 +392,11 @@ impl Command {
         match self {
             Self::NoFix(_) => Text::Wanted,
             Self::Fixed(_) | Self::Severity { tell: false, .. } => Text::None,
+            Self::Members(members) => match members {
+                Members::Add { .. } | Members::Certificate(_) | Members::Import => Text::Wanted,
+                Members::Suspend(_) | Members::Remove(_) | Members::Refuse(_) => Text::Optional,
+                _ => Text::None,
+            },
             other => row_of(other.word()).map_or(Text::None, |row| row.text),
         }
     }
@@ -519,12 +421,24 @@ impl Command {
 
     /// It is about a case.
     pub fn needs_case(&self) -> bool {
-        !matches!(self, Self::Help | Self::List)
+        !matches!(self, Self::Help | Self::List | Self::Members(_) | Self::Approve(_) | Self::Withdraw(_))
     }
 
     /// It can be said of a case that is closed or rejected.
     pub fn fits_closed(&self) -> bool {
-        matches!(self, Self::Help | Self::List | Self::Show | Self::Note | Self::Reopen | Self::Release(_))
+        matches!(
+            self,
+            Self::Help
+                | Self::List
+                | Self::Show
+                | Self::Note
+                | Self::Reopen
+                | Self::Release(_)
+                | Self::Distribute(Distribute::Status | Distribute::Leak { .. })
+                | Self::Approve(_)
+                | Self::Withdraw(_)
+                | Self::Members(_)
+        )
     }
 }
 
@@ -562,6 +476,11 @@ fn one<'a>(arguments: &[&'a str], which: &str) -> Result<&'a str, String> {
     }
 }
 
+fn number(arguments: &[&str]) -> Result<u32, String> {
+    let wanted = one(arguments, "which proposal?")?;
+    wanted.parse().map_err(|_| format!("“{wanted}” is no number of a proposal"))
+}
+
 /// People put commas between things.
 fn each<T>(arguments: &[&str], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let words = arguments.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty());
@@ -591,6 +510,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::command::grammar::help;
 
     /// The compiler counts the commands: whoever adds one must give it a number here, and a row in the grammar.
     fn number(command: &Command) -> usize {
@@ -622,6 +542,16 @@ mod tests {
             Command::Close => 24,
             Command::Reopen => 25,
             Command::Release(_) => 26,
+            Command::Embargo(_) => 27,
+            Command::Distribute(Distribute::Notice { update: false, .. }) => 28,
+            Command::Distribute(Distribute::Notice { update: true, .. }) => 29,
+            Command::Distribute(Distribute::Release(_)) => 30,
+            Command::Distribute(Distribute::Share { .. }) => 31,
+            Command::Distribute(Distribute::Leak { .. }) => 32,
+            Command::Distribute(Distribute::Status) => 33,
+            Command::Approve(_) => 34,
+            Command::Withdraw(_) => 35,
+            Command::Members(_) => 36,
         }
     }
 

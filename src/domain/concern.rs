@@ -8,14 +8,17 @@
 //! * A limit that stops the answers to everybody is told of once, as long as it lasts.
 //! * A door that is silent is told of when it becomes silent, and again after each further day; never twice on one date (UTC),
 //!   even if it worked in between or psirtd was started again.
+//! * Nobody who applies is forgotten: coordinators are told again after each further term.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::calendar::Calendar;
-use crate::domain::letter::{LetterKind, LetterState, Posting};
+use crate::domain::distributor::{Member, MemberId, State};
+use crate::domain::letter::LetterKind;
 use crate::domain::limit::{Answered, Limits};
+use crate::domain::posting::{LetterState, Posting};
 
 /// Days before the expiry of a certificate at which it is warned of.
 const STAGES: [i64; 3] = [60, 30, 7];
@@ -88,12 +91,41 @@ pub fn of_certificate(validity: &Validity, now: Timestamp) -> Option<Concern> {
         return Some(Concern { key: format!("unusable/{whose}/{fingerprint}"), text, public: true });
     }
     let expires = (*expires)?;
-    let left = expires.duration_since(now);
-    let stage =
-        STAGES.iter().rev().find(|days| left <= SignedDuration::from_hours(days.saturating_mul(24)))?;
+    let stage = stage(expires, now)?;
     let text =
         format!("the certificate {fingerprint} of {whose} expires on {}", expires.strftime("%Y-%m-%d"));
     Some(Concern { key: format!("expires/{fingerprint}/{expires}/{stage}"), text, public: true })
+}
+
+/// What is to be said of a member of the distributors' list now: nothing is sent to it that cannot be encrypted to it. `key` is until
+/// when it can be (none: without end), or why it cannot. Whoever may read the line on the way is not told who is on the list.
+pub fn of_members_key(
+    member: &MemberId,
+    key: &Result<Option<Timestamp>, String>,
+    now: Timestamp,
+) -> Option<Concern> {
+    let (key, text) = match key {
+        Ok(None) => return None,
+        Ok(Some(until)) => {
+            let stage = stage(*until, now)?;
+            let text = format!(
+                "the key of the member {member} expires on {}: without a newer one it gets nothing then",
+                until.strftime("%Y-%m-%d")
+            );
+            (format!("member-expires/{member}/{until}/{stage}"), text)
+        }
+        Err(why) => (
+            format!("member-unusable/{member}/{why}"),
+            format!("the member {member} gets nothing, for it cannot be written to encrypted: {why}"),
+        ),
+    };
+    Some(Concern { key, text, public: false })
+}
+
+/// Which warning of what ends then is due, in days before.
+fn stage(ends: Timestamp, now: Timestamp) -> Option<i64> {
+    let left = ends.duration_since(now);
+    STAGES.into_iter().rev().find(|days| left <= SignedDuration::from_hours(days.saturating_mul(24)))
 }
 
 /// What is to be said of a letter that waits for a person. A warning that cannot be sent causes no other.
@@ -109,7 +141,9 @@ pub fn of_letter(posting: &Posting) -> Option<Concern> {
         return None;
     }
     let why = posting.last_reply.as_deref().unwrap_or("nobody knows why");
-    let text = format!("the {} {} to {} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
+    let member = posting.copy.as_ref().map_or_else(String::new, |copy| format!("{}, ", copy.member));
+    let text =
+        format!("the {} {} to {member}{} {what}: {why}", posting.kind.word(), posting.id, posting.to.address);
     // a letter that a person released may come back again
     let key = format!("{LETTER}{}/{} {}", posting.id, posting.state.word(), posting.queued_at);
     Some(Concern { key, text, public: false })
@@ -142,6 +176,41 @@ pub fn of_silence(silence: &Silence, calendar: &Calendar, now: Timestamp) -> Con
     let day = SignedDuration::from_secs(whole_days.saturating_mul(DAY));
     let day = since.saturating_add(day).unwrap_or(now).strftime("%Y-%m-%d");
     Concern { key: format!("silence/{door}/{day}"), text, public: true }
+}
+
+/// What is to be said of an organisation that waits for a decision so many days, or of a member that has to attest again: once when it is
+/// near, and again and again when it is over.
+pub fn of_member(member: &Member, remind_days: u32, now: Timestamp) -> Option<Concern> {
+    const AHEAD: i64 = 30;
+    let days = |since: Timestamp| now.duration_since(since).as_hours().div_euclid(24);
+    let every = i64::from(remind_days.max(1));
+    let Member { id, .. } = member;
+    match member.state {
+        State::Applied => {
+            let (case, since) = member.application.as_ref()?;
+            let waits = days(*since);
+            let period = waits.div_euclid(every);
+            let text = format!(
+                "{id} has waited {waits} days for a decision on its application, case {case}: psirtd members show {id}; then psirtd \
+                 members approve {id}, or refuse {id}"
+            );
+            let key = format!("application/{id}/{since}/{period}");
+            (period > 0).then_some(Concern { key, text, public: false })
+        }
+        State::Active => {
+            let by = member.attest_by?;
+            let over = days(by);
+            let date = by.strftime("%Y-%m-%d");
+            let (stage, what) = match over {
+                ..0 if over < -AHEAD => return None,
+                ..0 => ("ahead".to_owned(), "has to attest again by"),
+                _ => (over.div_euclid(every).to_string(), "should have attested again by"),
+            };
+            let text = format!("{id} {what} {date}: when it has, psirtd members attest {id}");
+            Some(Concern { key: format!("attest/{id}/{by}/{stage}"), text, public: false })
+        }
+        State::Suspended | State::Removed => None,
+    }
 }
 
 /// The letter that a concern with this key is about.
@@ -205,6 +274,20 @@ mod tests {
         let hangs = silent(Door::Outbox, None, 1).text;
         assert!(hangs.contains("PST (2026-11-20 23:00 UTC): it neither works nor says why."), "{hangs}");
         assert!(hangs.contains("letters wait meanwhile"), "{hangs}");
+    }
+
+    #[test]
+    fn a_member_without_a_key_is_told_of_and_not_in_the_clear() {
+        let now: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
+        let acme = MemberId::typed("acme-linux").unwrap();
+        let told = |key: Result<Option<Timestamp>, String>| of_members_key(&acme, &key, now);
+        assert_eq!(told(Ok(None)), None);
+        assert_eq!(told(Ok(Some(now + SignedDuration::from_hours(24 * 61)))), None);
+        let soon = told(Ok(Some(now + SignedDuration::from_hours(24 * 59)))).unwrap();
+        assert!(soon.key.ends_with("/60") && !soon.public, "{soon:?}");
+        assert!(soon.text.contains("acme-linux expires on 2027-01-18"), "{}", soon.text);
+        let gone = told(Err("it expired on 2026-11-01".to_owned())).unwrap();
+        assert!(gone.text.contains("gets nothing") && !gone.public, "{gone:?}");
     }
 
     #[test]

@@ -196,14 +196,15 @@ impl Deadline {
     }
 
     fn met_at(&self, case: &Case) -> Option<Timestamp> {
-        let first = |topics: Option<&[Topic]>| {
-            let meets = |topic: &Topic| topics.is_none_or(|topics| topics.contains(topic));
+        let first = |topics: &[Topic]| {
+            let meets = |topic: &Topic| topics.contains(topic);
             let in_time = |at: &Timestamp| self.after.is_none_or(|after| *at > after);
             case.arrived_answers().filter(|(topic, _)| meets(topic)).map(|(_, at)| at).filter(in_time).min()
         };
         match self.kind {
-            DeadlineKind::FirstResponse => first(None),
-            DeadlineKind::Plan => first(Some(&[Topic::Plan, Topic::Reject])),
+            // the date of the embargo is no conversation
+            DeadlineKind::FirstResponse => first(&Topic::CONVERSATION),
+            DeadlineKind::Plan => first(&[Topic::Plan, Topic::Reject]),
             DeadlineKind::Disclosure => case.reached(Phase::Disclosed),
             // these begin anew when they are met
             DeadlineKind::StatusUpdate | DeadlineKind::NeedInfo => None,

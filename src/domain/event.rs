@@ -4,7 +4,8 @@
 //! * An event is history. It cannot be refused by whoever applies it, and its written form never changes meaning: variants
 //!   and fields may be added, never renamed.
 //! * No text of a report is in an event but its subject; never an attachment, never decrypted text. What people of the team write
-//!   is not in it either: it lies in a file, which the event names.
+//!   is not in it either: it lies in a file, which the event names. (What an organisation says of itself, so that it stands on the
+//!   distributors' list, is no report: the list is made of such events.)
 //! * What a person did says who: an address of the team, or [`OPERATOR`].
 
 use jiff::Timestamp;
@@ -14,9 +15,12 @@ use crate::domain::advisory::Finding;
 use crate::domain::case::CaseId;
 use crate::domain::command::{Class, Topic};
 use crate::domain::deadline::{Because, Deadline, Terms};
+use crate::domain::distributor::{Change, MemberId};
+use crate::domain::embargo;
 use crate::domain::intake::{Kind, Sort};
 use crate::domain::letter::{LetterId, LetterKind};
 use crate::domain::message::{Digest, Encryption, Mailbox};
+use crate::domain::notice::{self, CopyOf};
 use crate::domain::phase::{Phase, Priority};
 use crate::domain::report::{Hint, Item};
 use crate::domain::signature::{Certificate, Standing};
@@ -206,6 +210,9 @@ pub enum What {
         /// The file of the text that a person wrote for it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         text: Option<Digest>,
+        /// Which copy of a notice it is.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        copy: Option<CopyOf>,
     },
     /// A letter could not be sealed and waits for a person.
     LetterHeld {
@@ -226,6 +233,9 @@ pub enum What {
         /// The file of the text that a person wrote for it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         text: Option<Digest>,
+        /// Which copy of a notice it is.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        copy: Option<CopyOf>,
     },
     /// The next server took responsibility for a letter.
     LetterSent {
@@ -378,6 +388,32 @@ pub enum What {
         #[serde(default)]
         ahead: bool,
     },
+    /// Something happens to an organisation of the distributors' list, or to one that wants to join.
+    Member {
+        /// Which.
+        member: MemberId,
+        /// What.
+        #[serde(flatten)]
+        change: Box<Change>,
+        /// Who did it: an address, or `psirtd`.
+        by: String,
+    },
+    /// Something happens to the embargo of a case.
+    Embargo {
+        /// What.
+        #[serde(flatten)]
+        step: embargo::Step,
+        /// Who did it.
+        by: String,
+    },
+    /// A step on the way to the distributors.
+    Distribution {
+        /// What.
+        #[serde(flatten)]
+        step: Box<notice::Step>,
+        /// Who did it.
+        by: String,
+    },
 }
 
 fn operator() -> String {
@@ -409,7 +445,10 @@ impl What {
             | Self::PrioritySet { .. }
             | Self::Snoozed { .. }
             | Self::BecamePublic { .. }
-            | Self::Reminded { .. } => None,
+            | Self::Reminded { .. }
+            | Self::Member { .. }
+            | Self::Embargo { .. }
+            | Self::Distribution { .. } => None,
             Self::LetterQueued { letter, .. }
             | Self::LetterHeld { letter, .. }
             | Self::LetterSent { letter, .. }
@@ -420,13 +459,14 @@ impl What {
         }
     }
 
-    /// The file of a text that somebody of the team wrote.
-    pub fn text(&self) -> Option<&Digest> {
+    /// The files of what people wrote, which it names.
+    pub fn texts(&self) -> Vec<&Digest> {
         match self {
-            Self::NoteWritten { text, .. } | Self::Answered { text, .. } => text.as_ref(),
+            Self::NoteWritten { text, .. } | Self::Answered { text, .. } => text.iter().collect(),
             Self::Assessed { finding: Finding::Workaround(text), .. }
-            | Self::Assessed { finding: Finding::Exception { reason: text, .. }, .. } => Some(text),
-            _ => None,
+            | Self::Assessed { finding: Finding::Exception { reason: text, .. }, .. } => vec![text],
+            Self::Distribution { step, .. } => step.files(),
+            _ => Vec::new(),
         }
     }
 }

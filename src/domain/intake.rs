@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::command::order;
 use crate::domain::intake::words::Found;
-use crate::domain::message::{Action, Mailbox, Marks, Message, ReturnPath};
+use crate::domain::message::{Action, Mailbox, Marks, Message, ReturnPath, canonical};
 use crate::domain::own_list;
 use crate::domain::policy::Policy;
 use crate::domain::trust::{self, Trust, Verdict};
@@ -200,7 +200,7 @@ impl<'m> Seen<'m> {
             Kind::Command
         } else if self.in_thread {
             Kind::Reply
-        } else if self.is_membership() {
+        } else if is_to_the_list(self.message, self.policy) {
             Kind::Membership
         } else if marks.junk {
             Kind::Junk
@@ -280,7 +280,6 @@ impl<'m> Seen<'m> {
             (Some(words::Sort::Receipt), _) => "reads like a help desk's receipt",
             (Some(words::Sort::Bounce), _) => "reads like a bounce",
             (None, Kind::Command) => COMMAND,
-            (None, Kind::Membership) => "a request for membership: a person answers",
             (None, _) => return None,
         };
         Some(why.to_owned())
@@ -328,16 +327,6 @@ impl<'m> Seen<'m> {
         let of_the_team =
             message.author().is_some_and(|author| self.policy.person(&author.address).is_some());
         of_the_team && order::has_commands(&message.text, message.signature.is_good())
-    }
-
-    /// It was sent to the distributors' address, and not to the desk's.
-    fn is_membership(&self) -> bool {
-        let Some(list) = self.policy.distributors.as_deref().map(crate::domain::message::canonical) else {
-            return false;
-        };
-        let desk = self.policy.desk.canonical();
-        let recipients = &self.message.recipients;
-        recipients.contains(&list) && !recipients.contains(&desk)
     }
 
     /// Only words say that it may be a machine's.
@@ -406,6 +395,13 @@ impl<'m> Seen<'m> {
             || worded
             || marks.robots.iter().any(|field| is_of_a_responder(field))
     }
+}
+
+/// The mail was sent to the distributors' address, and not to the desk's.
+pub fn is_to_the_list(message: &Message, policy: &Policy) -> bool {
+    let list = policy.distributors.address.as_deref().map(canonical);
+    let to_the_desk = message.recipients.contains(&policy.desk.canonical());
+    list.is_some_and(|list| message.recipients.contains(&list)) && !to_the_desk
 }
 
 /// `local@domain`, and nothing that could end a line or an address early.

@@ -1,8 +1,8 @@
-//! What to say, to whom, under which protection; and what becomes of it.
+//! What to say, to whom, under which protection.
 //!
 //! # What it is for
 //! [`Letter`] is a decision: its kind, its reader, its facts. The words are `seal/template.rs`, the bytes are `seal`.
-//! [`Posting`] is a letter's way through the outbox, in Postfix' words: active, deferred, held, sent, returned.
+//! What becomes of it is [`posting`](crate::domain::posting).
 //!
 //! # Invariants
 //! * [`Protection::Encrypted`] is never weakened: a letter that cannot be encrypted is held.
@@ -11,21 +11,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Moment;
 use crate::domain::case::CaseId;
-use crate::domain::event::{Event, What};
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::embargo::Standing;
+use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::notice::CopyOf;
 use crate::domain::report::Item;
+use crate::domain::signature::Certificate;
+use crate::domain::tlp::Tlp;
 use crate::domain::unanswered::Line;
-
-/// A letter is given up this long after it was queued (RFC 5321 §4.5.4.1).
-pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
-
-/// How the last words of a letter begin that was accepted, and came back later.
-pub const BOUNCED: &str = "bounced: ";
 
 /// `CASE.n`: the nth letter of a case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +32,11 @@ impl LetterId {
     /// The `number`th letter of a case, counted from 1.
     pub fn new(case: &CaseId, number: usize) -> Self {
         Self(format!("{case}.{number}"))
+    }
+
+    /// The `number`th copy of a notice of a case, counted from 1.
+    pub fn of_notice(case: &CaseId, notice: u32, number: u32) -> Self {
+        Self(format!("{case}-N{notice}.{number}"))
     }
 
     /// The `number`th letter of the desk that belongs to no case, counted from 1.
@@ -51,6 +52,11 @@ impl LetterId {
     /// Which of them it is, counted from 1.
     pub fn number(&self) -> Option<u32> {
         self.0.rsplit_once('.').and_then(|(_, number)| number.parse().ok())
+    }
+
+    /// It is a copy of a notice.
+    pub fn is_copy(&self) -> bool {
+        self.series().rsplit_once("-N").is_some_and(|(_, notice)| notice.parse::<u32>().is_ok())
     }
 
     /// As a person typed it.
@@ -92,6 +98,12 @@ pub enum LetterKind {
     Results,
     /// What runs out, or is late, to a person of the team.
     Reminder,
+    /// A copy of what goes to the distributors, to one member.
+    Notice,
+    /// What would be sent or done when a second coordinator approves it, to a coordinator.
+    Proposal,
+    /// About its membership, to a member or to who wants to be one.
+    Membership,
 }
 
 impl LetterKind {
@@ -107,6 +119,9 @@ impl LetterKind {
             Self::Note => "note",
             Self::Results => "results",
             Self::Reminder => "reminder",
+            Self::Notice => "notice",
+            Self::Proposal => "proposal",
+            Self::Membership => "membership",
         }
     }
 }
@@ -158,12 +173,120 @@ pub enum Body {
     Results(Option<CaseId>, Box<Results>),
     /// To a person of the team: clocks that run out, and how many more than are listed.
     Reminder(Vec<Owed>, usize),
+    /// To a member: its copy.
+    Notice(CaseId, Box<NoticeCopy>),
+    /// To a coordinator.
+    Proposal(Option<CaseId>, Arc<Shown>),
+    /// To a member, or to who wants to be one.
+    Membership(Option<CaseId>, Box<Membership>),
+}
+
+/// A member's copy of a notice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoticeCopy {
+    /// Which.
+    pub copy: CopyOf,
+    /// What it has in common with the others.
+    pub content: Arc<NoticeContent>,
+    /// The member's certificates: it is encrypted to all that can be.
+    pub certificates: Vec<Certificate>,
+    /// The end of the embargo: in UTC, at the desk, at the member.
+    pub until: Vec<String>,
+    /// The sentence by which this copy is known.
+    pub mark: Option<String>,
+}
+
+/// What all copies of a notice have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoticeContent {
+    /// What it is: `notice`, `update`, `shared`, `embargo`, `over`.
+    pub sort: &'static str,
+    /// How far it may travel.
+    pub tlp: Tlp,
+    /// Which of the case.
+    pub number: u32,
+    /// What the person wrote.
+    pub text: Option<String>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// Who is named as the author of the text.
+    pub author: Option<String>,
+    /// How far the embargo is agreed: `none`, `proposed`, `agreed`, `revised`, `lifted`, `broken`.
+    pub embargo: &'static str,
+    /// Why it was moved.
+    pub reason: Option<&'static str>,
+    /// Where the public reads of it.
+    pub place: Option<String>,
+    /// What is asked of whoever gets it.
+    pub asks: Vec<String>,
+    /// The version of the embargo policy, and where it can be read.
+    pub policy: (String, Option<String>),
+    /// The copies differ in their words.
+    pub marked: bool,
+}
+
+/// What would be sent, or done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shown {
+    /// The number by which it is approved.
+    pub number: u32,
+    /// Who wants it.
+    pub by: String,
+    /// In a few words.
+    pub what: String,
+    /// The reader is the one who wants it, and cannot approve it.
+    pub own: bool,
+    /// Another person than the one who wants it has to approve.
+    pub four_eyes: bool,
+    /// To so many members.
+    pub recipients: usize,
+    /// What a person should know before: who gets nothing and why, which certificates expire soon.
+    pub warnings: Vec<String>,
+    /// The text, word for word.
+    pub text: Option<String>,
+    /// What goes to the reporter beside it, word for word.
+    pub to_reporter: Option<String>,
+    /// Everything else that goes along, a line each: label, instant, attachments.
+    pub lines: Vec<String>,
+    /// What is attached, which goes along with this letter, too.
+    #[serde(skip)]
+    pub attachments: Vec<Attachment>,
+}
+
+/// About a membership.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Membership {
+    /// What about: `application`, `approved`, `refused`, `vouch`, `vouch-refused`, `warning`.
+    pub topic: &'static str,
+    /// What the organisation calls itself; empty in a letter that others may read.
+    pub organisation: String,
+    /// Its name on the list; empty in a letter that others may read.
+    pub member: String,
+    /// The words to give back.
+    pub token: Option<String>,
+    /// No certificate is known: it is asked for one.
+    pub asks_key: bool,
+    /// What is understood, and what is missing, a line each.
+    pub lines: Vec<String>,
+    /// What a person wrote.
+    pub text: Option<String>,
+    /// The version of the embargo policy.
+    pub policy: String,
+    /// Where it can be read.
+    pub policy_page: Option<String>,
+    /// The copies of what is sent to the list differ in their words.
+    pub marked: bool,
+    /// Its certificates: it is encrypted to those that can be.
+    #[serde(skip)]
+    pub certificates: Vec<Certificate>,
+    /// Nobody wrote it: it goes out by itself.
+    pub automatic: bool,
 }
 
 /// What a person of the team writes to the reporter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
-    /// What about: `reply`, `need-info`, `plan`, `accept`, `reject`, `severity`, `public`.
+    /// What about: `reply`, `need-info`, `plan`, `accept`, `reject`, `severity`, `public`, `embargo`.
     pub topic: &'static str,
     /// What the person wrote.
     pub text: Option<String>,
@@ -186,6 +309,8 @@ pub struct Answer {
     pub severity: Option<String>,
     /// Where the public reads of it.
     pub place: Option<String>,
+    /// How the embargo stands.
+    pub embargo: Standing,
 }
 
 /// What a person of the team writes to others of the team.
@@ -240,6 +365,8 @@ pub struct Owed {
     pub percent: u8,
     /// Who answers for the case.
     pub owner: Option<String>,
+    /// How near it is, in words, where a share of its time says little.
+    pub nearing: Option<&'static str>,
 }
 
 /// What a coordinator is told once a day.
@@ -299,6 +426,9 @@ impl Letter {
             Body::Note(..) => LetterKind::Note,
             Body::Results(..) => LetterKind::Results,
             Body::Reminder(..) => LetterKind::Reminder,
+            Body::Notice(..) => LetterKind::Notice,
+            Body::Proposal(..) => LetterKind::Proposal,
+            Body::Membership(..) => LetterKind::Membership,
         }
     }
 
@@ -309,9 +439,14 @@ impl Letter {
             | Body::Relay(occasion, _)
             | Body::Status(occasion, _)
             | Body::Answer(occasion, _) => Some(occasion),
-            Body::Warning(_) | Body::Digest(_) | Body::Note(..) | Body::Results(..) | Body::Reminder(..) => {
-                None
-            }
+            Body::Warning(_)
+            | Body::Digest(_)
+            | Body::Note(..)
+            | Body::Results(..)
+            | Body::Reminder(..)
+            | Body::Notice(..)
+            | Body::Proposal(..)
+            | Body::Membership(..) => None,
         }
     }
 
@@ -319,8 +454,17 @@ impl Letter {
     pub fn case(&self) -> Option<&CaseId> {
         match &self.body {
             Body::Note(case, _) => Some(case),
-            Body::Results(case, _) => case.as_ref(),
+            Body::Results(case, _) | Body::Proposal(case, _) | Body::Membership(case, _) => case.as_ref(),
+            Body::Notice(case, _) => Some(case),
             _ => self.occasion().map(|occasion| &occasion.case),
+        }
+    }
+
+    /// Which copy of a notice it is.
+    pub fn copy(&self) -> Option<&CopyOf> {
+        match &self.body {
+            Body::Notice(_, notice) => Some(&notice.copy),
+            _ => None,
         }
     }
 
@@ -410,191 +554,8 @@ pub struct Relay {
     pub release: Option<String>,
     /// What was noticed about the mail in the light of others.
     pub notes: Vec<String>,
+    /// The filled form of an application, and what became of it; for coordinators alone.
+    pub form: Vec<String>,
     /// What the mail says is not repeated: somebody else's ciphertext came with it.
     pub withheld: bool,
-}
-
-/// Where a letter stands. Postfix' words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LetterState {
-    /// Its turn has come.
-    Active,
-    /// Tried, not accepted, tried again later.
-    Deferred,
-    /// Waits for a person.
-    Held,
-    /// The next server has it.
-    Sent,
-    /// Refused for good, or given up.
-    Returned,
-}
-
-impl LetterState {
-    /// As people and `--json` read it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Deferred => "deferred",
-            Self::Held => "held",
-            Self::Sent => "sent",
-            Self::Returned => "returned",
-        }
-    }
-}
-
-/// A letter on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Posting {
-    /// Its name.
-    pub id: LetterId,
-    /// The case it belongs to.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub case: Option<CaseId>,
-    /// Its kind.
-    pub kind: LetterKind,
-    /// Its reader.
-    pub to: Mailbox,
-    /// Where it stands.
-    pub state: LetterState,
-    /// When it was written.
-    pub queued_at: Timestamp,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When it is tried next; none when only a person can move it.
-    pub next_attempt: Option<Timestamp>,
-    /// The last words of the server, or the reason it is held.
-    pub last_reply: Option<String>,
-    /// Its own Message-ID; none as long as it is not sealed.
-    pub message_id: Option<String>,
-    /// The file its bytes lie in; none as long as it is not sealed.
-    pub bytes: Option<Digest>,
-    /// The mail it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub about: Option<Digest>,
-    /// The file of the text that a person wrote for it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub text: Option<Digest>,
-    /// A rule keeps it back, unless a person wants it sent.
-    #[serde(default)]
-    pub withheld: bool,
-}
-
-impl Posting {
-    /// The posting that an event begins; `None` for every other event.
-    pub fn begin(event: &Event) -> Option<Self> {
-        let (id, kind, to, mail, text) = match &event.what {
-            What::LetterQueued { letter, kind, to, mail, text, .. }
-            | What::LetterHeld { letter, kind, to, mail, text, .. } => (letter, kind, to, mail, text),
-            _ => return None,
-        };
-        let mut posting = Self {
-            id: id.clone(),
-            case: event.case.clone(),
-            kind: *kind,
-            to: to.clone(),
-            state: LetterState::Held,
-            queued_at: event.at,
-            attempts: 0,
-            next_attempt: None,
-            last_reply: None,
-            message_id: None,
-            bytes: None,
-            about: mail.clone(),
-            text: text.clone(),
-            withheld: false,
-        };
-        posting.apply(event);
-        Some(posting)
-    }
-
-    /// Lets one more event of this letter become history.
-    pub fn apply(&mut self, event: &Event) {
-        let reply = match &event.what {
-            What::CaseOpened { .. }
-            | What::MailRecorded { .. }
-            | What::CertificateSeen { .. }
-            | What::SignatureChecked { .. }
-            | What::CertificateAccepted { .. }
-            | What::CaseMerged { .. }
-            | What::MailMoved { .. }
-            | What::Digested { .. }
-            | What::Restored { .. }
-            | What::Told { .. }
-            | What::Commanded { .. }
-            | What::OwnerSet { .. }
-            | What::NoteWritten { .. }
-            | What::Answered { .. }
-            | What::ClockStarted { .. }
-            | What::PhaseChanged { .. }
-            | What::Shared { .. }
-            | What::Assessed { .. }
-            | What::PrioritySet { .. }
-            | What::Snoozed { .. }
-            | What::BecamePublic { .. }
-            | What::Reminded { .. } => return,
-            What::LetterQueued { message_id, bytes, .. } => {
-                self.queued_at = event.at;
-                self.message_id = Some(message_id.clone());
-                self.bytes = Some(bytes.clone());
-                self.withheld = false;
-                self.turn(LetterState::Active, Some(event.at));
-                None
-            }
-            What::LetterHeld { reason, withheld, .. } => {
-                self.withheld = *withheld;
-                self.turn(LetterState::Held, None);
-                Some(reason)
-            }
-            What::LetterStopped { reason, .. } => {
-                self.turn(LetterState::Held, None);
-                Some(reason)
-            }
-            What::LetterSent { reply, .. } => {
-                self.attempts = self.attempts.saturating_add(1);
-                self.turn(LetterState::Sent, None);
-                Some(reply)
-            }
-            What::LetterDeferred { reply, next_attempt, .. } => {
-                self.attempts = self.attempts.saturating_add(1);
-                self.turn(LetterState::Deferred, Some(*next_attempt));
-                Some(reply)
-            }
-            What::LetterReturned { reply, .. } => {
-                // what comes back later is no attempt
-                if !reply.starts_with(BOUNCED) {
-                    self.attempts = self.attempts.saturating_add(1);
-                }
-                self.turn(LetterState::Returned, None);
-                Some(reply)
-            }
-            What::LetterReleased { .. } => {
-                self.queued_at = event.at;
-                self.turn(LetterState::Active, Some(event.at));
-                None
-            }
-        };
-        self.last_reply = reply.cloned();
-    }
-
-    /// Its turn is still to come, without a person.
-    pub fn is_under_way(&self) -> bool {
-        self.next_attempt.is_some()
-    }
-
-    fn turn(&mut self, state: LetterState, next_attempt: Option<Timestamp>) {
-        self.state = state;
-        self.next_attempt = next_attempt;
-    }
-}
-
-/// What the next server, or the way to it, said about one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Accepted, with the server's words.
-    Accepted(String),
-    /// Not now.
-    Transient(String),
-    /// Never.
-    Permanent(String),
 }

@@ -13,6 +13,7 @@
 //!   a case changes.
 
 pub mod advisory;
+pub mod application;
 pub mod backoff;
 pub mod calendar;
 pub mod case;
@@ -20,21 +21,28 @@ pub mod command;
 pub mod concern;
 pub mod deadline;
 pub mod decide;
+pub mod distributor;
 pub mod embargo;
 pub mod event;
+pub mod exposure;
 pub mod figures;
 pub mod intake;
 pub mod letter;
 pub mod limit;
+pub mod mark;
 pub mod message;
+pub mod notice;
 pub mod own_list;
 pub mod phase;
 pub mod policy;
+pub mod posting;
+pub mod recipient;
 pub mod reminder;
 pub mod report;
 pub mod severity;
 pub mod signature;
 pub mod thread;
+pub mod tlp;
 pub mod trust;
 pub mod unanswered;
 pub mod weakness;

@@ -1,5 +1,7 @@
 //! The written process as values: every number and name of it is configuration, every shape is code.
 
+pub mod distributors;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use crate::domain::calendar::{Calendar, Term};
 use crate::domain::deadline::Terms;
 use crate::domain::limit::Limits;
 use crate::domain::message::{Mailbox, identity};
+use crate::domain::policy::distributors::Distributors;
 use crate::domain::report::patterns::Patterns;
 use crate::domain::trust::Border;
 
@@ -34,8 +37,8 @@ pub struct Policy {
     pub process: Option<String>,
     /// The security team and the maintainers.
     pub people: Vec<Person>,
-    /// P-20: the address of the distributors' list.
-    pub distributors: Option<String>,
+    /// P-13 … P-22: the distributors' list.
+    pub distributors: Distributors,
     /// The mailing lists through which the desk gets its mail, by address or `List-Id`.
     pub own_lists: Vec<String>,
     /// The desk reads mail to `local+anything@domain`, too: letters are answered, and come back, under an address of their own.
@@ -76,7 +79,7 @@ impl Policy {
             public_tracker: None,
             process: None,
             people: Vec::new(),
-            distributors: None,
+            distributors: Distributors::default(),
             own_lists: Vec::new(),
             plus_address: false,
             relay_junk: true,
@@ -95,6 +98,11 @@ impl Policy {
         self.people.iter().filter(|person| person.roles.contains(&Role::Coordinator))
     }
 
+    /// What leaves the house towards distributors needs two persons.
+    pub fn four_eyes(&self) -> bool {
+        self.distributors.four_eyes.unwrap_or_else(|| self.coordinators().count() >= 2)
+    }
+
     /// Those with whom a coordinator may share a case.
     pub fn maintainers(&self) -> impl Iterator<Item = &Person> {
         self.people.iter().filter(|person| !person.is(Role::Coordinator))
@@ -104,7 +112,7 @@ impl Policy {
     pub fn is_own(&self, address: &str) -> bool {
         let address = identity(address);
         address == self.desk.identity()
-            || self.distributors.as_deref().is_some_and(|list| identity(list) == address)
+            || self.distributors.address.as_deref().is_some_and(|list| identity(list) == address)
             || self.own_lists.iter().any(|own| list_id(own) == list_id(&address))
     }
 

@@ -234,6 +234,8 @@ pub enum Source {
     Attached,
     /// The Web Key Directory of the address' domain.
     Directory,
+    /// A person put it on the distributors' list, or it was proven there.
+    Roster,
 }
 
 impl Source {
@@ -243,6 +245,7 @@ impl Source {
             Self::Autocrypt => "Autocrypt field",
             Self::Attached => "attached key",
             Self::Directory => "Web Key Directory",
+            Self::Roster => "distributors' list",
         }
     }
 
@@ -251,6 +254,7 @@ impl Source {
         match self {
             Self::Autocrypt | Self::Attached => Standing::Seen,
             Self::Directory => Standing::LookedUp,
+            Self::Roster => Standing::Pinned,
         }
     }
 }

@@ -68,12 +68,14 @@ pub fn takes_part(case: &Case, message: &Message, trust: &Trust, policy: &Policy
     known && (trust.verdict != Verdict::Fail || message.signature.is_good())
 }
 
-/// A mail of a case that tells of the matter: not a command, nor what the team wrote to itself, nor what a stranger slipped in.
+/// A mail of a case that tells of the matter: not a command, nor what the team wrote to itself, nor what a stranger slipped in, nor what
+/// a member of the distributors' list wrote, which is for the coordinators.
 pub fn tells_of_it(case: &Case, mail: &CaseMail, policy: &Policy) -> bool {
     let by = mail.from.as_ref();
     let reported = by.is_some_and(|by| case.reporters().any(|one| one.identity() == by.identity()));
     let of_the_team = by.is_some_and(|by| policy.person(&by.address).is_some());
-    !mail.pending && mail.kind != Kind::Command && (reported || !of_the_team)
+    let of_a_member = case.reply(&mail.mail).is_some();
+    !mail.pending && mail.kind != Kind::Command && (reported || !(of_the_team || of_a_member))
 }
 
 /// The mail asks for the status of its case, and for nothing else: the word alone is its first line, or its subject when there is

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::case::{Case, CaseId};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, COMMAND, FOLLOW_UP, TAKEN_OUT};
-use crate::domain::letter::{Daily, LetterKind, LetterState};
+use crate::domain::letter::{Daily, LetterKind};
 use crate::domain::message::{Digest, Mailbox};
 use crate::domain::policy::Policy;
+use crate::domain::posting::LetterState;
 
 /// A digest lists no more mails than this; the next one goes on.
 pub const MOST: usize = 500;

@@ -16,12 +16,15 @@ use openpgp::parse::Parse;
 use openpgp::{Cert, KeyID, Packet};
 use sequoia_openpgp as openpgp;
 
+use crate::domain::decide::Offered;
 use crate::domain::message::{Mailbox, canonical};
 use crate::domain::signature::{Certificate, Source, Standing};
 use crate::keyring::{self, Keyring};
 
 /// A larger certificate is not remembered. Bytes, armored.
 const MAX_CERTIFICATE: usize = 32 * 1024;
+/// No more certificates of one mail are looked at for the distributors' list.
+const MOST_OFFERED: usize = 8;
 
 /// What an author is answered with.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +68,61 @@ pub fn choose(keyring: &Keyring, author: &Mailbox, offered: &[(Source, Vec<u8>)]
         }
     }
     choice
+}
+
+/// What each certificate that a mail offers is worth as one of its author's, whatever the desk remembers of him: the certificate, or why it
+/// cannot be taken.
+pub fn offered(
+    keyring: &Keyring,
+    author: &Mailbox,
+    offered: &[(Source, Vec<u8>)],
+    now: Timestamp,
+) -> Vec<Offered> {
+    let address = canonical(&author.address);
+    let mut all: Vec<Offered> = Vec::new();
+    for (source, bytes) in offered.iter().take(MOST_OFFERED) {
+        let Ok(cert) = Cert::from_bytes(bytes) else {
+            let certificate = Err("it cannot be read".to_owned());
+            all.push(Offered { fingerprint: "(unknown)".to_owned(), certificate });
+            continue;
+        };
+        let fingerprint = cert.fingerprint().to_hex();
+        let certificate = own(keyring, &address, *source, &cert, now);
+        let known = all.iter_mut().find(|known| known.fingerprint == fingerprint);
+        match (known, *source) {
+            // attached by a person, and added by the program as well
+            (Some(known), Source::Attached) if certificate.is_ok() => known.certificate = certificate,
+            (Some(_), _) => {}
+            (None, _) => all.push(Offered { fingerprint, certificate }),
+        }
+    }
+    all
+}
+
+fn own(
+    keyring: &Keyring,
+    address: &str,
+    source: Source,
+    cert: &Cert,
+    now: Timestamp,
+) -> Result<Certificate, String> {
+    let same = |held: &&keyring::Held| held.cert.fingerprint() == cert.fingerprint();
+    let mut held = keyring.held.iter().filter(same).peekable();
+    let is_theirs = |held: &keyring::Held| held.addresses.iter().any(|known| known == address);
+    if held.peek().is_some() && !held.any(is_theirs) {
+        return Err("the configuration holds it for somebody else".to_owned());
+    }
+    let minimal =
+        minimal(cert, address).ok_or_else(|| format!("none of its user ids is that of {address}"))?;
+    if keyring.pins(address)
+        && !keyring.held_for(address).iter().any(|(_, known)| known.fingerprint() == cert.fingerprint())
+    {
+        return Err(format!("the configuration holds another one for {address}"));
+    }
+    if !can_be_encrypted_to(&minimal, now) {
+        return Err("it cannot be encrypted to".to_owned());
+    }
+    described(source, &minimal).ok_or_else(|| "it is too large".to_owned())
 }
 
 /// The certificates that a mail offers for an address, several copies of one put together.

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
+use crate::domain::posting::Outcome;
 use crate::outbox::{Attempt, Service};
 
 /// Where the Maildir is.

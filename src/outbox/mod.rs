@@ -3,6 +3,7 @@
 //! # Invariants
 //! * Makes no decision: sends the bytes the store has, reports what the server said. Retry times, giving up and holding are
 //!   the core's.
+//! * What was stopped does not leave, even if its turn had come before that: whether it may is asked when the server waits for its bytes.
 //! * What the server said is recorded before the letter could be sent again, and no letter is under way twice.
 //! * Level-triggered: looks for what is due whenever it is woken and whenever something becomes due; a lost wake-up costs
 //!   nothing but time.
@@ -12,6 +13,7 @@ pub mod smtp;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,8 +24,9 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::crash;
 use crate::domain::backoff::Backoff;
-use crate::domain::letter::{LetterId, Outcome, Posting};
+use crate::domain::letter::LetterId;
 use crate::domain::message::Mailbox;
+use crate::domain::posting::{Outcome, Posting};
 use crate::domain::thread;
 use crate::health::Pulse;
 use crate::inbox::stopped;
@@ -33,6 +36,10 @@ use crate::pipeline::{Handle, Refused};
 const AT_ONCE: usize = 4;
 /// The same with those whose outcome waits to be recorded, behind the mails of a backlog. After SIGKILL so many are sent again.
 const UNDER_WAY: usize = 16;
+/// A letter that is under way for so long hangs: it is waited for, but does not keep the others from their turn.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+/// So many letters may hang beside those that move. Each holds a connection.
+const MOST_HANGING: usize = 48;
 /// Without any wake-up, the outbox is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// While the server takes no letters, and none is due soon, it is asked whether it would: a letter that was deferred for two hours
@@ -88,6 +95,9 @@ impl Carrier {
 /// What came of an attempt: for the letter, and for all of them.
 struct Attempt(Outcome, Service);
 
+/// Says, at the last moment, whether a letter may still leave.
+type MayLeave<'a> = dyn Fn() -> bool + Sync + 'a;
+
 /// What an attempt says of the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
@@ -118,6 +128,43 @@ impl Sender {
     }
 }
 
+/// Letters on their way to the server. One whose server hangs makes room for the next.
+#[derive(Default)]
+struct Lanes {
+    moving: BTreeSet<LetterId>,
+    hanging: BTreeSet<LetterId>,
+    /// Each letter's, when it has been under way for too long to be waited for alone.
+    alarms: FuturesUnordered<Pin<Box<dyn Future<Output = LetterId> + Send>>>,
+}
+
+impl Lanes {
+    fn begin(&mut self, letter: LetterId) {
+        self.moving.insert(letter.clone());
+        self.alarms.push(Box::pin(async move {
+            tokio::time::sleep(HANGS_AFTER).await;
+            letter
+        }));
+    }
+
+    /// It has been under way for that long; it may have come to something meanwhile.
+    fn alarm(&mut self, letter: LetterId) {
+        if self.moving.contains(&letter) && self.hanging.len() < MOST_HANGING {
+            self.moving.remove(&letter);
+            self.hanging.insert(letter);
+        }
+    }
+
+    fn end(&mut self, letter: &LetterId) {
+        self.moving.remove(letter);
+        self.hanging.remove(letter);
+    }
+
+    /// `unrecorded`: so many letters are on their way, or their outcome waits to be recorded.
+    fn have_room(&self, unrecorded: usize) -> bool {
+        self.moving.len() < AT_ONCE && unrecorded < UNDER_WAY.saturating_add(self.hanging.len())
+    }
+}
+
 /// Sends letters until `stop` turns true; letters under way are finished.
 pub async fn run(
     settings: Settings,
@@ -134,6 +181,7 @@ pub async fn run(
     let mut sending = FuturesUnordered::new();
     let mut recording = FuturesUnordered::new();
     let mut names = BTreeSet::new();
+    let mut lanes = Lanes::default();
     let (mut closed, mut probes) = (false, 0_u32);
     while !*stop.borrow() {
         let now = clock.now();
@@ -148,16 +196,19 @@ pub async fn run(
             }
         };
         for posting in due {
-            let room = sending.len() < AT_ONCE && names.len() < UNDER_WAY;
-            if room && names.insert(posting.id.clone()) {
+            if lanes.have_room(names.len()) && names.insert(posting.id.clone()) {
                 pulse.begins();
+                lanes.begin(posting.id.clone());
                 sending.push(attempt(&carrier, &sender, &pipeline, posting));
             }
         }
         let until_next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let look_every = PROBES.wait(probes, 0.5);
         tokio::select! {
-            Some((id, attempt)) = sending.next() => recording.push(record(&pipeline, &pulse, id, attempt)),
+            Some((id, attempt)) = sending.next() => {
+                lanes.end(&id);
+                recording.push(record(&pipeline, &pulse, id, attempt));
+            }
             Some((done, service)) = recording.next() => {
                 names.remove(&done);
                 if names.is_empty() {
@@ -168,6 +219,7 @@ pub async fn run(
                 closed = service == Service::Closed || (closed && service == Service::Untried);
                 probes = if closed { probes } else { 0 };
             }
+            Some(letter) = lanes.alarms.next() => lanes.alarm(letter),
             () = pipeline.stirred() => {}
             () = tokio::time::sleep(until_next.unwrap_or(look_every).min(look_every)) => {
                 if names.is_empty() {
@@ -198,43 +250,51 @@ async fn attempt(
     sender: &Sender,
     pipeline: &Handle,
     posting: Posting,
-) -> (LetterId, Attempt) {
+) -> (LetterId, Option<Attempt>) {
     let attempt = send(carrier, sender, pipeline, &posting).await;
     (posting.id, attempt)
 }
 
-async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Attempt {
+/// None when the letter may not leave any more: a person has stopped it, or its reader is suspended, since it was picked.
+async fn send(carrier: &Carrier, sender: &Sender, pipeline: &Handle, posting: &Posting) -> Option<Attempt> {
     let Some(digest) = &posting.bytes else {
-        return Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried);
+        return Some(Attempt(Outcome::Permanent("the letter has no bytes".to_owned()), Service::Untried));
     };
+    let may_leave = || pipeline.may_leave(&posting.id);
     let bytes = match pipeline.reader().archive.letters.read(digest) {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("the letter's file cannot be read: {error}");
             let gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData);
-            return match gone {
+            return Some(match gone {
                 true => Attempt(Outcome::Permanent(why), Service::Untried),
                 false => Attempt(Outcome::Transient(why), Service::Fails),
-            };
+            });
         }
     };
     match carrier {
         Carrier::Smtp(submission) => {
             let id = posting.message_id.as_deref().unwrap_or_default();
-            submission.send(&sender.of(posting), &posting.to, id, &bytes).await
+            submission.send(&sender.of(posting), &posting.to, id, &bytes, &may_leave).await
         }
-        Carrier::Maildir(maildir) => maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes),
+        Carrier::Maildir(maildir) => {
+            may_leave().then(|| maildir::deliver(maildir, &posting.to, posting.id.as_str(), &bytes))
+        }
     }
 }
 
 /// Offers an outcome to the store until it is taken: sending the letter again instead would be worse. Says what the attempt showed of
-/// the door, or nothing when the store is gone.
+/// the door, or nothing when the store is gone. There is nothing to record of a letter that was stopped before it left.
 async fn record(
     pipeline: &Handle,
     pulse: &Pulse,
     id: LetterId,
-    Attempt(outcome, service): Attempt,
+    attempt: Option<Attempt>,
 ) -> (LetterId, Option<Service>) {
+    let Some(Attempt(outcome, service)) = attempt else {
+        info!(letter = %id, "outbox: a letter was stopped before it left");
+        return (id, Some(Service::Untried));
+    };
     loop {
         match pipeline.delivered(id.clone(), outcome.clone()).await {
             Ok(()) => break,

@@ -45,9 +45,9 @@ use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use crate::crash;
-use crate::domain::letter::Outcome;
 use crate::domain::message::Mailbox;
-use crate::outbox::{Attempt, Service};
+use crate::domain::posting::Outcome;
+use crate::outbox::{Attempt, MayLeave, Service};
 use crate::tls::{self, Tls};
 
 /// How long a letter may take (RFC 5321 §4.5.3.2 allows ten minutes for the server's last answer).
@@ -117,44 +117,60 @@ impl Submission {
         })
     }
 
-    /// One letter, one recipient, one transaction. Its id names the envelope.
-    pub(super) async fn send(&self, from: &Mailbox, to: &Mailbox, id: &str, bytes: &[u8]) -> Attempt {
+    /// One letter, one recipient, one transaction. Its id names the envelope. None when `may_leave` says, before the bytes go, that it
+    /// may not any more.
+    pub(super) async fn send(
+        &self,
+        from: &Mailbox,
+        to: &Mailbox,
+        id: &str,
+        bytes: &[u8],
+        may_leave: &MayLeave<'_>,
+    ) -> Option<Attempt> {
         let envelope = match envelope(from, to) {
             Ok(envelope) => envelope,
-            Err(why) => return Attempt(Outcome::Permanent(why), Service::Untried),
+            Err(why) => return Some(Attempt(Outcome::Permanent(why), Service::Untried)),
         };
         let patience = self.settings.patience;
-        match tokio::time::timeout(patience, self.transact(&envelope, id, bytes)).await {
+        match tokio::time::timeout(patience, self.transact(&envelope, id, bytes, may_leave)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let why = format!("not done after {} s", patience.as_secs());
-                Attempt(Outcome::Transient(why), Service::Fails)
+                Some(Attempt(Outcome::Transient(why), Service::Fails))
             }
         }
     }
 
-    async fn transact(&self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Attempt {
+    async fn transact(
+        &self,
+        envelope: &Envelope,
+        id: &str,
+        bytes: &[u8],
+        may_leave: &MayLeave<'_>,
+    ) -> Option<Attempt> {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
             Err(why) => {
                 let why = format!("the server takes no letters: {why}");
-                return Attempt(Outcome::Transient(why), Service::Closed);
+                return Some(Attempt(Outcome::Transient(why), Service::Closed));
             }
         };
         if !is_ascii(envelope) && !connection.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
             self.kept.lock().await.push(connection);
             let why = "the address is not ASCII, and the server takes no such address (no SMTPUTF8)";
-            return Attempt(Outcome::Permanent(why.to_owned()), Service::Works);
+            return Some(Attempt(Outcome::Permanent(why.to_owned()), Service::Works));
         }
         crash::point("before the letter is sent");
-        let sent = connection.send(envelope, id, bytes).await;
+        let sent = connection.send(envelope, id, bytes, may_leave).await;
         if sent.is_err() {
             // whatever was begun, it does not go on
             connection.smtp.abort().await;
         }
         let service = sent.as_ref().map_or_else(Refusal::blames, |_| Service::Works);
         let outcome = match sent {
-            Ok(response) => {
+            // the server waits for a text, and would take a goodbye for its beginning: the line is cut
+            Ok(None) => return None,
+            Ok(Some(response)) => {
                 crash::point("accepted, not recorded");
                 self.kept.lock().await.push(connection);
                 Outcome::Accepted(said(u16::from(response.code()), response.message()))
@@ -169,7 +185,7 @@ impl Submission {
             Err(Refusal(_, error)) if error.is_permanent() => Outcome::Permanent(words(&error)),
             Err(Refusal(_, error)) => Outcome::Transient(words(&error)),
         };
-        Attempt(outcome, service)
+        Some(Attempt(outcome, service))
     }
 
     /// Closes the connections that are kept: there was nothing to send for a while.
@@ -288,8 +304,14 @@ impl Refusal {
 }
 
 impl Connection {
-    /// One transaction.
-    async fn send(&mut self, envelope: &Envelope, id: &str, bytes: &[u8]) -> Result<Response, Refusal> {
+    /// One transaction; none, if the letter may not leave any more when the server would take its bytes.
+    async fn send(
+        &mut self,
+        envelope: &Envelope,
+        id: &str,
+        bytes: &[u8],
+        may_leave: &MayLeave<'_>,
+    ) -> Result<Option<Response>, Refusal> {
         let of_the_text = |error| Refusal(Step::Text, error);
         match self.begin(envelope, id).await {
             Err(Refusal(_, error)) if self.reports && is_one_of(&PARAMETER_CODES, &error) => {
@@ -300,7 +322,10 @@ impl Connection {
             begun => begun?,
         }
         self.smtp.command(Data).await.map_err(of_the_text)?;
-        self.smtp.message(bytes).await.map_err(of_the_text)
+        if !may_leave() {
+            return Ok(None);
+        }
+        self.smtp.message(bytes).await.map(Some).map_err(of_the_text)
     }
 
     /// Its envelope. What does not arrive comes back as its header alone, under the letter's id.

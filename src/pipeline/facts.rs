@@ -9,14 +9,17 @@ use crate::domain::backoff::LETTERS;
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::concern::{self, COLLECTED, Concern, Silence};
 use crate::domain::decide::{Facts, Sighting};
+use crate::domain::distributor::Roster;
 use crate::domain::intake::{Kind, Sort, judge};
-use crate::domain::letter::{LetterKind, Posting, Waiting};
+use crate::domain::letter::{LetterKind, Waiting};
 use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::posting::Posting;
 use crate::domain::reminder::{self, Warning};
 use crate::domain::thread;
 use crate::domain::unanswered::{self, Agenda, MOST, OLD};
 use crate::keyring;
 use crate::pipeline::Pipeline;
+use crate::pipeline::distributors::roster_of;
 use crate::pipeline::orders::signature_used;
 use crate::store::index::{Draft, IndexError, Lookup};
 
@@ -37,6 +40,8 @@ struct Named {
     answers_the_desk: bool,
     /// It is in the thread of a relay.
     answers_a_relay: bool,
+    /// It is in the thread of a copy of a notice.
+    answers_a_notice: bool,
 }
 
 impl Pipeline {
@@ -52,9 +57,9 @@ impl Pipeline {
         let ids = thread::ids(message, &self.policy.desk);
         let by_thread = draft.thread(&ids)?;
         let copied = if by_thread.is_none() { self.copied(draft, message, batch, now)? } else { None };
-        let Named { returned, answers_the_desk, answers_a_relay } =
+        let Named { returned, answers_the_desk, answers_a_relay, answers_a_notice } =
             self.letters_named(draft, message, &ids)?;
-        let case = match by_thread.or_else(|| returned.as_ref()?.case.clone()) {
+        let case = match by_thread.clone().or_else(|| returned.as_ref()?.case.clone()) {
             Some(id) => draft.followed(id)?,
             None => None,
         };
@@ -63,15 +68,19 @@ impl Pipeline {
             (None, Some((case, copy_of))) => (Some(case), Some(copy_of)),
             (None, None) => (None, None),
         };
+        let (roster, copies) = self.of_a_member(draft, message, by_thread, now)?;
         let named = thread::named(message, &self.policy).map(|id| CaseId::typed(&id));
         let named = named.map_or(Ok(None), |id| draft.case(&id))?;
-        Ok(Facts {
+        let mut facts = Facts {
             case,
             copy_of,
             named: named.map(|case| case.id),
             returned,
             answers_the_desk,
             answers_a_relay,
+            answers_a_notice,
+            roster,
+            copies,
             answered: draft.answered(author, now)?,
             remembered: author.map_or(Ok(Vec::new()), |author| draft.certificates(&author.address))?,
             sightings: sightings(draft, message)?,
@@ -82,7 +91,26 @@ impl Pipeline {
             reachable: self.reachable_author(message, now),
             ordered: self.ordered_by(draft, message, batch, now)?,
             ..Facts::default()
-        })
+        };
+        self.facts_of_list(draft, message, &mut facts, now)?;
+        Ok(facts)
+    }
+
+    /// When a mail in the thread of a case bears a member's address: what the list says of that member, and its copies of what was sent
+    /// of the case. Nobody else's are looked at: anybody may write under such an address.
+    fn of_a_member(
+        &self,
+        draft: &Draft<'_>,
+        message: &Message,
+        by_thread: Option<CaseId>,
+        now: Timestamp,
+    ) -> Result<(Option<Arc<Roster>>, Vec<Posting>), IndexError> {
+        let (Some(author), Some(id)) = (message.author(), by_thread) else { return Ok((None, Vec::new())) };
+        let Some(member) = draft.member_of(author)? else { return Ok((None, Vec::new())) };
+        let of_it = |posting: &Posting| posting.copy.as_ref().is_some_and(|copy| copy.member == member.id);
+        let mut copies = if message.signature.is_good() { draft.copies(&id)? } else { Vec::new() };
+        copies.retain(of_it);
+        Ok((Some(Arc::new(roster_of(vec![member], |_| true, now))), copies))
     }
 
     /// `about` is the mail that it is about, when it has no bytes yet.
@@ -113,11 +141,22 @@ impl Pipeline {
             .filter_map(|validity| concern::of_certificate(validity, now))
             .collect();
         concerns.extend(concern::of_limits(&self.policy.limits, &draft.answered(None, now)?, now));
+        if timed {
+            // of a thousand certificates each is looked at
+            let roster = self.roster(draft, now)?;
+            let active = roster
+                .active()
+                .map(|member| concern::of_members_key(&member.id, &roster.key(&member.id), now));
+            concerns.extend(active.flatten());
+        }
         concerns.extend(silent.iter().map(|door| concern::of_silence(door, &self.policy.calendar, now)));
         // as it was before this batch: in a batch, what is not sealed yet is held
         let before = self.writer.draft();
         if !just_told {
             concerns.extend(before.untold()?.iter().filter_map(concern::of_letter));
+        }
+        if timed {
+            concerns.extend(self.concerns_of_list(draft, now)?);
         }
         let mut untold = Vec::new();
         for concern in concerns {
@@ -235,6 +274,7 @@ impl Pipeline {
         let mut named = Named {
             answers_the_desk: parents.iter().any(|letter| letter.case.is_none()),
             answers_a_relay: parents.iter().any(|letter| letter.kind == LetterKind::Relay),
+            answers_a_notice: parents.iter().any(|letter| letter.kind == LetterKind::Notice),
             returned: None,
         };
         // a person who forwards a letter gives its id back, too

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tracing::{error, warn};
 
 use crate::domain::case::{CaseId, CaseMail};
+use crate::domain::distributor::Member;
 use crate::domain::message::{Digest, Message};
 use crate::domain::signature::Standing;
 use crate::open;
@@ -39,6 +40,7 @@ impl Pipeline {
             | Work::Command(..)
             | Work::Accept(..)
             | Work::Order(..)
+            | Work::Copies
             | Work::Look(..)
             | Work::Unreadable
             | Work::Ping(_) => None,
@@ -89,7 +91,13 @@ impl Pipeline {
         let remembered = author.as_ref().and_then(|(author, _)| {
             let certificates = self.reader.index.certificates(&author.address).ok()?;
             let in_use = certificates.first().map(|certificate| (certificate.source.standing(), certificate));
-            Some(self.keyring.beside(&author.address, in_use))
+            // what the distributors' list says of a member's address comes before what the desk remembers; what somebody says who
+            // only wants to be on it, and may be anybody, counts where nothing else is remembered
+            let member = self.reader.index.member_of(author).ok()?;
+            let known = in_use.is_some();
+            let listed = member.iter().flat_map(Member::signs_with);
+            let listed = listed.filter(move |(standing, _)| !known || *standing == Standing::Pinned);
+            Some(self.keyring.beside(&author.address, listed.chain(in_use)))
         });
         let hidden = author.as_ref().filter(|(_, is_hidden)| *is_hidden).map(|(author, _)| author);
         let keyring = remembered.as_ref().unwrap_or(&self.keyring);

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId, CaseMail};
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order::{self, Misread, Order};
 use crate::domain::command::{Class, Command};
 use crate::domain::decide::{Decision, Facts, Named, Ordered, Released, obey};
 use crate::domain::intake::Kind;
-use crate::domain::letter::{LetterId, Posting};
-use crate::domain::message::{Digest, Message};
+use crate::domain::letter::LetterId;
+use crate::domain::message::{Attachment, Digest, Message};
+use crate::domain::posting::Posting;
 use crate::domain::signature::Signature;
 use crate::domain::thread;
 use crate::keyring;
@@ -56,7 +58,7 @@ impl Pipeline {
         let used = signature_used(draft, message)?;
         // of whoever may be somebody else nothing is looked up
         let ordered = match signed {
-            true => self.ordered(draft, order, batch, now)?,
+            true => self.ordered(draft, order, message.attachments.clone(), batch, now)?,
             false => bare(order),
         };
         Ok(Some(Box::new(Ordered { used, ..ordered })))
@@ -72,8 +74,9 @@ impl Pipeline {
 
     /// Carries out what was typed on the command line.
     pub(super) fn give(&self, draft: &Draft<'_>, given: Given, batch: &Batch, now: Timestamp) -> Wanted {
-        let Given { case, line, text } = given;
-        let ordered = self.ordered(draft, order::typed(&case, &line, text), batch, now)?;
+        let Given { case, line, text, attachments } = given;
+        let order = order::typed(case.as_ref(), &line, text);
+        let ordered = self.ordered(draft, order, attachments, batch, now)?;
         let texts = text_of(&ordered);
         let facts = Facts {
             case: ordered.case.clone(),
@@ -93,6 +96,7 @@ impl Pipeline {
         &self,
         draft: &Draft<'_>,
         order: Result<Order, Misread>,
+        attachments: Vec<Attachment>,
         batch: &Batch,
         now: Timestamp,
     ) -> Result<Ordered, IndexError> {
@@ -116,11 +120,19 @@ impl Pipeline {
         if let Some(case) = ordered.case.clone() {
             self.open_mails(&case, &commands, &mut ordered, batch, now);
         }
+        self.distributors_of(draft, &commands, attachments, &mut ordered, now)?;
+        // an approval may name its case by the proposal alone
+        if let Some(case) = ordered.case.as_ref().filter(|_| commands.iter().any(may_write_to_reporter)) {
+            let opened = |mail: &CaseMail| {
+                batch.get(&mail.mail).cloned().or_else(|| self.kept_as(mail, &mail.mail, now))
+            };
+            ordered.latest = latest(case).filter_map(opened).collect();
+        }
         for letter in commands.iter().filter_map(letter_named) {
             let Some(posting) = draft.posting(letter)? else { continue };
             let case = posting.case.as_ref().map_or(Ok(None), |id| draft.case(id))?;
             let goes_on = posting.case.clone().map_or(Ok(None), |id| draft.followed(id))?.map(|case| case.id);
-            let released = self.released(posting, self.about(letter, now));
+            let released = self.released(draft, posting, self.about(letter, now))?;
             ordered.letters.push(Named { released, case, goes_on });
         }
         let about = ordered.letters.iter().filter_map(|letter| letter.released.about.as_ref());
@@ -148,7 +160,7 @@ impl Pipeline {
             ordered.left_out = theirs.len().saturating_sub(ordered.mails.len());
         }
         for mail in commands.iter().filter_map(|command| match command {
-            Command::Split(mail) => Some(mail),
+            Command::Split(mail) | Command::Distribute(Distribute::Share { mail, .. }) => Some(mail),
             _ => None,
         }) {
             let named =
@@ -157,17 +169,27 @@ impl Pipeline {
             let named: Vec<_> = named.collect();
             ordered.mails.extend(named);
         }
-        if commands.iter().any(Command::writes_to_reporter) {
-            ordered.latest = latest(case).filter_map(opened).collect();
+        if commands.iter().any(|command| matches!(command, Command::Distribute(Distribute::Share { .. }))) {
+            let text = |mail: &Arc<Message>| {
+                let file = open::digest(mail.text.as_bytes());
+                (mail.digest.clone(), (file, mail.text.clone()))
+            };
+            ordered.shared = ordered.mails.iter().map(text).collect();
         }
     }
 
     /// A letter that is let go, and what it is written from.
-    pub(super) fn released(&self, posting: Posting, about: Option<Arc<Message>>) -> Released {
+    pub(super) fn released(
+        &self,
+        draft: &Draft<'_>,
+        posting: Posting,
+        about: Option<Arc<Message>>,
+    ) -> Result<Released, IndexError> {
         let text = posting.text.as_ref().filter(|_| posting.bytes.is_none());
         let text = text.and_then(|file| self.reader.archive.letters.read(file).ok());
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-        Released { posting: Box::new(posting), about, text }
+        let member = posting.copy.as_ref().map_or(Ok(None), |copy| draft.member(&copy.member))?;
+        Ok(Released { posting: Box::new(posting), about, text, member: member.map(Box::new) })
     }
 
     /// The mail that an unsealed letter is about, opened again; of one that was too large there is the header only.
@@ -191,10 +213,13 @@ pub(super) fn signature_used(draft: &Draft<'_>, message: &Message) -> Result<boo
     Ok(false)
 }
 
-/// The text of an order as a file.
+/// The text of an order, what is attached to it, and what mails say that it shares, as files.
 pub(super) fn text_of(ordered: &Ordered) -> Vec<(Digest, Vec<u8>)> {
     let text = ordered.order.as_ref().ok().and_then(|order| order.text.as_ref());
-    text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes())).into_iter().collect()
+    let text = text.map(|text| (open::digest(text.as_bytes()), text.clone().into_bytes()));
+    let attached = ordered.attachments.iter().map(|(file, it)| (file.file.clone(), it.bytes.clone()));
+    let shared = ordered.shared.values().map(|(file, text)| (file.clone(), text.clone().into_bytes()));
+    text.into_iter().chain(attached).chain(shared).collect()
 }
 
 /// Nothing is known yet.
@@ -209,6 +234,12 @@ fn other_case(command: &Command) -> Option<&CaseId> {
         Command::Merge(case) | Command::Reject(Class::Duplicate(case)) => Some(case),
         _ => None,
     }
+}
+
+/// A letter to the reporter may follow from it.
+fn may_write_to_reporter(command: &Command) -> bool {
+    command.writes_to_reporter()
+        || matches!(command, Command::Approve(_) | Command::Distribute(Distribute::Leak { .. }))
 }
 
 fn letter_named(command: &Command) -> Option<&LetterId> {

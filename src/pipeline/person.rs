@@ -34,7 +34,11 @@ impl Pipeline {
                 (Input::Hold { posting: Box::new(posting), reason }, format!("letter {id} is held"))
             }
             OutboxCommand::Release(_) => {
-                (Input::Release(self.released(posting, about)), format!("letter {id} is released"))
+                let released = self.released(draft, posting, about)?;
+                if let Some(why) = released.barred() {
+                    return impossible(format!("letter {id} is not released: {why}"));
+                }
+                (Input::Release(released), format!("letter {id} is released"))
             }
         };
         let decision = decide(&facts, &input, &self.policy, now);

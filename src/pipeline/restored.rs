@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::decide::{Input, decide};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::Posting;
+use crate::domain::posting::Posting;
 use crate::pipeline::Pipeline;
 use crate::store::{Commit, CommitError, StoreError};
 

@@ -32,7 +32,7 @@ impl Step {
     /// With those of these texts that an event or a letter names: what was refused is kept nowhere but in its mail.
     pub(super) fn with_texts(self, texts: Vec<(Digest, Vec<u8>)>) -> Self {
         let is_named = |file: &Digest| {
-            self.events.iter().any(|event| event.what.text() == Some(file))
+            self.events.iter().any(|event| event.what.texts().contains(&file))
                 || self.letters.iter().any(|letter| letter.text() == Some(file))
         };
         let texts = texts.into_iter().filter(|(file, _)| is_named(file)).collect();
@@ -45,8 +45,9 @@ impl Step {
         let unsealed = self.letters.iter().map(|letter| {
             let (letter_id, kind, to) = (letter.id.clone(), letter.kind(), letter.to.clone());
             let (reason, mail) = ("not sealed yet".to_owned(), about(letter));
-            let text = letter.text().cloned();
-            let what = What::LetterHeld { letter: letter_id, kind, to, reason, mail, withheld: false, text };
+            let (text, copy) = (letter.text().cloned(), letter.copy().cloned());
+            let what =
+                What::LetterHeld { letter: letter_id, kind, to, reason, mail, withheld: false, text, copy };
             Event { at: now, case: letter.case().cloned(), what }
         });
         let events = self.events.iter().cloned().chain(unsealed).collect();
@@ -119,16 +120,24 @@ pub(super) fn posted(
     now: Timestamp,
 ) -> (Event, Option<(Digest, Vec<u8>)>) {
     let (id, kind, to, mail) = (letter.id.clone(), letter.kind(), letter.to.clone(), about(letter));
-    let text = letter.text().cloned();
+    let (text, copy) = (letter.text().cloned(), letter.copy().cloned());
     let (what, file) = match sealed {
         Ok(Sealed { bytes }) => {
             let digest = open::digest(&bytes);
-            let what =
-                What::LetterQueued { letter: id, kind, to, message_id, bytes: digest.clone(), mail, text };
+            let what = What::LetterQueued {
+                letter: id,
+                kind,
+                to,
+                message_id,
+                bytes: digest.clone(),
+                mail,
+                text,
+                copy,
+            };
             (what, Some((digest, bytes)))
         }
         Err(Held(reason)) => {
-            (What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text }, None)
+            (What::LetterHeld { letter: id, kind, to, reason, mail, withheld: false, text, copy }, None)
         }
     };
     (Event { at: now, case: letter.case().cloned(), what }, file)

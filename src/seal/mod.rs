@@ -21,7 +21,9 @@ use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 use sequoia_openpgp::Cert;
 
-use crate::domain::letter::{Answer, Body, Letter, LetterKind, Occasion, Protection, Relay};
+use crate::domain::letter::{
+    Answer, Body, Letter, LetterKind, NoticeContent, NoticeCopy, Occasion, Protection, Relay,
+};
 use crate::domain::message::{Attachment, Encryption, Mailbox, Message};
 use crate::domain::signature::{Signature, Standing};
 use crate::domain::thread;
@@ -90,7 +92,12 @@ pub fn seal(
                 Some("auto-generated")
             }
             // a person wrote it (RFC 3834 §5)
-            LetterKind::Answer | LetterKind::Note => None,
+            LetterKind::Answer | LetterKind::Note | LetterKind::Notice => None,
+            LetterKind::Proposal => Some("auto-generated"),
+            LetterKind::Membership => match &letter.body {
+                Body::Membership(_, membership) if membership.automatic => Some("auto-replied"),
+                _ => None,
+            },
         },
     };
     let bytes = match letter.protection {
@@ -100,7 +107,7 @@ pub fn seal(
             mime::signed(&fields, &payload, &signature, pgp::MICALG)
         }
         Protection::Encrypted => {
-            let to = recipient(letter, keyring, now)?;
+            let to = recipients(letter, keyring, now)?;
             let payload = mime::payload(&fields, &words.body, &enclosed(letter), HeaderProtection::Cipher);
             let ciphertext = pgp::sign_and_encrypt(&payload, signer, &to, now, now).map_err(Held)?;
             // it may be large, and several letters are sealed at once
@@ -109,6 +116,16 @@ pub fn seal(
         }
     };
     Ok(Sealed { bytes })
+}
+
+/// The certificates of a letter's reader: all of a member's that can be encrypted to.
+fn recipients(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Vec<Cert>, Held> {
+    let certificates = match &letter.body {
+        Body::Notice(_, notice) => &notice.certificates,
+        Body::Membership(_, membership) => &membership.certificates,
+        _ => return Ok(vec![recipient(letter, keyring, now)?]),
+    };
+    keyring::encryptable_of(certificates, &letter.to.address, now).map_err(|error| Held(error.to_string()))
 }
 
 /// The certificate of a letter's reader: a reporter's as the mail was answered for, anybody else's as the configuration says.
@@ -126,7 +143,10 @@ fn recipient(letter: &Letter, keyring: &Keyring, now: Timestamp) -> Result<Cert,
         | Body::Digest(_)
         | Body::Note(..)
         | Body::Results(..)
-        | Body::Reminder(..) => keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held),
+        | Body::Reminder(..)
+        | Body::Notice(..)
+        | Body::Proposal(..)
+        | Body::Membership(..) => keyring::encryptable(keyring, &letter.to, now).cloned().map_err(held),
     }
 }
 
@@ -157,6 +177,16 @@ fn facts(letter: &Letter, letterhead: &Letterhead, keyring: &Keyring) -> Result<
         Body::Note(case, body) => {
             with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case => case.as_str() })
         }
+        Body::Notice(case, body) => notice_facts(case.as_str(), body, &desk),
+        Body::Proposal(case, body) => {
+            let attachments: Vec<String> = body.attachments.iter().map(|it| describe(it, "")).collect();
+            let case = case.as_ref().map(|case| case.as_str());
+            with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case, attachments })
+        }
+        Body::Membership(case, body) => {
+            let case = case.as_ref().map(|case| case.as_str());
+            with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case })
+        }
         Body::Results(case, body) => {
             let case = case.as_ref().map(|case| case.as_str());
             with(Value::from(Serde(body.as_ref().clone())), &context! { desk, case })
@@ -170,6 +200,30 @@ fn about_a_case(occasion: &Occasion, body: Value, common: &Value) -> Value {
 
 fn with(body: Value, common: &Value) -> Value {
     merge_maps([common.clone(), body])
+}
+
+fn notice_facts(case: &str, body: &NoticeCopy, desk: &Value) -> Value {
+    let NoticeContent {
+        sort,
+        tlp,
+        number,
+        text,
+        attachments,
+        author,
+        embargo,
+        reason,
+        place,
+        asks,
+        policy,
+        marked,
+    } = body.content.as_ref();
+    context! {
+        desk => desk.clone(), case, sort => *sort, tlp => tlp.word(), number => *number, text => text.clone(),
+        attachments => attachments.iter().map(|it| describe(it, "")).collect::<Vec<_>>(),
+        author => author.clone(), embargo => *embargo, reason => *reason, place => place.clone(), asks => asks.clone(),
+        policy => policy.0.clone(), policy_page => policy.1.clone(), marked => *marked,
+        until => body.until.clone(), mark => body.mark.clone(),
+    }
 }
 
 fn relay_facts(occasion: &Occasion, body: &Relay, desk: &Value) -> Value {
@@ -261,6 +315,8 @@ fn standing(standing: Standing) -> &'static str {
 fn enclosed(letter: &Letter) -> Vec<&Attachment> {
     match &letter.body {
         Body::Relay(occasion, body) if !body.withheld => enclosed_and_named(&occasion.about).0,
+        Body::Notice(_, notice) => notice.content.attachments.iter().collect(),
+        Body::Proposal(_, shown) => shown.attachments.iter().collect(),
         _ => Vec::new(),
     }
 }

@@ -36,24 +36,25 @@ pub(super) fn detached(entity: &[u8], signer: KeyPair, now: Timestamp) -> Result
     sign().map_err(|error| format!("it could not be signed: {error}"))
 }
 
-/// Signs, dated as told, and encrypts to the encryption keys of one certificate that are valid now; armored. (The demo's reporter
+/// Signs, dated as told, and encrypts to the encryption keys of one reader's certificates that are valid now; armored. (The demo's reporter
 /// writes with it, too.)
 pub fn sign_and_encrypt(
     entity: &[u8],
     signer: KeyPair,
-    to: &Cert,
+    to: &[Cert],
     now: Timestamp,
     signed_at: Timestamp,
 ) -> Result<Vec<u8>, String> {
     let policy = keyring::policy(now);
-    let keys = keyring::encryption_keys(to, &policy, now)?;
+    let keys = to.iter().map(|cert| keyring::encryption_keys(cert, &policy, now));
+    let keys: Vec<_> = keys.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     let encrypt = || -> openpgp::Result<Vec<u8>> {
         let mut sink = Vec::new();
         let message = Armorer::new(Message::new(&mut sink)).kind(openpgp::armor::Kind::Message).build()?;
         let message = Encryptor::for_recipients(message, keys.into_iter().map(Recipient::from)).build()?;
         let signer = Signer::new(message, signer)?.hash_algo(HashAlgorithm::SHA512)?;
-        let message =
-            signer.creation_time(keyring::system_time(signed_at)).add_intended_recipient(to).build()?;
+        let signer = signer.creation_time(keyring::system_time(signed_at));
+        let message = to.iter().fold(signer, |signer, cert| signer.add_intended_recipient(cert)).build()?;
         let mut message = LiteralWriter::new(message).build()?;
         // each layer makes a copy of what it gets at once
         entity.chunks(AT_ONCE).try_for_each(|some| message.write_all(some))?;

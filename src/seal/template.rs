@@ -12,7 +12,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::domain::letter::LetterKind;
 
-const KINDS: [LetterKind; 9] = [
+const KINDS: [LetterKind; 12] = [
     LetterKind::Acknowledgement,
     LetterKind::Relay,
     LetterKind::Warning,
@@ -22,10 +22,13 @@ const KINDS: [LetterKind; 9] = [
     LetterKind::Note,
     LetterKind::Results,
     LetterKind::Reminder,
+    LetterKind::Notice,
+    LetterKind::Proposal,
+    LetterKind::Membership,
 ];
 
 /// The sets compiled in. What a language lacks (the letters to the team) is English.
-const COMPILED_IN: [(&str, LetterKind, &str); 12] = [
+const COMPILED_IN: [(&str, LetterKind, &str); 15] = [
     ("en", LetterKind::Acknowledgement, include_str!("../../config/templates/en/acknowledgement.txt")),
     ("en", LetterKind::Relay, include_str!("../../config/templates/en/relay.txt")),
     ("en", LetterKind::Warning, include_str!("../../config/templates/en/warning.txt")),
@@ -35,10 +38,16 @@ const COMPILED_IN: [(&str, LetterKind, &str); 12] = [
     ("en", LetterKind::Note, include_str!("../../config/templates/en/note.txt")),
     ("en", LetterKind::Results, include_str!("../../config/templates/en/results.txt")),
     ("en", LetterKind::Reminder, include_str!("../../config/templates/en/reminder.txt")),
+    ("en", LetterKind::Notice, include_str!("../../config/templates/en/notice.txt")),
+    ("en", LetterKind::Proposal, include_str!("../../config/templates/en/proposal.txt")),
+    ("en", LetterKind::Membership, include_str!("../../config/templates/en/membership.txt")),
     ("de", LetterKind::Answer, include_str!("../../config/templates/de/answer.txt")),
     ("de", LetterKind::Acknowledgement, include_str!("../../config/templates/de/acknowledgement.txt")),
     ("de", LetterKind::Status, include_str!("../../config/templates/de/status.txt")),
 ];
+
+/// The widest line that every mail program shows as one.
+const WIDTH: usize = 76;
 
 /// The languages that letters can be written in.
 pub const LANGUAGES: [&str; 2] = ["en", "de"];
@@ -76,6 +85,7 @@ impl Templates {
     ) -> Result<Self, Vec<String>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_filter("fold", fold);
         let mut errors = Vec::new();
         for kind in KINDS {
             let name = file_name(kind);
@@ -109,12 +119,44 @@ impl Templates {
             .ok_or_else(|| format!("template {name}: its first line is not “Subject: …”"))?;
         // white space at a line's end may be lost on the way, and the signature with it; what is encrypted is safe, and in a
         // patch it counts
-        let as_it_is = matches!(kind, LetterKind::Relay | LetterKind::Note | LetterKind::Results);
+        let as_it_is = matches!(
+            kind,
+            LetterKind::Relay
+                | LetterKind::Note
+                | LetterKind::Results
+                | LetterKind::Notice
+                | LetterKind::Proposal
+        );
         let end = |line| if as_it_is { line } else { str::trim_end(line) };
         let mut body: String = body.lines().map(end).collect::<Vec<_>>().join("\n").trim().to_owned();
         body.push('\n');
         Ok(Words { subject: subject.trim().to_owned(), body })
     }
+}
+
+/// Lines of at most [`WIDTH`] characters, where there is a space to break them at. The first stands behind `indent` characters of the
+/// template; what is broken off is indented as far.
+fn fold(text: &str, indent: usize) -> String {
+    let broken = text.lines().enumerate().map(|(at, line)| {
+        let indented: String = line.chars().take_while(|c| *c == ' ').collect();
+        let mut folded = indented.clone();
+        let mut column = indented.chars().count().saturating_add(if at == 0 { indent } else { 0 });
+        for (at, word) in line.trim_start_matches(' ').split(' ').enumerate() {
+            let width = word.chars().count();
+            if at > 0 && column.saturating_add(width) < WIDTH {
+                folded.push(' ');
+                column = column.saturating_add(1);
+            } else if at > 0 {
+                folded.push('\n');
+                folded.extend(std::iter::repeat_n(' ', indent));
+                column = indent;
+            }
+            folded.push_str(word);
+            column = column.saturating_add(width);
+        }
+        folded
+    });
+    broken.collect::<Vec<_>>().join("\n")
 }
 
 fn file_name(kind: LetterKind) -> String {
@@ -129,6 +171,7 @@ pub fn sample(kind: LetterKind) -> Value {
     };
     let owed = context! {
         case => "EX-2026-0001", kind => "plan", wanted => "x", due => "then", late => false, percent => 50, owner => "a@example.org",
+        nearing => "x",
     };
     match kind {
         LetterKind::Acknowledgement => context! {
@@ -164,6 +207,7 @@ pub fn sample(kind: LetterKind) -> Value {
             desk, case => "EX-2026-0001", topic => "reply", text => "x", subject => "x", class => "upstream", upstream => "x",
             public_tracker => "https://example.org/issues", process => "https://example.org/SECURITY.md",
             supported => ["0.12"], severity => "7.5 high (CVSS:3.1/...)", place => "https://example.com",
+            embargo => context! { state => "revised", until => moment, date => "2026-01-03", reason => "not-tested" },
         },
         LetterKind::Note => {
             context! { desk, case => "EX-2026-0001", by => "a@example.org", sent => false, text => "x", subject => "x" }
@@ -172,12 +216,25 @@ pub fn sample(kind: LetterKind) -> Value {
             desk, case => "EX-2026-0001", refused => false, doubtful => false, commands => ["take"], lines => ["x"],
             sent => "x", page => "x", shown => false,
         },
+        LetterKind::Notice => context! {
+            desk, case => "EX-2026-0001", sort => "notice", tlp => "TLP:AMBER", number => 1, text => "x", attachments => ["x"],
+            author => "x", embargo => "agreed", reason => "x", place => "x", asks => ["x"], policy => "1",
+            policy_page => "x", marked => true, until => ["x"], mark => "x",
+        },
+        LetterKind::Proposal => context! {
+            desk, case => "EX-2026-0001", number => 1, by => "x", what => "x", own => false, four_eyes => true,
+            recipients => 5, warnings => ["x"], text => "x", to_reporter => "x", lines => ["x"], attachments => ["x"],
+        },
+        LetterKind::Membership => context! {
+            desk, case => "EX-2026-0001", topic => "application", organisation => "x", member => "x", token => "x",
+            asks_key => true, lines => ["x"], text => "x", policy => "1", policy_page => "x", automatic => true, marked => true,
+        },
         LetterKind::Relay => context! {
             desk, case => "EX-2026-0001", occasion => "new report", pending => false, kind => "report", from => "a@example.net",
             trust => "x", received => "now", hints => ["x"], versions => ["x"], release => "EX-2026-0001.1",
             status => "EX-2026-0001.1", subject => "x", encryption => "x", signature => "x", signer => "x",
             certificate => "x", problem => "x", problems => ["x"],
-            why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
+            form => ["x"], why_no_answer => "x", missing => ["identity"], deadlines => [["plan", "then"]], attachments => ["x"], text => "x",
         },
     }
 }
@@ -191,6 +248,20 @@ mod tests {
         for language in LANGUAGES {
             Templates::new(language, |_| Ok(None)).unwrap();
         }
+    }
+
+    #[test]
+    fn lines_are_folded_where_there_is_a_space() {
+        let words = "word ".repeat(20);
+        let folded = fold(words.trim(), 4);
+        // 4 in the template, and 14 words of 4 with a space between: 73; the next would make it 78
+        assert_eq!(folded, format!("{}\n    {}", ["word"; 14].join(" "), ["word"; 6].join(" ")));
+        let just = "x".repeat(35);
+        assert_eq!(fold(&format!("{just} {just}x"), 4), format!("{just} {just}x"), "76 characters");
+        assert_eq!(fold(&format!("{just} {just}xx"), 4), format!("{just}\n    {just}xx"));
+        let address = format!("https://example.org/{}", "x".repeat(80));
+        assert_eq!(fold(&format!("see {address}"), 2), format!("see\n  {address}"), "no word is broken");
+        assert_eq!(fold("a  b\n    c\n\nd", 4), "a  b\n    c\n\nd", "what fits is as it was");
     }
 
     #[test]

@@ -24,9 +24,12 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::decide::Sighting;
-use crate::domain::letter::{LetterId, Posting};
+use crate::domain::distributor::{Member, MemberId};
+use crate::domain::letter::LetterId;
 use crate::domain::limit::Answered;
 use crate::domain::message::{Digest, Mailbox, Position};
+use crate::domain::notice::{FanOut, Pending};
+use crate::domain::posting::Posting;
 use crate::domain::reminder::Running;
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Unanswered;
@@ -41,11 +44,12 @@ const SEEN: &[u8] = b"meta/seen";
 const FORM: &[u8] = b"meta/form";
 const SUM: &[u8] = b"meta/sum";
 /// Counted up when the same records give another index: an older one is rebuilt.
-const THIS_FORM: u32 = 6;
+const THIS_FORM: u32 = 7;
 const TOLD_AT: &[u8] = b"meta/told-at";
 const DESK_LETTERS: &[u8] = b"meta/desk-letters";
 const RESTORED: &[u8] = b"meta/restored";
 const DIGESTED_AT: &[u8] = b"meta/digested-at";
+const PROPOSALS: &[u8] = b"meta/proposals";
 /// Cases merged into cases that were merged are followed so far.
 const MOST_MERGES: usize = 50;
 
@@ -236,6 +240,27 @@ pub trait Lookup {
     /// When the store was last brought back, if it was, and of when the backup is.
     fn restored(&self) -> Result<Option<Restored>, IndexError> {
         self.entry(RESTORED)
+    }
+
+    /// The member of the distributors' list of that name.
+    fn member(&self, id: &MemberId) -> Result<Option<Member>, IndexError> {
+        self.entry(&self.keys().member(id))
+    }
+
+    /// The member with that address.
+    fn member_of(&self, address: &Mailbox) -> Result<Option<Member>, IndexError> {
+        let id: Option<MemberId> = self.entry(&self.keys().member_of(address))?;
+        id.map_or(Ok(None), |id| self.member(&id))
+    }
+
+    /// The proposal of that number, if it waits for another person's word.
+    fn proposal(&self, number: u32) -> Result<Option<Pending>, IndexError> {
+        self.entry(&self.keys().proposal(number))
+    }
+
+    /// How many proposals were made.
+    fn proposals(&self) -> Result<u32, IndexError> {
+        Ok(self.entry(PROPOSALS)?.unwrap_or(0))
     }
 
     /// How many letters of the desk belong to no case.
@@ -504,6 +529,45 @@ impl<'i> Draft<'i> {
         let mut ids: Vec<LetterId> = self.room("held")?;
         ids.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         ids.iter().filter_map(|id| self.posting(id).transpose()).collect()
+    }
+
+    /// Everybody on the distributors' list, in the order of their names.
+    pub fn members(&self) -> Result<Vec<Member>, IndexError> {
+        let mut members: Vec<Member> = self.room("member")?;
+        members.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(members)
+    }
+
+    /// The proposals that wait for another person's word, in the order of their numbers.
+    pub fn pending(&self) -> Result<Vec<Pending>, IndexError> {
+        let mut pending: Vec<Pending> = self.room("proposal")?;
+        pending.sort_by_key(|pending| pending.number);
+        Ok(pending)
+    }
+
+    /// Notices of which copies are not written yet.
+    pub fn fan_outs(&self) -> Result<Vec<FanOut>, IndexError> {
+        let mut all: Vec<FanOut> = self.room("fan-out")?;
+        all.sort_by(|one, other| (&one.case, one.notice).cmp(&(&other.case, other.notice)));
+        Ok(all)
+    }
+
+    /// The copies of a case's notices, in the order of their ids.
+    pub fn copies(&self, case: &CaseId) -> Result<Vec<Posting>, IndexError> {
+        self.letters_in(&self.keys().copies(case))
+    }
+
+    /// The letters of a member that are still to leave.
+    pub fn leaving(&self, member: &MemberId) -> Result<Vec<Posting>, IndexError> {
+        self.letters_in(&self.keys().leaving(member))
+    }
+
+    fn letters_in(&self, room: &str) -> Result<Vec<Posting>, IndexError> {
+        let ids: Vec<LetterId> = self.room(room)?;
+        let letters = ids.iter().filter_map(|id| self.posting(id).transpose());
+        let mut letters: Vec<Posting> = letters.collect::<Result<_, _>>()?;
+        letters.sort_by_key(|posting| (posting.id.series().to_owned(), posting.id.number()));
+        Ok(letters)
     }
 
     /// What was not answered since the last digest, in order of time.

@@ -466,6 +466,7 @@ pub(crate) mod tests {
             bytes: digest(&letter),
             mail: Some(digest(&raw)),
             text: None,
+            copy: None,
         };
         events.push(Event { at: now(), case, what });
         let position = Some(Position(format!("place {number}")));

@@ -12,6 +12,8 @@
 //! | `floods` | time and memory, with many packets, keys and parts |
 //! | `seen_through` | what a second look found |
 //! | `forged_commands` | the team's word: commands that nobody of it gave |
+//! | `list` | the distributors' list: how to get on it without a right to |
+//! | `notices` | what goes to the list: to whom it may not, by one person alone, twice or never |
 //!
 //! `packets` makes what no honest program writes. `docs/mistakes-of-others.md` says where each attack comes from.
 //!
@@ -23,6 +25,8 @@ mod floods;
 mod forged_commands;
 mod integrity;
 mod leaks;
+mod list;
+mod notices;
 mod packets;
 mod posing;
 mod replay;

@@ -7,6 +7,7 @@ use super::scripted;
 use crate::support::faulty::{Conversation, FaultyImap, FaultySmtp};
 use crate::support::wait_until;
 use psirtd::clock::Clock;
+use psirtd::config::Config;
 use psirtd::control::{self, Question};
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,6 +34,14 @@ fn with(
     change: impl FnOnce(&mut Plan),
     fault: impl Fn(&mut Conversation, &str) -> bool + Send + Sync + 'static,
 ) -> House {
+    with_waits(brief, change, fault)
+}
+
+fn with_waits(
+    waits: impl FnOnce(&mut Config),
+    change: impl FnOnce(&mut Plan),
+    fault: impl Fn(&mut Conversation, &str) -> bool + Send + Sync + 'static,
+) -> House {
     let folder = scripted::folder(&[report(RITA, "A report", "It crashes.")]);
     let (imap, bell) = scripted::imap(folder, |_, _, _| false);
     let mended = Arc::new(AtomicBool::new(false));
@@ -43,7 +52,7 @@ fn with(
     let mut plan = Plan::scripted(imap.port, smtp.port);
     change(&mut plan);
     let desk = Desk::new(&plan);
-    let inside = Inside::start(&desk, Clock::System, brief);
+    let inside = Inside::start(&desk, Clock::System, waits);
     desk.await_cases(1);
     House { desk, inside, letters, smtp, mended, _bell: bell, _imap: imap }
 }
@@ -300,4 +309,31 @@ fn a_wrong_address_is_not_blamed_on_the_parameters() {
     let letter = house.after(1);
     assert_eq!(letter["state"], "returned", "{letter}");
     assert_eq!(house.smtp.transcript().iter().filter(|line| line.contains("C: RCPT")).count(), 2);
+}
+
+/// A letter is stopped when the server has everything but its bytes: they do not go. Later, when a person lets it go, they do.
+#[test]
+fn a_letter_that_is_stopped_at_the_last_moment_does_not_leave() {
+    let (asked, stopped) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (seen, go) = (asked.clone(), stopped.clone());
+    let house = with_waits(
+        as_ever,
+        |_| {},
+        move |_, line| {
+            if is_at("DATA", line) {
+                seen.store(true, Ordering::SeqCst);
+                wait_until("it is stopped", SOON, || go.load(Ordering::SeqCst));
+            }
+            false
+        },
+    );
+    wait_until("the server is asked to take its bytes", SOON, || asked.load(Ordering::SeqCst));
+    let id = house.desk.letter("acknowledgement", RITA)["id"].as_str().unwrap().to_owned();
+    control::ask(&house.desk.state(), &Question::Hold(id)).unwrap().unwrap();
+    stopped.store(true, Ordering::SeqCst);
+    wait_until("it is given up", SOON, || house.inside.log().contains("a letter was stopped before it left"));
+    let letter = house.desk.letter("acknowledgement", RITA);
+    assert_eq!((letter["state"].as_str(), letter["attempts"].as_u64()), (Some("held"), Some(0)));
+    assert!(house.letters.lock().unwrap().is_empty(), "nothing of it has left");
+    assert_eq!(house.recovers().len(), 1, "and it leaves once");
 }

@@ -18,6 +18,7 @@
 //! | `poison` | a mail that psirtd dies of |
 //! | `warnings` | what the coordinators are told of the desk |
 //! | `silence` | doors that do not work for a while |
+//! | `distributors` | the distributors' list, from an application to the disclosure |
 //! | `directory` | certificates that are looked up, or not, as the configuration says |
 //! | `clients_command` | a team that works on cases in mutt, neomutt and Thunderbird |
 //! | `explained` | fifty mails of the corpus: `explain` says what the daemon records |
@@ -32,6 +33,7 @@ mod bad_input;
 mod clients_command;
 mod correspondents;
 mod directory;
+mod distributors;
 mod explained;
 mod faults;
 mod faults_imap;

@@ -207,7 +207,10 @@ fn a_request_for_membership_that_comes_twice_is_still_one() {
     };
     desk.receives(&request("one@example.org"));
     desk.receives(&request("two@example.org"));
-    insta::assert_snapshot!(desk.outgoing(), @"relay to ada@example.org (encrypted; <letter-1>; answers nothing): [EX-2026-0001] (no subject)");
+    insta::assert_snapshot!(desk.outgoing(), @"
+    membership to vera@example.com (signed; <letter-1>; answers <v-1@example.com>): Auto: [EX-2026-0001] your application to our distributors' list
+    relay to ada@example.org (encrypted; <letter-2>; answers nothing): [EX-2026-0001] (no subject)
+    ");
 }
 
 /// Mallory writes in Rita's name, as the border says; hers are relayed as before.

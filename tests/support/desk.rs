@@ -22,13 +22,19 @@ use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
+use psirtd::custody::DeskKeys;
 use psirtd::daemon::Daemon;
 use psirtd::domain::concern::Silence;
+use psirtd::domain::distributor::{Change, Member, MemberId, State};
+use psirtd::domain::event::{Event, What};
 use psirtd::domain::message::{Mailbox, Position};
+use psirtd::domain::signature::{Certificate, Source};
 use psirtd::keyring;
 use psirtd::lookup;
 use psirtd::outbox;
 use psirtd::pipeline::{Arrival, Recorded};
+use psirtd::store::index::Draft;
+use psirtd::store::{self, Commit};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -493,7 +499,7 @@ impl Desk {
     /// `psirtd do CASE COMMAND`: what the operator hears.
     pub fn is_told(&self, case: &str, line: &str, text: Option<&str>) -> Result<String, String> {
         let (case, line, text) = (case.to_owned(), line.to_owned(), text.map(str::to_owned));
-        let told = self.tries(&Question::Do { case, line, text })?;
+        let told = self.tries(&Question::Do { case: Some(case), line, text, attachments: Vec::new() })?;
         Ok(told.as_str().unwrap().to_owned())
     }
 
@@ -526,7 +532,10 @@ impl Desk {
                 let door =
                     outbox::run(house.outbox.clone(), desk, pipeline.clone(), self.clock.clone(), stopped);
                 let door = tokio::spawn(door);
-                while !pipeline.reader().index.due(self.clock.now(), 1).unwrap().0.is_empty() {
+                let index = &pipeline.reader().index;
+                // copies of a notice are written behind whatever made them
+                let are_left = || !Draft::new(index).fan_outs().unwrap().is_empty();
+                while are_left() || !index.due(self.clock.now(), 1).unwrap().0.is_empty() {
                     happening.recv().await.unwrap();
                 }
                 stop.send(true).unwrap();
@@ -835,6 +844,17 @@ impl Desk {
         fs::write(self.dir().join(format!("people/{person}.asc")), armored).unwrap();
     }
 
+    /// This happened before, and stands in the journal.
+    pub fn remembers(&self, events: Vec<Event>) {
+        self.steps_aside();
+        let config = Config::load(&self.dir().join("psirtd.toml"), self.now()).unwrap();
+        let keys = DeskKeys { keyring: &config.keyring, now: self.now() };
+        let (mut writer, ..) = store::open(&config.state, &keys, self.now()).unwrap();
+        writer.commit(vec![Commit { events, ..Commit::default() }], self.now()).unwrap();
+        drop(writer);
+        self.comes_back();
+    }
+
     /// From the next start on the coordinators stand in the other order.
     pub fn coordinators_swap(&self) {
         self.setup.borrow_mut().coordinators.reverse();
@@ -855,10 +875,50 @@ impl Desk {
         self.gpg.export_public(key)
     }
 
+    /// Organisations join the distributors' list, each with a fresh key for `acme-security@acme.example`, which GnuPG has from now on.
+    pub fn have_joined(&self, names: &[&str]) {
+        let now = self.now();
+        let events = names.iter().map(|name| {
+            let address = member_address(name);
+            let fingerprint = self.makes_a_key(&format!("{name} <{address}>"));
+            let (source, armored) = (Source::Roster, self.exported(&address));
+            let known = Member {
+                addresses: vec![Mailbox::bare(address)],
+                certificates: vec![Certificate { fingerprint: fingerprint.clone(), source, armored }],
+                proven: vec![(fingerprint, now)],
+                accepted: Some(("1".to_owned(), now)),
+                ..Member::new(
+                    MemberId::typed(name).unwrap(),
+                    format!("{}{} Linux", name[..1].to_uppercase(), &name[1..]),
+                    State::Active,
+                    now,
+                )
+            };
+            (*name, Change::Added { known: Box::new(known) })
+        });
+        let events: Vec<(&str, Change)> = events.collect();
+        self.members_become(events);
+    }
+
+    /// The same happens to members as if an operator said so.
+    pub fn members_become<'n>(&self, changes: impl IntoIterator<Item = (&'n str, Change)>) {
+        let now = self.now();
+        let events = changes.into_iter().map(|(name, change)| {
+            let (member, by) = (MemberId::typed(name).unwrap(), "operator".to_owned());
+            Event { at: now, case: None, what: What::Member { member, change: Box::new(change), by } }
+        });
+        self.remembers(events.collect());
+    }
+
     fn gpg_now(&self) -> &Gpg {
         self.gpg.set_time(&self.clock.now().strftime("%Y%m%dT%H%M%S").to_string());
         &self.gpg
     }
+}
+
+/// The role address of a member of the distributors' list.
+pub fn member_address(name: &str) -> String {
+    format!("{name}-security@{name}.example")
 }
 
 /// A PGP/MIME mail around a ciphertext.

@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::control::{self, Question};
 use crate::daemon::Daemon;
 use crate::domain::event::{Event, What};
-use crate::domain::letter::Posting;
 use crate::domain::message::{Encryption, Mailbox};
+use crate::domain::posting::Posting;
 use crate::keyring::{self, Keyring};
 use crate::pipeline::Handle;
 use crate::seal::pgp::sign_and_encrypt;
@@ -104,7 +104,7 @@ fn scenes(config: &Config, sam_key: &Zeroizing<String>, now: Timestamp) -> Resul
     let desk = config.keyring.desk().ok_or("the demo desk has no key")?;
     let signer = sam.signer(now).map_err(|error| error.to_string())?;
     let inner = include_str!("encrypted.eml").replace('\n', "\r\n");
-    let ciphertext = sign_and_encrypt(inner.as_bytes(), signer, desk, now, now)?;
+    let ciphertext = sign_and_encrypt(inner.as_bytes(), signer, std::slice::from_ref(desk), now, now)?;
     let encrypted = dated(include_str!("encrypted-outside.eml"))
         .replace("{{ciphertext}}", &String::from_utf8_lossy(&ciphertext));
     Ok(vec![

@@ -22,6 +22,9 @@ impl Case {
             | What::Restored { .. }
             | What::Reminded { .. }
             | What::ClockStarted { .. }
+            // each copy of a notice has its own story
+            | What::LetterQueued { copy: Some(_), .. }
+            | What::LetterHeld { copy: Some(_), .. }
             // what came of the commands is told by itself
             | What::Commanded { refused: None, .. } => return None,
             What::Commanded { by, commands, refused: Some(why), .. } => {
@@ -55,6 +58,9 @@ impl Case {
                 let place = place.as_ref().map_or_else(String::new, |place| format!(": {place}"));
                 (format!("PUBLICLY KNOWN{place}"), by.as_str())
             }
+            What::Member { member, change, by } => (format!("{member}: {}", change.told()), by.as_str()),
+            What::Embargo { step, by } => (step.told(), by.as_str()),
+            What::Distribution { step, by } => (step.told()?, by.as_str()),
             What::CertificateSeen { address, certificate, in_use } => {
                 let Certificate { fingerprint, source, .. } = certificate;
                 let use_it = match in_use {

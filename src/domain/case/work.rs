@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use crate::domain::case::{Answer, Case, Past};
 use crate::domain::deadline::{Because, Deadline, DeadlineKind};
-use crate::domain::embargo::Embargo;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::LetterId;
 use crate::domain::message::Mailbox;
@@ -35,9 +34,7 @@ impl Case {
             What::Assessed { finding, .. } => self.advisory.learn(finding),
             What::PrioritySet { priority, .. } => self.priority = Some(*priority),
             What::Snoozed { until, .. } => self.snoozed_until = Some(*until),
-            What::BecamePublic { place, .. } if self.embargo == Embargo::None => {
-                self.embargo = Embargo::Broken { since: event.at, place: place.clone() };
-            }
+            What::BecamePublic { place, .. } => self.embargo.break_at(event.at, place.clone()),
             _ => {}
         }
     }

@@ -113,6 +113,19 @@ pub fn author<'a>(
         }
         Signature::Bad { why, .. } => return refused(&format!("its signature is not valid: {why}")),
     };
+    is_fresh(verified, message, received_at, used, policy)?;
+    Ok(Author { person, verified })
+}
+
+/// The mail was signed now, to this desk, for the first time. `used`: its signature has been used.
+pub fn is_fresh(
+    verified: &Verified,
+    message: &Message,
+    received_at: Timestamp,
+    used: bool,
+    policy: &Policy,
+) -> Result<(), Refusal> {
+    let refused = |why: &str| Err(Refusal { why: why.to_owned(), replayed: false });
     if used {
         return Err(Refusal {
             why: "its signature has been used: a mail that was sent again".to_owned(),
@@ -143,7 +156,7 @@ pub fn author<'a>(
     if age < -AHEAD {
         return refused("it was signed in the future: is the clock of its author right?");
     }
-    Ok(Author { person, verified })
+    Ok(())
 }
 
 impl<'a> Author<'a> {
@@ -195,7 +208,13 @@ fn allowed(by: Actor<'_>, order: &Order, case: Option<&Case>) -> Result<(), Vec<
     let about_a_case = order.commands.iter().any(Command::needs_case);
     match (&order.case, case) {
         (None, _) if about_a_case => wrong.push(
-            "no case is named in what is signed: put a line !case CASE first, or let your mail program sign the subject".to_owned(),
+            match by {
+                Actor::Operator => "no case is named: “-” is for a command that is about none; say psirtd do CASE COMMAND",
+                Actor::Person(_) => {
+                    "no case is named in what is signed: put a line !case CASE first, or let your mail program sign the subject"
+                }
+            }
+            .to_owned(),
         ),
         (Some(id), None) if about_a_case => wrong.push(no_case(id)),
         (_, Some(case)) if about_a_case && !by.may_see(case) => wrong.push(no_case(&case.id)),

@@ -106,9 +106,8 @@ pub fn read(text: &str, subject: Option<&str>, prefix: &str) -> Result<Order, Mi
 }
 
 /// Reads what was typed on the command line: one command, and the text that goes with it.
-pub fn typed(case: &CaseId, line: &str, text: Option<String>) -> Result<Order, Misread> {
-    let wrong =
-        |why: String| Misread { said: vec![line.to_owned()], wrong: vec![why], case: Some(case.clone()) };
+pub fn typed(case: Option<&CaseId>, line: &str, text: Option<String>) -> Result<Order, Misread> {
+    let wrong = |why: String| Misread { said: vec![line.to_owned()], wrong: vec![why], case: case.cloned() };
     let command = Command::parse(line).map_err(wrong)?;
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     match (&text, command.text()) {
@@ -118,7 +117,7 @@ pub fn typed(case: &CaseId, line: &str, text: Option<String>) -> Result<Order, M
         }
         _ => {}
     }
-    Ok(Order { case: Some(case.clone()), commands: vec![command], taker: text.as_ref().map(|_| 0), text })
+    Ok(Order { case: case.cloned(), commands: vec![command], taker: text.as_ref().map(|_| 0), text })
 }
 
 fn understood(
@@ -223,6 +222,11 @@ fn taker(commands: &[Command], text: Option<&str>) -> Result<Option<usize>, Stri
 
 fn brief(line: &str) -> String {
     line.chars().take(80).collect()
+}
+
+/// The lines that the author of a mail wrote himself: without what is quoted, and without what follows `-- `.
+pub fn own_lines(text: &str) -> Vec<&str> {
+    own_words(text).0
 }
 
 /// The lines that the author wrote: what is quoted is not his, nor what follows `-- `. And the place of the first that begins with `!`

@@ -6,8 +6,10 @@ use crate::domain::backoff::LETTERS;
 use crate::domain::deadline::{Because, Deadline, after};
 use crate::domain::decide::{Decision, Facts, Released, mail, team};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{BOUNCED, GIVE_UP_AFTER, LetterKind, LetterState, Outcome, Posting};
+use crate::domain::letter::LetterKind;
+use crate::domain::notice::Step;
 use crate::domain::policy::Policy;
+use crate::domain::posting::{BOUNCED, GIVE_UP_AFTER, LetterState, Outcome, Posting};
 
 /// See [`super::decide`]. The outcome of a letter that a person has stopped meanwhile is recorded all the same when it went
 /// out: history cannot be refused.
@@ -79,16 +81,22 @@ pub(super) fn release(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let Released { posting, about, text } = released;
-    if posting.state == LetterState::Sent {
+    let Released { posting, about, text, .. } = released;
+    if posting.state == LetterState::Sent || released.barred().is_some() {
         return Decision::default();
+    }
+    if let Some(copy) = posting.copy.as_ref().filter(|_| posting.bytes.is_none()) {
+        // it is written like the others, when its turn comes
+        let letter = posting.id.number().unwrap_or_default();
+        let step = Step::Repeated { notice: copy.notice, member: copy.member.clone(), letter };
+        return only(posting, What::Distribution { step: Box::new(step), by: by.to_owned() }, now);
     }
     if posting.bytes.is_some() {
         let what = What::LetterReleased { letter: posting.id.clone(), by: by.to_owned() };
         return only(posting, what, now);
     }
     let letter = facts.case.as_ref().and_then(|case| match (posting.kind, about) {
-        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref()),
+        (LetterKind::Note, _) => team::note_again(case, posting, text.as_deref(), policy),
         (_, Some(about)) => mail::write_again(facts, case, posting, about, text.as_deref(), policy, now),
         _ => None,
     });
@@ -104,8 +112,10 @@ mod tests {
     use super::*;
     use crate::domain::case::CaseId;
     use crate::domain::decide::tests::policy;
+    use crate::domain::distributor::{Change, Member, MemberId, State};
     use crate::domain::letter::LetterId;
     use crate::domain::message::{Digest, Mailbox};
+    use crate::domain::notice::CopyOf;
 
     fn posting() -> Posting {
         let case = CaseId::new("EX", 2026, 1);
@@ -117,6 +127,7 @@ mod tests {
             bytes: Digest::from_bytes(&[1]),
             mail: Some(Digest::from_bytes(&[2])),
             text: None,
+            copy: None,
         };
         Posting::begin(&Event { at: "2026-11-20T12:00:00Z".parse().unwrap(), case: Some(case), what })
             .unwrap()
@@ -172,5 +183,44 @@ mod tests {
         assert_eq!(stopped.state, LetterState::Held, "an attempt that failed does not set it going again");
         attempt(&mut stopped, &Outcome::Accepted("250 Ok".to_owned()), now);
         assert_eq!(stopped.state, LetterState::Sent, "what left the house left the house");
+    }
+
+    #[test]
+    fn a_copy_goes_to_an_active_member_alone() {
+        let now = "2026-11-20T12:00:01Z".parse().unwrap();
+        let id = MemberId::typed("acme").unwrap();
+        let copy = Some(CopyOf { notice: 1, member: id.clone() });
+        let held = Posting { state: LetterState::Held, copy, queued_at: now, ..posting() };
+        let what =
+            |change| What::Member { member: id.clone(), change: Box::new(change), by: "ada".to_owned() };
+        let event = |change| Event { at: now, case: None, what: what(change) };
+        let mut member = Member::begin(&event(Change::Applied {
+            organisation: "Acme".to_owned(),
+            addresses: Vec::new(),
+            criteria: Vec::new(),
+            policy: "1".to_owned(),
+        }))
+        .unwrap();
+        let mut let_go = |change| {
+            member.apply(&event(change));
+            let member = Some(Box::new(member.clone()));
+            let released = Released { posting: Box::new(held.clone()), about: None, text: None, member };
+            let decision = release(&Facts::default(), &released, "ada", &policy(), now);
+            (released.barred(), decision.events.len())
+        };
+        assert_eq!(let_go(Change::Approved { attest_by: None }), (None, 1));
+        let barred = |state: &str| (Some(format!("acme is {state}: nothing goes to it")), 0);
+        assert_eq!(let_go(Change::Suspended { why: None }), barred("suspended"));
+        assert_eq!(let_go(Change::Resumed), (None, 1));
+        assert_eq!(let_go(Change::Removed { why: None }), barred("removed"));
+        // it comes back, or another one of its name: what was stopped before is not its
+        let later = now + SignedDuration::from_hours(1);
+        let back = Change::Added { known: Box::new(Member { state: State::Active, ..member.clone() }) };
+        member.apply(&Event { at: later, ..event(back) });
+        let member = Some(Box::new(member));
+        let again = Released { posting: Box::new(held.clone()), about: None, text: None, member };
+        assert_eq!(again.barred().as_deref(), Some("acme has joined since: release the case to it"));
+        let gone = Released { posting: Box::new(held.clone()), about: None, text: None, member: None };
+        assert_eq!(gone.barred().as_deref(), Some("acme is not on the list"));
     }
 }

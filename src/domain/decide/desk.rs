@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::backoff::LETTERS;
 use crate::domain::decide::{Decision, Facts};
 use crate::domain::event::{Event, What};
-use crate::domain::letter::{Body, Letter, LetterId, Posting, Protection};
+use crate::domain::letter::{Body, Letter, LetterId, Protection};
 use crate::domain::message::Mailbox;
 use crate::domain::policy::{Person, Policy};
+use crate::domain::posting::Posting;
 use crate::domain::reminder::{Stage, Warning};
 use crate::domain::unanswered::Agenda;
 
@@ -42,7 +43,7 @@ fn stranded(letter: &Posting, now: Timestamp) -> Option<Event> {
     })
 }
 
-/// Clocks that run out: what is broken at once, what is ahead once a day, all together.
+/// Clocks that run out: what is broken, or ends an embargo, at once; what is ahead once a day, all together.
 fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> Decision {
     let mut decision = Decision::default();
     let mut readers: Vec<&Mailbox> = Vec::new();
@@ -54,8 +55,8 @@ fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
     for to in readers {
         let address = to.canonical();
         let mine: Vec<&Warning> = facts.warnings.iter().filter(|it| it.to.canonical() == address).collect();
-        let broken = mine.iter().any(|warning| warning.stage == Stage::Broken);
-        if !broken && facts.reminded_today.contains(&address) {
+        let at_once = mine.iter().any(|warning| warning.at_once);
+        if !at_once && facts.reminded_today.contains(&address) {
             continue;
         }
         let listed = || mine.iter().take(MOST);
@@ -82,7 +83,7 @@ fn remind(facts: &Facts, policy: &Policy, number: &mut u32, now: Timestamp) -> D
         });
         // what is not listed is counted, and stands in the list of cases
         let warnings = mine.iter().map(|warning| warning.key.clone()).collect();
-        let what = What::Reminded { to: address, warnings, ahead: !broken };
+        let what = What::Reminded { to: address, warnings, ahead: !at_once };
         decision.events.push(Event { at: now, case: None, what });
     }
     decision

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseMail};
 use crate::domain::deadline::{Deadline, DeadlineKind, Standing};
-use crate::domain::intake::Intake;
+use crate::domain::decide::replies::ByMember;
+use crate::domain::intake::{Intake, Kind};
 use crate::domain::letter::{
     Acknowledgement, Answer, Body, Letter, LetterId, LetterKind, Note, Occasion, Promise, Protection, Relay,
     Status,
@@ -33,8 +34,14 @@ pub(super) struct WritingDesk<'a> {
     pub(super) pending: bool,
     /// Its author is of the team: what the mail is then.
     pub(super) team: Option<Team>,
+    /// Its author's address is a member's of the distributors' list: what the mail is then.
+    pub(super) by_member: Option<&'a ByMember>,
     /// What was noticed about the mail in the light of others.
     pub(super) notes: Vec<String>,
+    /// The filled form of an application, and what became of it: for coordinators alone.
+    pub(super) form: Vec<String>,
+    /// What the mail is to the case, where it is no report's.
+    pub(super) occasion: Option<&'static str>,
     /// What it says is not repeated.
     pub(super) withheld: bool,
     /// The acknowledgement that waits for a person's word.
@@ -120,7 +127,7 @@ impl WritingDesk<'_> {
         let earlier = relays_before(self.case, to);
         let first = self.case.mails.first().is_none_or(|mail| mail.mail == self.message.digest);
         // what a report says is read once, and not what somebody else's ciphertext says
-        let reading = match first && !self.withheld {
+        let reading = match first && !self.withheld && self.intake.kind != Kind::Membership {
             true => report::read(self.message, self.policy),
             false => report::Reading::default(),
         };
@@ -132,11 +139,11 @@ impl WritingDesk<'_> {
             .iter()
             .map(|version| format!("{} ({})", version.number, said(version.supported)));
         let body = Relay {
-            occasion: self.occasion_of(first).to_owned(),
+            occasion: self.occasion_of(first),
             kind: format!("{}{sort}", self.intake.kind.word()),
             pending: self.pending,
             trust: self.policy.border.is_some().then(|| self.intake.trust.why.clone()),
-            hints: hints.collect(),
+            hints: self.by_member.and_then(ByMember::hint).into_iter().chain(hints).collect(),
             versions: versions.collect(),
             received: calendar.line(received_at),
             deadlines: self
@@ -157,6 +164,10 @@ impl WritingDesk<'_> {
                 .map(ToString::to_string)
                 .chain(self.notes.iter().cloned())
                 .collect(),
+            form: match self.policy.coordinators().any(|one| one.mailbox.canonical() == to.canonical()) {
+                true => self.form.clone(),
+                false => Vec::new(),
+            },
             withheld: self.withheld,
         };
         Letter {
@@ -170,14 +181,21 @@ impl WritingDesk<'_> {
     }
 
     /// What the mail is to the case.
-    fn occasion_of(&self, first: bool) -> &'static str {
-        match self.team {
+    fn occasion_of(&self, first: bool) -> String {
+        if let Some(occasion) = self.occasion {
+            return occasion.to_owned();
+        }
+        if let Some(occasion) = self.by_member.filter(|_| !first).and_then(ByMember::occasion) {
+            return occasion;
+        }
+        let occasion = match self.team {
             _ if first => "new report",
             None => "follow-up",
             Some(Team::Note) => "internal note",
             Some(Team::Answer) => "answer to the reporter, by a member of the team,",
             Some(Team::Unproven) => "mail under the name of a member of the team (not signed)",
-        }
+        };
+        occasion.to_owned()
     }
 }
 
@@ -198,7 +216,12 @@ fn relays_before(case: &Case, to: &Mailbox) -> Vec<String> {
 }
 
 /// A letter to the mail's author, in the mail's thread.
-fn in_thread_of(message: &Message, id: LetterId, protection: Protection, body: Body) -> Option<Letter> {
+pub(super) fn in_thread_of(
+    message: &Message,
+    id: LetterId,
+    protection: Protection,
+    body: Body,
+) -> Option<Letter> {
     // without the name: the desk signs nothing that a stranger wrote
     let to = Mailbox::bare(message.author()?.address.clone());
     let mut references = message.references.clone();

@@ -10,15 +10,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::case::{Case, CaseId, CaseLetter};
 use crate::domain::deadline::{DeadlineKind, promised};
+use crate::domain::decide::consent::Said;
+use crate::domain::decide::joining::{self, Joined};
 use crate::domain::decide::letters::WritingDesk;
-use crate::domain::decide::{Decision, Facts, Sighting, command, team};
+use crate::domain::decide::replies::{self, ByMember};
+use crate::domain::decide::{Decision, Facts, Sighting, certificates, command, consent, team};
 use crate::domain::event::{Event, What};
 use crate::domain::intake::{ANSWERS_THE_DESK, FOLLOW_UP, Intake, Kind, Sort, TAKEN_OUT, judge};
-use crate::domain::letter::{BOUNCED, Letter, LetterKind, LetterState, Posting};
+use crate::domain::letter::{Letter, LetterKind};
 use crate::domain::message::{Action, Mailbox, Message};
 use crate::domain::policy::{Person, Policy};
+use crate::domain::posting::{BOUNCED, LetterState, Posting};
 use crate::domain::report;
-use crate::domain::signature::{Certificate, Signature, Standing};
 use crate::domain::thread;
 use crate::domain::trust::Verdict;
 
@@ -46,6 +49,10 @@ pub(super) struct Taken<'a> {
     pub(super) used: bool,
     /// Somebody else sent its ciphertext before.
     pub(super) replayed: Option<&'a Sighting>,
+    /// What it says of the embargo.
+    pub(super) said: Said,
+    /// Its author's address is that of a member of the distributors' list.
+    pub(super) by_member: Option<ByMember>,
 }
 
 impl Taken<'_> {
@@ -53,6 +60,14 @@ impl Taken<'_> {
     pub(super) fn is_an_answer(&self) -> bool {
         self.intake.kind == Kind::Reply && !self.pending && !thread::asks_for_status(self.message)
     }
+}
+
+/// What else is known of a mail when letters about it are written.
+struct Related<'a> {
+    /// A server told what became of a letter, and that is recorded.
+    told: bool,
+    /// What it has to do with the distributors' list.
+    joined: &'a Joined,
 }
 
 /// See [`super::decide`].
@@ -63,7 +78,7 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let taken = taken(facts, message, received_at, policy, now);
+    let mut taken = taken(facts, message, received_at, policy, now);
     if let Some(ordered) = facts.ordered.as_ref().filter(|_| taken.intake.kind == Kind::Command) {
         return command::by_mail(facts, ordered, &taken, policy, now);
     }
@@ -74,6 +89,9 @@ pub(super) fn decide(
         case = Case::open(&opened);
         decision.events.push(opened);
     }
+    let joined = case.as_ref().map(|case| joining::joined(facts, &taken, case, policy, now));
+    let joined = joined.unwrap_or_default();
+    joined.heeded(&mut taken);
     let id = case.as_ref().map(|case| case.id.clone()).or_else(|| facts.returned.as_ref()?.case.clone());
     let what = recorded(message, &taken, policy);
     decision.events.push(Event { at: now, case: id, what });
@@ -84,14 +102,18 @@ pub(super) fn decide(
     let Some(case) = case else { return decision };
     if let Some(known) = &facts.case {
         let followed = team::followed(known, &taken, policy, now);
+        let followed = followed.chain(taken.said.events.iter().cloned());
         decision.events.extend(followed.map(|what| Event { at: now, case: Some(known.id.clone()), what }));
+        decision.events.extend(taken.by_member.iter().flat_map(|it| it.events.iter().cloned()));
     }
     let remember = taken.intake.why_no_answer.is_none() || (facts.case.is_some() && taken.takes_part);
     if taken.replayed.is_none() && remember {
-        let seen = certificates(message, &facts.remembered);
+        let seen = certificates::certificates(message, &facts.remembered);
         decision.events.extend(seen.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
     }
-    write(facts, &taken, &case, told, policy, now, &mut decision);
+    let events = joined.events.iter().cloned();
+    decision.events.extend(events.map(|what| Event { at: now, case: Some(case.id.clone()), what }));
+    write(facts, &taken, &case, &Related { told, joined: &joined }, policy, now, &mut decision);
     decision
 }
 
@@ -112,7 +134,8 @@ pub(super) fn anew(
     let Some(case) = Case::open(&opened) else { return Decision::default() };
     let recorded = Event { at: now, case: Some(case.id.clone()), what: recorded(message, &taken, policy) };
     let mut decision = Decision { events: vec![opened, recorded], letters: Vec::new() };
-    write(&alone, &taken, &case, false, policy, now, &mut decision);
+    let related = Related { told: false, joined: &Joined::default() };
+    write(&alone, &taken, &case, &related, policy, now, &mut decision);
     decision
 }
 
@@ -125,19 +148,25 @@ fn taken<'a>(
     now: Timestamp,
 ) -> Taken<'a> {
     let mut intake = judge(message, policy, facts.case.is_some());
+    let replayed = replayed(facts, message);
+    let by_member = replies::by_member(facts, message, &intake, policy, now);
+    let of_a_member = by_member.as_ref().is_some_and(|it| it.is_for_few());
     let takes_part =
-        facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy));
+        facts.case.as_ref().is_none_or(|case| thread::takes_part(case, message, &intake.trust, policy))
+            || by_member.as_ref().is_some_and(ByMember::takes_part);
     // a server's word about one of our letters: only who has the letter can name it
     let of_a_server = facts.returned.is_some();
-    let replayed = replayed(facts, message);
     let follow_up = intake.kind == Kind::Reply && intake.why_no_answer.as_deref() == Some(FOLLOW_UP);
     let of_the_team = message.author().is_some_and(|author| policy.person(&author.address).is_some());
-    let mut asks_status =
-        follow_up && takes_part && !of_the_team && replayed.is_none() && thread::asks_for_status(message);
+    let a_reporter = takes_part && !of_the_team && !of_a_member;
+    let mut asks_status = follow_up && a_reporter && replayed.is_none() && thread::asks_for_status(message);
     if facts.copy_of.is_some() && follow_up {
         asks_status = false;
         // seen by itself: a request for membership, say, is none the less one
-        let by_itself = || judge(message, policy, false).why_no_answer.is_none();
+        let by_itself = || {
+            let seen = judge(message, policy, false);
+            seen.why_no_answer.is_none() && seen.kind != Kind::Membership
+        };
         if takes_part && deserved_by_a_copy(facts, message, now) && by_itself() {
             // the same report on another way, on which nothing speaks against an answer
             intake.why_no_answer = None;
@@ -171,8 +200,23 @@ fn taken<'a>(
         intake.why_no_answer = exceeded.or(intake.why_no_answer);
     }
     let pending = !takes_part && !of_a_server && !facts.own_letter;
-    let used = facts.signature_used;
-    Taken { message, received_at, intake, takes_part, pending, asks_status, replayed, used }
+    let (used, said) = (facts.signature_used, Said::default());
+    let mut taken = Taken {
+        message,
+        received_at,
+        intake,
+        takes_part,
+        pending,
+        asks_status,
+        replayed,
+        used,
+        said,
+        by_member,
+    };
+    if let Some(case) = &facts.case {
+        taken.said = consent::of_reporter(case, &taken, policy, now);
+    }
+    taken
 }
 
 /// The mail is a copy of the one that opened the case, whose acknowledgement a rule keeps back, or to whose author none could be
@@ -215,7 +259,10 @@ pub(super) fn writing_desk<'a>(
         intake: &taken.intake,
         pending: taken.pending,
         team: facts.case.as_ref().and_then(|case| team::of_the_team(case, taken, policy)),
+        by_member: taken.by_member.as_ref(),
         notes: noticed(facts, taken, policy),
+        form: Vec::new(),
+        occasion: None,
         withheld: taken.replayed.is_some(),
         release: None,
         status: None,
@@ -228,15 +275,21 @@ fn write(
     facts: &Facts,
     taken: &Taken<'_>,
     case: &Case,
-    told: bool,
+    related: &Related<'_>,
     policy: &Policy,
     now: Timestamp,
     decision: &mut Decision,
 ) {
     let Taken { message, received_at, intake, .. } = taken;
+    let Related { told, joined } = related;
     let mut desk = writing_desk(facts, taken, case, policy);
+    desk.form.clone_from(&joined.form);
+    desk.occasion = joined.occasion;
     let waiting = acknowledgement_of(case).filter(|letter| letter.state == LetterState::Held);
-    if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
+    if joined.answer.is_some() {
+        let id = desk.next_id();
+        decision.letters.extend(joined.letter(id, &case.id, message));
+    } else if (intake.opens_case || facts.copy_of.is_some()) && intake.why_no_answer.is_none() {
         let id = waiting.map_or_else(|| desk.next_id(), |waiting| waiting.id.clone());
         decision.letters.extend(desk.acknowledgement(id));
     } else if intake.opens_case
@@ -248,14 +301,16 @@ fn write(
         decision.letters.extend(desk.status(id.clone(), now));
         desk.status = Some(id);
     }
-    if facts.own_letter || told || !deserves_a_relay(facts, taken, policy) {
+    if facts.own_letter || *told || !deserves_a_relay(facts, taken, policy) {
         return;
     }
     let looks_like_a_loop = looks_like_a_loop(facts, taken, case, policy, now);
-    let readers: Vec<&Mailbox> = match desk.team {
-        // what the team writes is the coordinators' and the owner's, as every note
-        Some(_) => team::note_readers(case, policy).collect(),
-        None => team::readers(case, policy).collect(),
+    // what the team writes is the coordinators' and the owner's, as every note; and so is what members write
+    let for_few = desk.team.is_some() || taken.by_member.as_ref().is_some_and(|it| it.is_for_few());
+    let readers: Vec<&Mailbox> = if for_few {
+        team::note_readers(case, policy).collect()
+    } else {
+        team::readers(case, policy).collect()
     };
     for reader in readers {
         if message.author().is_some_and(|author| wrote_it(author, reader, policy)) {
@@ -266,6 +321,10 @@ fn write(
             None => decision.letters.push(relay),
             Some(why) => decision.events.push(held(relay, why, false, now)),
         }
+    }
+    let alarming = taken.by_member.as_ref().filter(|it| it.leak && it.takes_part());
+    if let Some(by_member) = alarming.filter(|_| looks_like_a_loop.is_none()) {
+        decision.letters.extend(replies::alarm(case, by_member, facts.desk_letters, policy));
     }
 }
 
@@ -294,8 +353,9 @@ fn withhold(desk: &mut WritingDesk<'_>, why: &str, now: Timestamp) -> Option<Eve
 pub(super) fn held(letter: Letter, why: &str, withheld: bool, now: Timestamp) -> Event {
     let (case, kind) = (letter.case().cloned(), letter.kind());
     let mail = letter.occasion().map(|occasion| occasion.about.digest.clone());
-    let (reason, text) = (why.to_owned(), letter.text().cloned());
-    let what = What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text };
+    let (reason, text, copy) = (why.to_owned(), letter.text().cloned(), letter.copy().cloned());
+    let what =
+        What::LetterHeld { letter: letter.id, kind, to: letter.to, reason, mail, withheld, text, copy };
     Event { at: now, case, what }
 }
 
@@ -331,8 +391,10 @@ fn deserves_a_relay(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> bool {
     // a person's report may have such a part, too
     let nothing_new = intake.answers_a_mail
         && ((arrived && facts.returned.is_some()) || intake.sort == Some(Sort::Receipt));
-    // a relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever
+    // a relay that bounces, or finds its reader out of office, must not cause a relay: that would go on for ever. A notice finds as
+    // many programs that confirm its receipt as there are members: the case has what they say, and the digest lists it
     let of_a_relay = facts.answers_a_relay
+        || facts.answers_a_notice
         || facts.returned.as_ref().is_some_and(|letter| letter.kind != LetterKind::Acknowledgement);
     let would_circle = (intake.answers_a_mail && of_a_relay) || is_machine_of(taken.message, &policy.desk);
     let left_to_the_digest = intake.kind == Kind::Junk && !policy.relay_junk;
@@ -369,28 +431,6 @@ pub(super) fn looks_like_a_loop(
         .then(|| format!("{} mails of one member today: a loop?", facts.answered.mails_today))
 }
 
-/// A certificate was looked up: it is remembered; what it says of the mail counts when the desk holds no other for its author.
-pub(super) fn found(facts: &Facts, message: &Message, certificate: &Certificate, now: Timestamp) -> Decision {
-    let (Some(case), Some(author)) = (&facts.case, message.author()) else { return Decision::default() };
-    let event = |what| Event { at: now, case: Some(case.id.clone()), what };
-    let in_use = facts.remembered.first().is_none_or(|first| first.fingerprint == certificate.fingerprint);
-    let mut events = Vec::new();
-    if !facts.remembered.iter().any(|known| known.same_as(certificate)) {
-        let (address, certificate) = (author.canonical(), certificate.clone());
-        events.push(event(What::CertificateSeen { address, certificate, in_use }));
-    }
-    if in_use && !matches!(message.signature, Signature::None | Signature::UnknownKey { .. }) {
-        events.push(event(What::SignatureChecked {
-            mail: message.digest.clone(),
-            signature: message.signature.word().to_owned(),
-            verdict: message.signature.verdict().to_owned(),
-            signer: message.signature.signer().map(str::to_owned),
-            standing: message.signature.standing(),
-        }));
-    }
-    Decision { events, letters: Vec::new() }
-}
-
 /// The mail brings a ciphertext that came from somebody else before: whoever sent it need not be able to read it.
 pub(super) fn replayed<'f>(facts: &'f Facts, message: &Message) -> Option<&'f Sighting> {
     let author = message.author().map(Mailbox::canonical);
@@ -409,6 +449,7 @@ fn noticed(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> Vec<String> {
     if facts.copy_of.is_some() {
         notes.push("a copy of a mail of this case, changed on its way (a list's footer?)".to_owned());
     }
+    notes.extend(taken.said.note.clone());
     if taken.used {
         notes.push("its signature has been used: a mail that was sent again".to_owned());
     }
@@ -421,6 +462,7 @@ fn noticed(facts: &Facts, taken: &Taken<'_>, policy: &Policy) -> Vec<String> {
     if facts.case.as_ref().is_some_and(|case| team::shows_subject(case, taken.message, policy)) {
         notes.push("its subject stood in the clear, and this case came encrypted: its author's mail program does not protect it".to_owned());
     }
+    notes.extend(taken.by_member.iter().flat_map(|it| it.notes.iter().cloned()));
     if let Some(from) = &taken.message.rewritten_from {
         notes.push(format!("a list of the desk had written its own From: {from}"));
     }
@@ -439,26 +481,6 @@ fn told(sighting: &Sighting, replayed: bool) -> String {
     } else {
         format!("the same ciphertext came before{case}, from {from}")
     }
-}
-
-/// What is remembered of the certificates that the mail offers for its author. The first that is remembered is in use: beside a
-/// pinned one none is.
-fn certificates(message: &Message, remembered: &[Certificate]) -> impl Iterator<Item = What> {
-    let address = message.author().map(Mailbox::canonical).unwrap_or_default();
-    let first = remembered.first().map(|first| first.fingerprint.clone());
-    let is_new = |it: &Certificate| !remembered.iter().any(|known| known.fingerprint == it.fingerprint);
-    let offered = message
-        .reporter_cert
-        .iter()
-        .filter(move |(standing, certificate)| *standing == Standing::Offered && is_new(certificate));
-    let further = message.other_cert.iter().filter(|_| !remembered.is_empty());
-    let seen = message.renewed_cert.iter().chain(offered.map(|(_, certificate)| certificate)).chain(further);
-    let seen = seen.filter(|it| !remembered.iter().any(|known| known.same_as(it)));
-    seen.map(move |certificate| What::CertificateSeen {
-        address: address.clone(),
-        certificate: certificate.clone(),
-        in_use: first.as_ref().is_none_or(|first| *first == certificate.fingerprint),
-    })
 }
 
 /// Written by a machine under this address: a letter to it would cause the next one. (A server on the way gave our own letter
@@ -486,8 +508,10 @@ pub(super) fn taken_again<'a>(
         pending: known.is_some_and(|mail| mail.pending),
         asks_status: false,
         used: false,
+        said: Said::default(),
         // a replay, like everything else that was noticed, is in the first relay; here the mail only must not be repeated
         replayed: replayed(facts, message),
+        by_member: replies::again(case, message),
     }
 }
 
@@ -524,7 +548,10 @@ pub(super) fn write_again(
         | LetterKind::Digest
         | LetterKind::Note
         | LetterKind::Results
-        | LetterKind::Reminder => return None,
+        | LetterKind::Reminder
+        | LetterKind::Notice
+        | LetterKind::Proposal
+        | LetterKind::Membership => return None,
     };
     Some(Letter { id: id.clone(), ..letter })
 }
@@ -532,7 +559,8 @@ pub(super) fn write_again(
 /// The case of a mail.
 fn opened(facts: &Facts, taken: &Taken<'_>, policy: &Policy, now: Timestamp) -> Event {
     let Taken { message, received_at, .. } = taken;
-    let is_the_authors = taken.replayed.is_none();
+    // a request to join reports nothing
+    let is_the_authors = taken.replayed.is_none() && taken.intake.kind != Kind::Membership;
     let reading = if is_the_authors { report::read(message, policy) } else { report::Reading::default() };
     let what = What::CaseOpened {
         subject: clear_subject(message),
@@ -588,7 +616,7 @@ mod tests {
     use crate::domain::letter::{Body, Protection};
     use crate::domain::limit::Answered;
     use crate::domain::message::{Encryption, Marks};
-    use crate::domain::signature::Source;
+    use crate::domain::signature::{Certificate, Source, Standing};
 
     fn now() -> Timestamp {
         "2026-11-20T23:00:00Z".parse().unwrap()
@@ -682,6 +710,7 @@ mod tests {
                 bytes: crate::domain::message::Digest::from_bytes(&[7]),
                 mail: letter.occasion().map(|occasion| occasion.about.digest.clone()),
                 text: None,
+                copy: None,
             };
             case.apply(&Event { at: now(), case: Some(case.id.clone()), what });
         }

@@ -6,11 +6,16 @@
 //! * One acknowledgement a case, never for a mail that a rule of `intake` forbids to answer unless a person releases it.
 //! * A letter that carries anything of a report is encrypted.
 
+mod certificates;
 mod command;
+mod consent;
 mod delivery;
 mod desk;
+mod joining;
 mod letters;
 mod mail;
+mod notices;
+mod replies;
 mod sorting;
 mod team;
 
@@ -18,16 +23,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::case::{Case, CaseId};
 use crate::domain::command::order::{Misread, Order};
 use crate::domain::concern::Concern;
+use crate::domain::distributor::{Member, MemberId, Roster};
 use crate::domain::event::{Event, OPERATOR, What};
-use crate::domain::letter::{Letter, Outcome, Posting};
+use crate::domain::letter::Letter;
 use crate::domain::limit::Answered;
-use crate::domain::message::{Digest, Mailbox, Message};
+use crate::domain::message::{Attachment, Digest, Mailbox, Message};
+use crate::domain::notice::{File, Notice, Pending};
 use crate::domain::policy::Policy;
+use crate::domain::posting::{Outcome, Posting};
 use crate::domain::reminder::Warning;
 use crate::domain::signature::Certificate;
 use crate::domain::unanswered::Agenda;
@@ -47,6 +56,8 @@ pub struct Facts {
     pub answers_the_desk: bool,
     /// The mail answers a relay, of whatever case.
     pub answers_a_relay: bool,
+    /// The mail answers a copy of a notice.
+    pub answers_a_notice: bool,
     /// The mail carries the Message-ID of one of the desk's own letters, and its address.
     pub own_letter: bool,
     /// Certificates that the desk remembers for the mail's author; the first is in use.
@@ -76,8 +87,25 @@ pub struct Facts {
     pub ordered: Option<Box<Ordered>>,
     /// Letters of the desk so far that belong to no case.
     pub desk_letters: u32,
+    /// The distributors' list, when the mail may have to do with it; of keys, those of whoever the mail is by or about.
+    pub roster: Option<Arc<Roster>>,
+    /// Words that nobody can guess, drawn by the caller.
+    pub token: String,
+    /// The certificates that the mail offers, when it may have to do with the list.
+    pub offered: Vec<Offered>,
+    /// The copies of the case's notices, when the mail is of one of its members.
+    pub copies: Vec<Posting>,
     /// Letters whose turn may be further away than any wait.
     pub far_off: Vec<Posting>,
+}
+
+/// A certificate that a mail offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Its fingerprint, if it can be read at all.
+    pub fingerprint: String,
+    /// The certificate, if it is its author's as far as it says, and can be encrypted to; or why it cannot be taken.
+    pub certificate: Result<Certificate, String>,
 }
 
 /// What a person tells the desk to do, and what has to be known to do it.
@@ -107,6 +135,28 @@ pub struct Ordered {
     pub letters: Vec<Named>,
     /// The first mails that brought the ciphertexts of each of these mails.
     pub sightings: BTreeMap<Digest, Vec<(Sighting, bool)>>,
+    /// The distributors' list, when it has to do with it.
+    pub roster: Option<Arc<Roster>>,
+    /// The proposals that are named.
+    pub pending: Vec<Pending>,
+    /// What people wrote for them, by the file it lies in.
+    pub texts: BTreeMap<Digest, String>,
+    /// What each mail that is named to be shared says, and the file that it will lie in.
+    pub shared: BTreeMap<Digest, (Digest, String)>,
+    /// Proposals made so far.
+    pub proposals: u32,
+    /// What is attached, and the files it will lie in.
+    pub attachments: Vec<(File, Attachment)>,
+    /// The certificates in the text, and of each: until when it can be encrypted to (none: without end), or why it cannot.
+    pub certificates: Vec<(Certificate, Result<Option<Timestamp>, String>)>,
+    /// Certificates that can be no member's, and whose they are: the desk's, and those of its people.
+    pub ours: Vec<(String, String)>,
+    /// The members in the text, as `members export` writes them; or what is wrong with it.
+    pub imported: Option<Result<Vec<Member>, String>>,
+    /// The time zone that is named; none when there is no such one.
+    pub zone: Option<TimeZone>,
+    /// The copies of the case's notices; and, when a member is named, those to it that are under way, of any case.
+    pub copies: Vec<Posting>,
 }
 
 impl Ordered {
@@ -125,8 +175,51 @@ impl Ordered {
             latest: Vec::new(),
             letters: Vec::new(),
             sightings: BTreeMap::new(),
+            roster: None,
+            pending: Vec::new(),
+            texts: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            proposals: 0,
+            attachments: Vec::new(),
+            certificates: Vec::new(),
+            ours: Vec::new(),
+            imported: None,
+            zone: None,
+            copies: Vec::new(),
         }
     }
+}
+
+/// Copies of a notice that are still to be written, and what they are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// The case.
+    pub case: Case,
+    /// The notice.
+    pub notice: Notice,
+    /// What the person wrote; an error when the file cannot be read.
+    pub text: Result<Option<String>, String>,
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// Whose turn it is.
+    pub to: Vec<Turn>,
+}
+
+/// A member that a copy is to be written to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Which.
+    pub id: MemberId,
+    /// What is known of it now.
+    pub member: Option<Member>,
+    /// Its time zone, if it named one that there is.
+    pub zone: Option<TimeZone>,
+    /// The number of the letter among the copies.
+    pub letter: u32,
+    /// The Message-IDs of what it was sent of the case before, in order.
+    pub earlier: Vec<String>,
+    /// It may have been sent: the desk was restored from a backup that knows nothing of it.
+    pub perhaps_sent: bool,
 }
 
 /// A letter that is named, and where it stands.
@@ -149,6 +242,23 @@ pub struct Released {
     pub about: Option<Arc<Message>>,
     /// The text that a person wrote for it.
     pub text: Option<String>,
+    /// The member that it goes to, when it is a copy of a notice.
+    pub member: Option<Box<Member>>,
+}
+
+impl Released {
+    /// Why nobody may let it go: what goes to the list goes to active members alone.
+    pub fn barred(&self) -> Option<String> {
+        let copy = self.posting.copy.as_ref()?;
+        match &self.member {
+            Some(member) if member.is_active() && !member.has_been_since(self.posting.queued_at) => {
+                Some(format!("{} has joined since: release the case to it", member.id))
+            }
+            Some(member) if member.is_active() => None,
+            Some(member) => Some(format!("{} is {}: nothing goes to it", member.id, member.state.word())),
+            None => Some(format!("{} is not on the list", copy.member)),
+        }
+    }
 }
 
 /// Where a ciphertext was seen for the first time.
@@ -195,6 +305,8 @@ pub enum Input {
         /// The certificate.
         certificate: Certificate,
     },
+    /// Copies of a notice are to be written.
+    Copies(Box<Copies>),
     /// Time to look whether the coordinators must be told something.
     Look,
     /// A person accepts a certificate that was seen for an address.
@@ -222,7 +334,8 @@ pub fn decide(facts: &Facts, input: &Input, policy: &Policy, now: Timestamp) -> 
         Input::Delivery { posting, outcome } => delivery::decide(facts, posting, outcome, policy, now),
         Input::Hold { posting, reason } => delivery::hold(posting, reason, now),
         Input::Release(released) => delivery::release(facts, released, OPERATOR, policy, now),
-        Input::Found { message, certificate } => mail::found(facts, message, certificate, now),
+        Input::Found { message, certificate } => certificates::found(facts, message, certificate, now),
+        Input::Copies(copies) => notices::copies(copies, policy, now),
         Input::Look => desk::decide(facts, policy, now),
         Input::Accept { address, fingerprint } => {
             let (address, fingerprint) = (address.clone(), fingerprint.clone());

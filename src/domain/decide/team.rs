@@ -17,13 +17,15 @@ use crate::domain::deadline::{Because, after};
 use crate::domain::decide::Facts;
 use crate::domain::decide::letters::{Team, answer_to, note_to};
 use crate::domain::decide::mail::{Taken, taken_again, writing_desk, wrote_it};
-use crate::domain::embargo::Embargo;
+use crate::domain::decide::notices::lines;
+use crate::domain::embargo::{Agreed, Embargo};
 use crate::domain::event::{OPERATOR, What};
 use crate::domain::intake::Kind;
-use crate::domain::letter::{Answer, Letter, LetterId, Note, Posting};
+use crate::domain::letter::{Answer, Letter, LetterId, Note};
 use crate::domain::message::{Encryption, Mailbox, Message, identity};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
+use crate::domain::posting::Posting;
 use crate::domain::signature::Signature;
 use crate::domain::thread;
 use crate::domain::trust::Verdict;
@@ -168,8 +170,9 @@ pub(super) fn answer_body(case: &Case, message: &Message, class: Option<&Class>,
         severity: case.advisory.severity.as_ref().map(ToString::to_string),
         place: match &case.embargo {
             Embargo::Broken { place, .. } => place.clone(),
-            Embargo::None => None,
+            Embargo::None | Embargo::Until(_) | Embargo::Lifted { .. } => None,
         },
+        embargo: case.embargo.standing(&policy.calendar),
     }
 }
 
@@ -196,7 +199,12 @@ pub(super) fn answer_again(
 }
 
 /// A note that was held, written again.
-pub(super) fn note_again(case: &Case, posting: &Posting, text: Option<&str>) -> Option<Letter> {
+pub(super) fn note_again(
+    case: &Case,
+    posting: &Posting,
+    text: Option<&str>,
+    policy: &Policy,
+) -> Option<Letter> {
     let (file, subject) = (posting.text.clone(), case.subject.clone());
     let note = match (&file, text) {
         (Some(file), Some(text)) => {
@@ -211,7 +219,8 @@ pub(super) fn note_again(case: &Case, posting: &Posting, text: Option<&str>) -> 
             Note { by: OPERATOR.to_owned(), text: TAKEN.to_owned(), sent: false, file: None, subject }
         }
         (None, _) => {
-            Note { by: OPERATOR.to_owned(), text: public_note(case)?, sent: false, file: None, subject }
+            let text = embargo_note(case, policy)?;
+            Note { by: OPERATOR.to_owned(), text, sent: false, file: None, subject }
         }
     };
     Some(note_to(case, &posting.to, posting.id.clone(), note))
@@ -220,9 +229,29 @@ pub(super) fn note_again(case: &Case, posting: &Posting, text: Option<&str>) -> 
 /// What a new owner hears.
 pub(super) const TAKEN: &str = "You answer for this case now.";
 
-/// What everybody concerned hears of a case that is publicly known.
-pub(super) fn public_note(case: &Case) -> Option<String> {
-    let Embargo::Broken { place, .. } = &case.embargo else { return None };
-    let place = place.as_ref().map_or_else(String::new, |place| format!("\n{place}"));
-    Some(format!("The matter is publicly known. The embargo is over, and the publication is due now.{place}"))
+/// What the team hears of the embargo, as it stands.
+pub(super) fn embargo_note(case: &Case, policy: &Policy) -> Option<String> {
+    let agreement = match &case.embargo {
+        Embargo::None => return None,
+        Embargo::Broken { place, .. } => {
+            let place = place.as_ref().map_or_else(String::new, |place| format!("\n{place}"));
+            return Some(format!(
+                "The matter is publicly known. The embargo is over, and the publication is due now.{place}"
+            ));
+        }
+        Embargo::Lifted { .. } => {
+            return Some("The embargo is lifted. Everything may be published, and is due now.".to_owned());
+        }
+        Embargo::Until(agreement) => agreement,
+    };
+    let stands = match (agreement.state, agreement.revisions.last().and_then(|last| last.reason)) {
+        (Agreed::Proposed, _) => {
+            "An end of the embargo is proposed; the team has not decided yet.".to_owned()
+        }
+        (Agreed::Agreed, _) => "The team has decided when the embargo ends.".to_owned(),
+        (Agreed::Revised, None) => "The end of the embargo was moved.".to_owned(),
+        (Agreed::Revised, Some(reason)) => format!("The end of the embargo was moved: {}.", reason.told()),
+    };
+    let lines = lines(agreement.until, &policy.calendar, None);
+    Some(format!("{stands}\n\n    {}", lines.join("\n    ")))
 }

@@ -4,6 +4,8 @@
 //! * The same records give the same index, live or rebuilt: nothing here asks for the time, for chance or for a file.
 //! * What is kept of strangers is bounded.
 
+mod distributors;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -13,12 +15,14 @@ use crate::domain::concern::{letter_of, of_letter};
 use crate::domain::decide::Sighting;
 use crate::domain::event::{Event, What};
 use crate::domain::intake::Kind;
-use crate::domain::letter::{LetterKind, LetterState, Posting};
+use crate::domain::letter::LetterKind;
 use crate::domain::message::Digest;
+use crate::domain::posting::{LetterState, Posting};
 use crate::domain::reminder::Running;
 use crate::domain::signature::Certificate;
 use crate::domain::trust::Verdict;
 use crate::domain::unanswered::Unanswered;
+use crate::store::index::fold::distributors::is_about_a_copy;
 use crate::store::index::{
     DESK_LETTERS, DIGESTED_AT, Draft, IndexError, Lookup, RESTORED, Restored, TOLD_AT,
 };
@@ -52,7 +56,12 @@ impl Draft<'_> {
         self.fold_letter(event)?;
         self.fold_desk(event)?;
         self.fold_sorting(event)?;
+        self.fold_member(event)?;
         let Some(id) = &event.case else { return Ok(()) };
+        // what becomes of the copies of a notice changes nothing in the case: there may be a thousand
+        if is_about_a_copy(event) {
+            return self.fold_thread(event, id);
+        }
         let case = match self.case(id)? {
             Some(mut case) => {
                 case.apply(event);
@@ -69,18 +78,24 @@ impl Draft<'_> {
                 self.put(thread, id)?;
             }
         }
+        if matches!(event.what, What::CaseOpened { .. }) {
+            self.number(id)?;
+        }
+        self.fold_thread(event, id)?;
+        self.fold_answer(event)
+    }
+
+    /// The first case that knew a Message-ID keeps it.
+    fn fold_thread(&mut self, event: &Event, id: &CaseId) -> Result<(), IndexError> {
         match &event.what {
-            What::CaseOpened { .. } => self.number(id)?,
-            // the first case that knew an id keeps it
             What::MailRecorded { message_id: Some(message_id), .. }
             | What::LetterQueued { message_id, .. }
                 if self.get(&self.keys().thread(message_id))?.is_none() =>
             {
-                self.put(self.keys().thread(message_id), id)?;
+                self.put(self.keys().thread(message_id), id)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.fold_answer(event)
     }
 
     /// A case, and what it owes.
@@ -100,7 +115,7 @@ impl Draft<'_> {
         else {
             return Ok(());
         };
-        if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status) {
+        if matches!(kind, LetterKind::Acknowledgement | LetterKind::Status | LetterKind::Membership) {
             for key in self.keys().answered(Some(to), event.at).into_iter().flatten() {
                 let answered = self.entry::<u32>(&key)?.unwrap_or(0).saturating_add(1);
                 self.put(key, &answered)?;
@@ -194,6 +209,11 @@ impl Draft<'_> {
                     self.put(self.keys().signature(signature), &event.at)?;
                 }
             }
+            What::Embargo { step, .. } => {
+                for signature in step.signatures() {
+                    self.put(self.keys().signature(signature), &event.at)?;
+                }
+            }
             What::Commanded { signature, further, .. } => {
                 for signature in signature.iter().chain(further) {
                     self.put(self.keys().signature(signature), &event.at)?;
@@ -260,6 +280,7 @@ impl Draft<'_> {
                 Some(_) => self.put(untold, id)?,
                 None => drop(self.changes.insert(untold, None)),
             }
+            self.fold_copy(&posting)?;
             let held = self.keys().held(id);
             match posting.state == LetterState::Held && !posting.withheld {
                 true => self.put(held, id)?,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::case::CaseId;
+use crate::domain::distributor::MemberId;
 use crate::domain::letter::LetterId;
 use crate::domain::message::{Digest, Mailbox, Position, canonical, identity};
 use crate::store::vault::Vault;
@@ -116,6 +117,41 @@ impl Keys {
     /// A letter that waits for a person who was not told yet.
     pub(super) fn untold(&self, letter: &str) -> Vec<u8> {
         self.key("untold", letter)
+    }
+
+    /// A member of the distributors' list.
+    pub(super) fn member(&self, member: &MemberId) -> Vec<u8> {
+        self.key("member", member.as_str())
+    }
+
+    /// By one of its addresses, the member.
+    pub(super) fn member_of(&self, address: &Mailbox) -> Vec<u8> {
+        self.key("member-of", &address.identity())
+    }
+
+    /// A proposal that waits for another person's word.
+    pub(super) fn proposal(&self, number: u32) -> Vec<u8> {
+        self.key("proposal", &number.to_string())
+    }
+
+    /// Copies of a notice that are not written yet.
+    pub(super) fn fan_out(&self, case: &CaseId, notice: u32) -> Vec<u8> {
+        self.key("fan-out", &format!("{case} {notice}"))
+    }
+
+    /// The room of the copies of a case's notices.
+    pub(super) fn copies(&self, case: &CaseId) -> String {
+        format!("copy/{}", self.0.name(&format!("copy {case}")))
+    }
+
+    /// The room of the letters of a member that are still to leave.
+    pub(super) fn leaving(&self, member: &MemberId) -> String {
+        format!("leaving/{}", self.0.name(&format!("leaving {member}")))
+    }
+
+    /// A letter in such a room.
+    pub(super) fn within(&self, room: &str, letter: &LetterId) -> Vec<u8> {
+        format!("{room}/{}", self.0.name(&format!("{room} {letter}"))).into_bytes()
     }
 
     /// Of letters whose turn comes at the same time, that of the earlier case comes first: its number shows, its name does not.

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use crate::domain::case::{Case, Entry};
 use crate::domain::command::authority::Actor;
 use crate::domain::deadline::{Deadline, Standing};
+use crate::domain::decide::command::embargoing;
+use crate::domain::embargo::Embargo;
 use crate::domain::policy::Policy;
 
 /// The last lines of the timeline.
@@ -13,7 +15,7 @@ const LATEST: usize = 20;
 const MOST: usize = 200;
 
 /// One case.
-pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
+pub(super) fn page(case: &Case, by: Actor<'_>, policy: &Policy, now: Timestamp) -> String {
     let calendar = &policy.calendar;
     let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let mut lines = vec![format!("{}  {}", case.id, case.phase.word())];
@@ -27,6 +29,14 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     }
     if let Some(class) = &case.rejected_as {
         fact("rejected as", class.to_string());
+    }
+    if case.embargo != Embargo::None {
+        let ends = case.embargo.last_agreement();
+        let ends = ends.map_or_else(String::new, |known| format!(", {}", calendar.line(known.until)));
+        fact("embargo", format!("{}{ends}", case.embargo.word()));
+    }
+    if let Some(known) = case.embargo.agreement() {
+        fact("its end", embargoing::voices(case, known, false));
     }
     if let Some(priority) = case.priority {
         fact("priority", priority.word().to_owned());
@@ -65,7 +75,8 @@ pub(super) fn page(case: &Case, policy: &Policy, now: Timestamp) -> String {
     lines.push(String::new());
     // a letter on its way is no news; one that is held, or came back, is
     let is_news = |entry: &&Entry| !(entry.what.ends_with(" queued") || entry.what.contains(" sent: "));
-    let timeline: Vec<&Entry> = case.timeline.iter().filter(is_news).collect();
+    let is_theirs = |entry: &&Entry| by.is_coordinator() || !entry.for_coordinators;
+    let timeline: Vec<&Entry> = case.timeline.iter().filter(is_news).filter(is_theirs).collect();
     let skipped = timeline.len().saturating_sub(LATEST);
     if skipped > 0 {
         lines.push(format!("({skipped} lines before)"));

@@ -6,7 +6,12 @@
 //! * A signature is used up by the first mail that it is right in, whatever becomes of its commands.
 //! * The answer goes to the person of the configuration, encrypted, never to whoever wrote.
 
+mod distributing;
+mod embargoing;
 mod glance;
+mod leaks;
+mod members;
+mod proposals;
 mod work;
 mod writing;
 
@@ -15,7 +20,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::case::{Case, CaseId};
+use crate::domain::command::Command;
 use crate::domain::command::authority::{self, Actor, Authorized};
+use crate::domain::command::distributing::Distribute;
 use crate::domain::command::order::{self, Order};
 use crate::domain::decide::command::work::{Done, Worker};
 use crate::domain::decide::mail::Taken;
@@ -23,6 +30,7 @@ use crate::domain::decide::{Decision, Facts, Ordered, mail, team};
 use crate::domain::event::{Event, OPERATOR, What};
 use crate::domain::letter::{Body, Letter, LetterId, LetterKind, Protection, Results};
 use crate::domain::message::{Attachment, Digest, Message};
+use crate::domain::notice::File;
 use crate::domain::policy::{Person, Policy};
 use crate::domain::signature::Signature;
 
@@ -79,7 +87,9 @@ pub(super) fn by_mail(
     let event = |what| Event { at: now, case: id.clone(), what };
     let mut decision = Decision { events: vec![event(recorded), event(commanded)], letters: Vec::new() };
     let mut next = case.map_or(0, |case| case.letters.len());
+    let mut desk_letters = facts.desk_letters;
     if let Ok(done) = &outcome.done {
+        desk_letters = desk_letters.max(done.desk_letters);
         decision.events.extend(done.events.iter().cloned());
         decision.letters.extend(done.letters.iter().cloned());
         // what names no case has counted none of its letters
@@ -102,7 +112,7 @@ pub(super) fn by_mail(
         let case = case.filter(|case| Actor::Person(person).may_see(case));
         let letter_id = match case {
             Some(case) => LetterId::new(&case.id, next.saturating_add(1)),
-            None => LetterId::of_desk(&policy.case_prefix, facts.desk_letters.saturating_add(1)),
+            None => LetterId::of_desk(&policy.case_prefix, desk_letters.saturating_add(1)),
         };
         let shown = case.is_some_and(|case| team::shows_subject(case, message, policy));
         results_letter(letter_id, person, message, case, &ordered.order, &outcome, shown)
@@ -165,11 +175,13 @@ fn outcome(
     };
     let case = ordered.case.as_ref();
     let done = match &ordered.order {
-        Ok(order) if order.text.is_some() && !files(message).is_empty() => Err(vec![format!(
-            "its attachments ({}) would not go along with the text, so nothing was done: an answer without commands takes them to \
+        Ok(order) if order.text.is_some() && !takes_files(order) && !files(message).is_empty() => {
+            Err(vec![format!(
+                "its attachments ({}) would not go along with the text, so nothing was done: an answer without commands takes them to \
              the team; for the reporter, put what is in them into the text",
-            files(message).join(", ")
-        )]),
+                files(message).join(", ")
+            )])
+        }
         Ok(order) => author
             .authorize(order.clone(), case)
             .and_then(|authorized| carried_out(facts, ordered, &authorized, policy, now)),
@@ -180,17 +192,31 @@ fn outcome(
     Outcome { case, done, doubt: None, by: author.actor().name(), signatures: author.signatures() }
 }
 
-/// What a person attached; not what mail programs do by themselves: keys, signatures, another form of the text, a logo.
+/// What a person attached; not what mail programs do by themselves.
 fn files(message: &Message) -> Vec<&str> {
-    let by_itself = |file: &&Attachment| {
-        let name = file.name.as_deref().unwrap_or_default();
-        file.media_type.starts_with("application/pgp-")
-            || file.media_type.starts_with("image/")
-            || name == "body.html"
-            || name.starts_with("OpenPGP_")
-    };
     let files = message.attachments.iter().filter(|file| !by_itself(file));
     files.map(|file| file.name.as_deref().unwrap_or("one without a name")).collect()
+}
+
+/// What mail programs attach by themselves: keys, signatures, another form of the text, a logo.
+fn by_itself(file: &Attachment) -> bool {
+    let name = file.name.as_deref().unwrap_or_default();
+    file.media_type.starts_with("application/pgp-")
+        || file.media_type.starts_with("image/")
+        || name == "body.html"
+        || name.starts_with("OpenPGP_")
+}
+
+/// What a person attached, with the files that it will lie in.
+pub(super) fn files_of_a_person(attached: &[(File, Attachment)]) -> Vec<(&File, &Attachment)> {
+    let files = attached.iter().filter(|(_, attachment)| !by_itself(attachment));
+    files.map(|(file, attachment)| (file, attachment)).collect()
+}
+
+/// The text goes out with what is attached.
+fn takes_files(order: &Order) -> bool {
+    let taker = order.taker.and_then(|place| order.commands.get(place));
+    matches!(taker, Some(Command::Distribute(Distribute::Notice { .. })))
 }
 
 fn carried_out(

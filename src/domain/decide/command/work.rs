@@ -5,10 +5,12 @@ use jiff::Timestamp;
 use crate::domain::advisory::{Finding, belongs};
 use crate::domain::case::{Case, CaseId, CaseMail};
 use crate::domain::command::authority::{Actor, Authorized};
-use crate::domain::command::{Affects, Command, Snooze, Topic, help};
+use crate::domain::command::grammar::help;
+use crate::domain::command::{Affects, Command, Snooze, Topic};
 use crate::domain::deadline::{Because, Deadline, DeadlineKind};
 use crate::domain::decide::command::glance;
 use crate::domain::decide::{Decision, Facts, Named, Ordered, delivery, sorting, team};
+use crate::domain::distributor::Member;
 use crate::domain::event::{Event, What};
 use crate::domain::letter::{Letter, LetterId};
 use crate::domain::message::{Digest, Mailbox};
@@ -29,6 +31,14 @@ pub(super) struct Done {
     pub(super) page: Option<String>,
     /// Letters of the case so far.
     pub(super) next: usize,
+    /// Letters of the desk so far that belong to no case.
+    pub(super) desk_letters: u32,
+    /// Proposals made so far.
+    pub(super) proposals: u32,
+    /// Those that are settled by this mail.
+    pub(super) settled: Vec<u32>,
+    /// Members of the distributors' list, as this mail has left them so far.
+    pub(super) members: Vec<Member>,
 }
 
 /// What can be told the person.
@@ -38,7 +48,7 @@ pub(super) struct Worker<'a> {
     pub(super) ordered: &'a Ordered,
     pub(super) by: Actor<'a>,
     pub(super) policy: &'a Policy,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) case: Option<Case>,
     /// The number of the next case of the year.
     pub(super) next_number: u32,
@@ -55,7 +65,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let case = ordered.case.clone();
         let next = case.as_ref().map_or(0, |case| case.letters.len());
-        let done = Done { next, ..Done::default() };
+        let (desk_letters, proposals) = (facts.desk_letters, ordered.proposals);
+        let done = Done { next, desk_letters, proposals, ..Done::default() };
         Self { next_number: facts.next_number, ordered, by: authorized.by(), policy, now, case, done }
     }
 
@@ -69,6 +80,9 @@ impl<'a> Worker<'a> {
                 let page = glance::list(&self.ordered.open, self.by, self.policy, self.now);
                 Ok(self.shows(page, "the open cases"))
             }
+            Command::Members(members) => self.members(members, text),
+            Command::Approve(number) => self.approve(*number),
+            Command::Withdraw(number) => self.withdraw(*number, text),
             _ => self.with_case(command, text),
         }
     }
@@ -82,9 +96,15 @@ impl<'a> Worker<'a> {
             return Err(format!("case {} is {}: reopen it first", case.id, case.phase.word()));
         }
         match command {
-            Command::Help | Command::List => Ok(String::new()),
+            Command::Help
+            | Command::List
+            | Command::Members(_)
+            | Command::Approve(_)
+            | Command::Withdraw(_) => Ok(String::new()),
+            Command::Embargo(embargoing) => self.embargo(&case, embargoing, text),
+            Command::Distribute(distribute) => self.distribute(&case, distribute, text),
             Command::Show => {
-                let page = glance::page(&case, self.policy, self.now);
+                let page = glance::page(&case, self.by, self.policy, self.now);
                 Ok(self.shows(page, "the case at a glance"))
             }
             Command::Take(person) => self.take(&case, person.as_deref()),
@@ -132,7 +152,7 @@ impl<'a> Worker<'a> {
         self.case.as_ref().ok_or_else(|| "no case is named".to_owned())
     }
 
-    fn shows(&mut self, page: String, line: &str) -> String {
+    pub(super) fn shows(&mut self, page: String, line: &str) -> String {
         let before = self.done.page.take().map_or_else(String::new, |before| format!("{before}\n\n"));
         self.done.page = Some(format!("{before}{}", page.trim_end()));
         line.to_owned()
@@ -144,6 +164,14 @@ impl<'a> Worker<'a> {
         let event = Event { at: self.now, case: Some(case.id.clone()), what };
         case.apply(&event);
         self.done.events.push(event);
+    }
+
+    /// Something happens, to the case if there is one.
+    pub(super) fn happens(&mut self, what: What) {
+        match &self.case {
+            Some(_) => self.does(what),
+            None => self.done.events.push(Event { at: self.now, case: None, what }),
+        }
     }
 
     pub(super) fn next_id(&mut self, case: &CaseId) -> LetterId {
@@ -302,6 +330,7 @@ impl<'a> Worker<'a> {
                 "case {id} is {phase}, and nobody would look after it: reopen that one first"
             ));
         }
+        one_embargo(case, goes_on)?;
         self.does(What::CaseMerged { into: goes_on.id.clone(), by: self.by.name() });
         Ok(format!("case {} is part of case {} now", case.id, goes_on.id))
     }
@@ -369,7 +398,11 @@ impl<'a> Worker<'a> {
         }
         self.does(What::PhaseChanged { phase: Phase::Closed, class: None, by: self.by.name() });
         let note = if unanswered { "; its reporter has had no answer from a person" } else { "" };
-        Ok(format!("case {} is closed{note}", case.id))
+        let embargo = match case.embargo.agreement() {
+            Some(_) => "; its embargo was not lifted, and nobody is reminded of it any more",
+            None => "",
+        };
+        Ok(format!("case {} is closed{note}{embargo}", case.id))
     }
 
     fn reopen(&mut self, case: &Case) -> Told {
@@ -395,6 +428,9 @@ impl<'a> Worker<'a> {
         if self.done.letters.iter().any(|written| written.id == *letter) {
             return Err(format!("letter {letter} is released twice"));
         }
+        if let Some(why) = released.barred() {
+            return Err(format!("letter {letter} stays held: {why}"));
+        }
         let about = released.about.as_ref().map(|about| self.facts_about(about));
         let own =
             if released.posting.case.as_ref() == Some(&case.id) { self.case.clone() } else { own.clone() };
@@ -409,6 +445,31 @@ impl<'a> Worker<'a> {
         self.take_over(decision);
         Ok(format!("letter {letter} is released"))
     }
+}
+
+/// What two cases say of one matter can stand in one: members who were told an end of the embargo, or know of a case that is not public,
+/// do not hear otherwise in passing.
+fn one_embargo(case: &Case, goes_on: &Case) -> Result<(), String> {
+    let (here, there) = (case.embargo.agreement(), goes_on.embargo.agreement());
+    if let (Some(here), Some(there)) = (here, there)
+        && here.until != there.until
+        && !case.released.is_empty()
+    {
+        return Err(format!(
+            "members were told that the embargo of case {} ends at another time than that of case {}: move one of them first",
+            case.id, goes_on.id
+        ));
+    }
+    let public = |case: &Case| case.embargo.public_since().is_some();
+    for (one, other) in [(case, goes_on), (goes_on, case)] {
+        if public(one) && !public(other) && !other.released.is_empty() {
+            return Err(format!(
+                "case {} is public, and members who know of case {} were not told so: say it of that one first",
+                one.id, other.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The person of the team who is named, by address, the part before its @, or name.

@@ -49,11 +49,22 @@ impl Worker<'_> {
 
     /// A letter to each reporter.
     pub(super) fn answer(&mut self, topic: Topic, text: Option<&str>, class: Option<&Class>) -> Told {
+        let file = self.ordered.text.clone().filter(|_| text.is_some());
+        self.answer_with(topic, text.zip(file), class)
+    }
+
+    /// The same, with a text and the file that it lies in.
+    pub(super) fn answer_with(
+        &mut self,
+        topic: Topic,
+        written: Option<(&str, Digest)>,
+        class: Option<&Class>,
+    ) -> Told {
         let case = self.case()?.clone();
         if self.ordered.latest.is_empty() {
             return Err("there is nobody to write to: no reporter of this case has an address, or their mail cannot be read".to_owned());
         }
-        let file = self.ordered.text.clone().filter(|_| text.is_some());
+        let (text, file) = written.unzip();
         let (mut to, mut held) = (Vec::new(), Vec::new());
         for message in &self.ordered.latest {
             let body = Answer {
@@ -200,18 +211,8 @@ impl Worker<'_> {
             return Err("that is known: the case says so already".to_owned());
         }
         self.does(What::BecamePublic { place: place.map(str::to_owned), by: self.by.name() });
-        if case.phase == Phase::Fixed {
-            self.does(What::PhaseChanged { phase: Phase::Disclosed, class: None, by: self.by.name() });
-        }
-        let readers = self.others(team::readers(case, self.policy));
-        let said = self.case.as_ref().and_then(team::public_note).unwrap_or_default();
-        let note = self.note_of(&said, None, false);
-        self.write_note(case, &readers, &note);
-        // whoever reported it hears it from the desk, not from the news; there may be nobody to tell, but no text is lost
-        let told = match (self.answer(Topic::Public, text, None), text) {
-            (Err(why), None) => why,
-            (told, _) => told?,
-        };
-        Ok(format!("the embargo is over, the publication is due now; {told}; told: {}", named(&readers)))
+        let by = vec![self.by.name()];
+        let told = self.everybody_hears_that_it_is_over(Topic::Public, text, by)?;
+        Ok(format!("the embargo is over, the publication is due now; {told}"))
     }
 }
