@@ -165,7 +165,11 @@ fn converse(stream: TcpStream, taken: &Taken) -> std::io::Result<()> {
                 loop {
                     let mut line = Vec::new();
                     lines.read_until(b'\n', &mut line)?;
-                    if line == b".\r\n" || line.is_empty() {
+                    // a client that was killed in the middle has sent nothing
+                    if line.is_empty() {
+                        return Ok(());
+                    }
+                    if line == b".\r\n" {
                         break;
                     }
                     mail.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
