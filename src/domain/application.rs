@@ -392,7 +392,7 @@ pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timesta
         )),
         None => lacks.push("it has not accepted the embargo policy".to_owned()),
     }
-    let proven = member.certificates.iter().any(|certificate| member.holds(&certificate.fingerprint));
+    let proven = member.proven_certificates().next().is_some();
     match key {
         _ if !proven => lacks.push("it has not shown that it holds the key of a certificate".to_owned()),
         Err(why) => lacks.push(format!("it cannot be written to encrypted: {why}")),

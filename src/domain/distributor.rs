@@ -456,6 +456,11 @@ impl Member {
         self.certificates.iter().any(|known| known.fingerprint == fingerprint) && self.has_proven(fingerprint)
     }
 
+    /// Its certificates of which it has shown that it holds the key, or a person says so: what nobody has proven is nobody's.
+    pub fn proven_certificates(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.iter().filter(|certificate| self.has_proven(&certificate.fingerprint))
+    }
+
     fn has_proven(&self, fingerprint: &str) -> bool {
         self.proven.iter().any(|(known, _)| known == fingerprint)
     }

@@ -43,9 +43,8 @@ impl Pipeline {
     /// A handful of copies.
     pub(super) fn copies(&self, draft: &Draft<'_>, now: Timestamp) -> Result<Option<Step>, IndexError> {
         let Some(next) = draft.fan_outs()?.into_iter().next() else { return Ok(None) };
-        let Some(case) = draft.followed(next.case.clone())? else { return Ok(None) };
         // a case that was merged keeps its notices, and their numbers
-        let owner = draft.case(&next.case)?.unwrap_or_else(|| case.clone());
+        let Some(owner) = draft.case(&next.case)? else { return Ok(None) };
         let Some(notice) = owner.notices.iter().find(|notice| notice.number == next.notice).cloned() else {
             return Ok(None);
         };
@@ -216,9 +215,7 @@ impl Pipeline {
 pub(super) fn roster_of(members: Vec<Member>, some: impl Fn(&Member) -> bool, now: Timestamp) -> Roster {
     let key = |member: &Member| {
         let address = member.addresses.first().map_or("", |first| first.address.as_str());
-        // what is not proven is nobody's
-        let counts = |certificate: &&Certificate| member.holds(&certificate.fingerprint);
-        let certificates: Vec<Certificate> = member.certificates.iter().filter(counts).cloned().collect();
+        let certificates: Vec<Certificate> = member.proven_certificates().cloned().collect();
         (member.id.clone(), keyring::good_until(&certificates, address, now))
     };
     let all: Vec<&Member> = members.iter().filter(|member| some(member)).collect();

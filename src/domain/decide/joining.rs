@@ -136,8 +136,7 @@ fn body(topic: &'static str, member: Option<&Member>, lines: Vec<String>, policy
 
 /// The certificates of which it has shown that it holds the key.
 fn proven(member: &Member) -> Vec<Certificate> {
-    let held = member.certificates.iter().filter(|certificate| member.holds(&certificate.fingerprint));
-    held.cloned().collect()
+    member.proven_certificates().cloned().collect()
 }
 
 /// See the head of this file.

@@ -101,13 +101,7 @@ fn copy(
     let body = NoticeCopy {
         copy: CopyOf { notice: notice.number, member: member.id.clone() },
         content: Arc::clone(content),
-        // what nobody has proven is nobody's
-        certificates: member
-            .certificates
-            .iter()
-            .filter(|it| member.holds(&it.fingerprint))
-            .cloned()
-            .collect(),
+        certificates: member.proven_certificates().cloned().collect(),
         until,
         mark: mark::of(&notice.marks, turn.letter),
     };

@@ -118,7 +118,7 @@ impl Worker<'_> {
         for address in &member.addresses {
             open.extend(self.free_address(&address.address, id).err());
         }
-        for certificate in member.certificates.iter().filter(|it| member.holds(&it.fingerprint)) {
+        for certificate in member.proven_certificates() {
             open.extend(self.taken_certificate(certificate, id));
         }
         if !open.is_empty() {
