@@ -5,10 +5,10 @@ use super::scripted;
 use crate::support::dovecot::Dovecot;
 use crate::support::faulty::tag_of;
 use crate::support::postfix::Postfix;
-use crate::support::{free_port, wait_until};
+use crate::support::{free_port, listener, wait_until};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -165,7 +165,7 @@ fn without_starttls_nothing_is_said_in_the_clear_to_smtp() {
 
 /// Somebody on the way to that server, who puts lines of their own behind its answer to STARTTLS.
 fn smuggler(server: u16) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let listener = listener();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {

@@ -7,12 +7,12 @@ use super::scripted;
 use crate::support::dovecot::Dovecot;
 use crate::support::faulty::{Conversation, tag_of};
 use crate::support::gpg::Gpg;
-use crate::support::{free_port, wait_until};
+use crate::support::{listener, wait_until};
 use psirtd::clock::Clock;
 use psirtd::domain::backoff::Backoff;
 use psirtd::inbox::Door;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -283,7 +283,7 @@ struct Scissors {
 
 impl Scissors {
     fn before(server: u16) -> Scissors {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+        let listener = listener();
         let port = listener.local_addr().unwrap().port();
         let scissors = Scissors { port, next: Arc::default(), open: Arc::default() };
         let (next, open) = (scissors.next.clone(), scissors.open.clone());

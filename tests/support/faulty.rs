@@ -18,9 +18,9 @@
 //! The transcript has all connections' lines in the order of time: `1 S: ...` is sent by the server on the first
 //! connection, `2 C: ...` is said by the client on the second, `1 - ...` is an event.
 
-use super::free_port;
+use super::listener;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ struct ClientGone;
 
 impl FaultyServer {
     pub fn start(script: impl Fn(&mut Conversation, usize) + Send + Sync + 'static) -> FaultyServer {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a port to listen on");
+        let listener = listener();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let script = Arc::new(script);

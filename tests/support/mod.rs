@@ -42,7 +42,7 @@ use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::custody::DeskKeys;
 use psirtd::store::vault::Vault;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -80,19 +80,30 @@ pub fn name_in_the_note(config: &Path, mail: &[u8]) -> String {
     vault.name(&format!("opening {}", psirtd::open::digest(mail))).to_string()
 }
 
-/// A port of 127.0.0.1 nobody listens on, below those that the system gives to outgoing connections, which could take it
-/// before the listener does. No port is given out twice in one process, so a server that is stopped for a while finds its port
-/// still free, as long as every listener of the test gets its port here.
-pub fn free_port() -> u16 {
+/// A port of 127.0.0.1 below those that the system gives to outgoing connections, which could take it before the listener does.
+/// No port is given out twice in one process, so a server that is stopped for a while finds its port still free, as long as
+/// every listener of the test gets its port here.
+fn next_port() -> u16 {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        // test processes that run at the same time begin at different places
-        let offset = std::process::id().wrapping_mul(251).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(FIRST + offset % COUNT).expect("a port");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+    // test processes that run at the same time begin at different places
+    let offset = std::process::id().wrapping_mul(251).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+    u16::try_from(FIRST + offset % COUNT).expect("a port")
+}
+
+/// Listens on a port of its own.
+pub fn listener() -> TcpListener {
+    std::iter::repeat_with(|| TcpListener::bind(("127.0.0.1", next_port())))
+        .find_map(Result::ok)
+        .expect("endless")
+}
+
+/// A port nobody listens on, for a server that is another program.
+///
+/// It is asked by connecting. A listener made to try it would be inherited by a child that another test starts at this moment,
+/// until the child becomes its program, and the server would find its port in use.
+pub fn free_port() -> u16 {
+    let nobody = |port: &u16| TcpStream::connect(("127.0.0.1", *port)).is_err();
+    std::iter::repeat_with(next_port).find(nobody).expect("endless")
 }
