@@ -115,6 +115,7 @@ impl Worker<'_> {
     fn approve_member(&mut self, id: &MemberId) -> Told {
         let member = self.applicant(id)?;
         let mut open = lacks(&member, &self.policy.distributors, &self.key_of(&member));
+        open.extend(self.vouch_lapsed(&member));
         for address in &member.addresses {
             open.extend(self.free_address(&address.address, id).err());
         }
@@ -129,6 +130,17 @@ impl Worker<'_> {
         let member = self.changes(&member, case, Change::Approved { attest_by });
         let told = self.tell_applicant("approved", &member, None);
         Ok(format!("{id} is on the list{told}"))
+    }
+
+    /// A vouch is an active member's word, and may be weeks old: whoever gave it may be suspended or removed since.
+    fn vouch_lapsed(&self, member: &Member) -> Option<String> {
+        let by = &member.vouch.as_ref()?.by;
+        let mut criteria = self.policy.distributors.criteria.iter();
+        if !criteria.any(|criterion| criterion.kind == CriterionKind::Vouch) {
+            return None;
+        }
+        let active = self.member(by).is_ok_and(|voucher| voucher.state == State::Active);
+        (!active).then(|| format!("{by}, which vouched for it, is no active member any more"))
     }
 
     fn refuse_member(&mut self, id: &MemberId, text: Option<&str>, why: Option<String>) -> Told {
@@ -497,7 +509,7 @@ mod tests {
     fn applicant(id: &str) -> Member {
         let criterion = |number| Criterion { number, evidence: "Since 1999.".to_owned(), reviewed: None };
         let vouch = Vouch {
-            by: MemberId::typed("beta").unwrap(),
+            by: MemberId::typed("acme").unwrap(),
             policy: "1".to_owned(),
             at: now(),
             mail: Digest::from_bytes(&[1]),
@@ -649,6 +661,19 @@ mod tests {
             assert!(told.contains(open), "{open}: {told}");
         }
         assert!(said("members approve acme").told().contains("acme has not applied: it is active"));
+    }
+
+    #[test]
+    fn a_vouch_of_one_that_has_left_the_list_since_does_not_count() {
+        for state in [State::Suspended, State::Removed, State::Applied] {
+            let mut since = roster();
+            since.members[0].state = state;
+            let told = Said { roster: since, ..said("members approve delta") }.told();
+            assert_eq!(
+                told, "NOT: delta is not approved: acme, which vouched for it, is no active member any more",
+                "{state:?}"
+            );
+        }
     }
 
     #[test]
