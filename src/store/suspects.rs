@@ -9,7 +9,8 @@
 //! # Invariants
 //! * Suspects are opened one at a time, so that no mail is blamed for the one beside it.
 //! * Nothing here is lost or decided by it: after [`ENOUGH`] deaths a mail is recorded without being opened.
-//! * The note survives the death of the process, not that of the machine, which is no mail's fault.
+//! * The note survives the death of the process, not that of the machine, which is no mail's fault. It never stands there empty
+//!   while it is written again, and it is not written where no mail is opened.
 //! * It names mails by keyed hashes: it lies in the clear, and whoever guesses a mail must not see that it came.
 
 use std::collections::BTreeMap;
@@ -58,6 +59,9 @@ impl Suspects {
     pub fn opening<'a>(&mut self, mails: impl Iterator<Item = &'a Digest>) -> io::Result<()> {
         let now: BTreeMap<Digest, u32> =
             mails.map(|mail| (self.name(mail), self.deaths(mail).saturating_add(1))).collect();
+        if now.is_empty() {
+            return Ok(());
+        }
         let waiting: Vec<String> = self
             .deaths
             .iter()
@@ -70,6 +74,10 @@ impl Suspects {
 
     /// Strikes them out: they did no harm. The suspects that did not come up yet stay.
     pub fn survived<'a>(&mut self, mails: impl Iterator<Item = &'a Digest>) -> io::Result<()> {
+        let mut mails = mails.peekable();
+        if mails.peek().is_none() {
+            return Ok(());
+        }
         for mail in mails {
             let name = self.name(mail);
             self.deaths.remove(&name);
@@ -80,9 +88,10 @@ impl Suspects {
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(lines.as_bytes())
+        self.file.write_all(lines.as_bytes())?;
+        // last: who dies before it leaves the end of the old note, and suspects one too many instead of nobody
+        self.file.set_len(lines.len() as u64)
     }
 }
 
@@ -107,6 +116,18 @@ mod tests {
         // it dies again
         let suspects = Suspects::open(&path, &vault()).unwrap();
         assert_eq!((suspects.deaths(&one), suspects.deaths(&two)), (0, 2));
+    }
+
+    /// Of each batch, also of those without a mail, the note was written twice, and stood there empty in between.
+    #[test]
+    fn where_no_mail_is_opened_the_note_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("opening");
+        let mut suspects = Suspects::open(&path, &vault()).unwrap();
+        fs::write(&path, "as it stands").unwrap();
+        suspects.opening(std::iter::empty()).unwrap();
+        suspects.survived(std::iter::empty()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "as it stands");
     }
 
     #[test]
