@@ -9,6 +9,7 @@ use super::{happens, wait_until};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -159,8 +160,9 @@ pub fn await_greeting(what: &str, port: u16, log: &Path) {
     }
 }
 
-/// Waits until a path is there.
+/// Waits until somebody listens on a socket: its path is there a moment before.
 #[track_caller]
-pub fn await_path(path: &Path) {
-    wait_until(&format!("{} is there", path.display()), Duration::from_secs(5), || path.exists());
+pub fn await_socket(path: &Path) {
+    let listens = || UnixStream::connect(path).is_ok();
+    wait_until(&format!("somebody listens on {}", path.display()), Duration::from_secs(5), listens);
 }

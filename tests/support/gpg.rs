@@ -50,7 +50,7 @@ impl Gpg {
         let agent = ["gpg-agent", "--homedir", path, "--disable-scdaemon", "--no-detach", "--daemon"];
         let agent = Daemon::start(&agent, &home.path().join("agent.log"));
         let socket = daemon::run(&["gpgconf", "--homedir", path, "--list-dirs", "agent-socket"]).stdout;
-        daemon::await_path(Path::new(String::from_utf8(socket).unwrap().trim()));
+        daemon::await_socket(Path::new(String::from_utf8(socket).unwrap().trim()));
         Gpg { agent: Some(agent), time: Mutex::default(), home }
     }
 

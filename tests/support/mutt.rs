@@ -13,7 +13,10 @@
 //! fails with the screen.
 //!
 //! With `autoedit` and `edit_headers` nothing is asked before the editor, a small script that puts the words above and below
-//! what the program quotes, and gives the file another time, lest it be taken for unchanged. GPGME works here,
+//! what the program quotes, and gives the file another time, lest it be taken for unchanged. The programs compare times once more,
+//! of a file of their own, which is written twice within a second; they step back its time if the clock says the same second, and
+//! the clock they ask is some milliseconds behind the one of files. With `abort_unmodified=no` they go on. For the same reason they
+//! may find a text modified behind their back, and ask whether to look at its encoding again. GPGME works here,
 //! as it does for people, and is used; but it makes no inline signature, for which the programs call `gpg` themselves, as Debian
 //! sets it up (`Protection::Inline`).
 //!
@@ -140,7 +143,8 @@ impl<'a> Mutt<'a> {
                 "set from=\"{address}\" hostname=\"{host}\" pgp_sign_as=\"{address}\" crypt_use_gpgme={gpgme}\n\
                  set smtp_url=\"smtp://127.0.0.1:{port}\" ssl_starttls=no ssl_force_tls=no\n\
                  set editor=\"sh {home}/editor\" autoedit=yes edit_headers=yes fast_reply=yes include=yes\n\
-                 set folder=\"{home}/mail\" spoolfile=\"{home}/mail\" copy=no sleep_time=0\n{signs}\n{settings}",
+                 set folder=\"{home}/mail\" spoolfile=\"{home}/mail\" copy=no sleep_time=0\n\
+                 set abort_unmodified=no\n{signs}\n{settings}",
                 port = self.smtp.mx_port,
                 settings = self.settings.lock().unwrap(),
             )
@@ -158,7 +162,11 @@ impl<'a> Mutt<'a> {
         protection: Protection,
         mut answers: Answers,
     ) -> String {
-        answers.extend([("keys matching <", "\r"), ("eally want to use the key", "y")]);
+        answers.extend([
+            ("keys matching <", "\r"),
+            ("eally want to use the key", "y"),
+            ("Update encoding for", "y"),
+        ]);
         let quoted = |argument: &&str| format!("'{argument}'");
         let arguments = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
         let configuration = self.configuration(protection);
