@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::command::order::own_lines;
-use crate::domain::distributor::{Criterion, Member, MemberId};
+use crate::domain::distributor::{Criterion, Member, MemberId, State};
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::distributors::{CriterionKind, Distributors};
 
@@ -373,15 +373,33 @@ fn vouch_lacks(member: &Member, policy: &Distributors) -> Option<String> {
     })
 }
 
-/// What is open before the organisation can be approved, a line each. `key` is what the roster says of its certificates.
-pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timestamp>, String>) -> Vec<String> {
+/// What the roster says of an applicant beside its own entry.
+#[derive(Debug, Clone)]
+pub struct OnRoster {
+    /// Until when it can be written to encrypted (none: without end), or why it cannot.
+    pub key: Result<Option<Timestamp>, String>,
+    /// The state of the organisation that vouched for it; none if that is not on the list, or nobody vouched.
+    pub voucher: Option<State>,
+}
+
+impl OnRoster {
+    /// A vouch is an active member's word, and may be weeks old: whoever gave it may be suspended or removed since.
+    fn vouch_lapsed(&self, member: &Member) -> Option<String> {
+        let by = &member.vouch.as_ref().filter(|_| self.voucher != Some(State::Active))?.by;
+        Some(format!("{by}, which vouched for it, is no active member any more"))
+    }
+}
+
+/// What is open before the organisation can be approved, a line each.
+pub fn lacks(member: &Member, policy: &Distributors, roster: &OnRoster) -> Vec<String> {
     let mut lacks = Vec::new();
     for (number, _, standing) in points(member, policy) {
         match standing {
             Standing::Missing => lacks.push(format!("criterion {number} is not answered")),
             Standing::NotMet => lacks.push(format!("criterion {number} is not met, as a person found")),
             Standing::NotVouched => lacks.extend(vouch_lacks(member, policy)),
-            Standing::Answered | Standing::Met | Standing::Accepted | Standing::Vouched => {}
+            Standing::Vouched => lacks.extend(roster.vouch_lapsed(member)),
+            Standing::Answered | Standing::Met | Standing::Accepted => {}
         }
     }
     match &member.accepted {
@@ -393,7 +411,7 @@ pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timesta
         None => lacks.push("it has not accepted the embargo policy".to_owned()),
     }
     let proven = member.proven_certificates().next().is_some();
-    match key {
+    match &roster.key {
         _ if !proven => lacks.push("it has not shown that it holds the key of a certificate".to_owned()),
         Err(why) => lacks.push(format!("it cannot be written to encrypted: {why}")),
         Ok(_) => {}
@@ -406,7 +424,7 @@ pub fn lacks(member: &Member, policy: &Distributors, key: &Result<Option<Timesta
 }
 
 /// The filled form, as coordinators see it: a line each.
-pub fn form(member: &Member, policy: &Distributors, key: &Result<Option<Timestamp>, String>) -> Vec<String> {
+pub fn form(member: &Member, policy: &Distributors, roster: &OnRoster) -> Vec<String> {
     let day = |at: &Timestamp| at.strftime("%Y-%m-%d").to_string();
     let mut form = vec![format!(
         "{} ({}), {} since {}",
@@ -443,7 +461,7 @@ pub fn form(member: &Member, policy: &Distributors, key: &Result<Option<Timestam
     if member.certificates.is_empty() {
         form.push("no OpenPGP certificate".to_owned());
     }
-    let lacks = lacks(member, policy, key);
+    let lacks = lacks(member, policy, roster);
     form.push(match lacks.is_empty() {
         true => format!("nothing is lacking: psirtd members approve {}", member.id),
         false => format!("lacks: {}", lacks.join("; ")),
@@ -456,7 +474,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::distributor::{State, Vouch};
+    use crate::domain::distributor::Vouch;
     use crate::domain::message::Digest;
     use crate::domain::signature::{Certificate, Source};
 
@@ -602,7 +620,7 @@ mod tests {
     #[test]
     fn whoever_lacks_nothing_can_be_approved_and_nobody_else() {
         let whole = member("acme", "Acme", "security@acme.example");
-        let good = Ok(None);
+        let good = OnRoster { key: Ok(None), voucher: Some(State::Active) };
         let lacks = |member: &Member| lacks(member, &policy(), &good);
         assert_eq!(lacks(&whole), Vec::<String>::new());
         let unmet =
@@ -657,9 +675,20 @@ mod tests {
         ] {
             assert_eq!(lacks(&member), [lacking]);
         }
-        let expired = Err("expired".to_owned());
+        let expired = OnRoster { key: Err("expired".to_owned()), ..good.clone() };
         assert_eq!(super::lacks(&whole, &policy(), &expired), ["it cannot be written to encrypted: expired"]);
         assert!(form(&whole, &policy(), &good).last().unwrap().ends_with("psirtd members approve acme"));
+    }
+
+    #[test]
+    fn the_form_says_that_whoever_vouched_has_left_the_list() {
+        let mut whole = member("acme", "Acme", "security@acme.example");
+        whole.vouch.as_mut().unwrap().by = MemberId::typed("bolt").unwrap();
+        for voucher in [None, Some(State::Applied), Some(State::Suspended), Some(State::Removed)] {
+            let form = form(&whole, &policy(), &OnRoster { key: Ok(None), voucher });
+            let lacks = "lacks: bolt, which vouched for it, is no active member any more";
+            assert_eq!(form.last().unwrap(), lacks, "{voucher:?}");
+        }
     }
 
     proptest! {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use psirtd::domain::application::{lacks, read};
+use psirtd::domain::application::{OnRoster, lacks, read};
 use psirtd::domain::case::{Case, CaseId};
 use psirtd::domain::decide::{Decision, Facts, Input, Offered, decide};
 use psirtd::domain::distributor::{Challenge, Change, Criterion, Member, MemberId, Roster, State, Vouch};
@@ -26,6 +26,8 @@ const ACME: &str = "security@acme.example";
 const GNARL: &str = "psirt@gnarl.example";
 const WORDS: &str = "keyproof-00112233445566778899aabbccddeeff";
 const ANSWERS: &str = "Organisation: Acme Linux\n\n1. a\n2. b\n3. c\n4. d\n5. e\n";
+/// Whose key is good, and whose vouch is an active member's.
+const ON_ROSTER: OnRoster = OnRoster { key: Ok(None), voucher: Some(State::Active) };
 
 fn now() -> Timestamp {
     "2026-11-20T23:00:00Z".parse().unwrap()
@@ -203,7 +205,7 @@ impl Outcome {
     fn is_not_vouched(&self, why: &str) {
         let acme = self.member("acme").unwrap();
         assert_eq!(acme.vouch, None);
-        let lacks = lacks(acme, &policy().distributors, &Ok(None));
+        let lacks = lacks(acme, &policy().distributors, &ON_ROSTER);
         assert_eq!(lacks, ["nobody has vouched for it"]);
         assert!(self.told().contains("IS REFUSED"), "{}", self.told());
         assert!(self.told().contains(why), "{}", self.told());
@@ -219,7 +221,7 @@ impl Outcome {
         let acme = self.member("acme").unwrap();
         assert_eq!(acme.proven, []);
         assert_eq!(acme.challenge.as_ref().map(|challenge| challenge.token.as_str()), Some(WORDS));
-        let lacks = lacks(acme, &policy().distributors, &Ok(None));
+        let lacks = lacks(acme, &policy().distributors, &ON_ROSTER);
         assert_eq!(lacks, ["it has not shown that it holds the key of a certificate"]);
         assert!(self.told().contains(&format!("THE KEY IS NOT PROVEN: {why}")), "{}", self.told());
         assert_eq!(self.answer(), None, "whoever tries hears nothing");
@@ -255,7 +257,7 @@ fn vouch(from: &str, signature: Signature) -> Message {
 fn an_honest_vouch_and_an_honest_proof_count() {
     let done = World::new().receives(vouch(GNARL, good("gnarl")), true);
     assert_eq!(done.member("acme").unwrap().vouch.as_ref().unwrap().by, id("gnarl"));
-    assert_eq!(lacks(done.member("acme").unwrap(), &policy().distributors, &Ok(None)), Vec::<String>::new());
+    assert_eq!(lacks(done.member("acme").unwrap(), &policy().distributors, &ON_ROSTER), Vec::<String>::new());
     assert_eq!(done.member("acme").unwrap().state, State::Applied, "a coordinator approves");
     assert_eq!(done.answer().unwrap().topic, "vouch");
     assert!(!done.opens_a_case());
@@ -326,7 +328,7 @@ fn a_vouch_is_bound_to_the_policy_in_force() {
     // and one that was given under an earlier version does not outlive it
     let done = World::new().receives(vouch(GNARL, good("gnarl")), true);
     let newer = Distributors { policy: "2".to_owned(), ..policy().distributors };
-    let lacking = lacks(done.member("acme").unwrap(), &newer, &Ok(None));
+    let lacking = lacks(done.member("acme").unwrap(), &newer, &ON_ROSTER);
     let expected = [
         "the vouch is for version 1 of the embargo policy, not 2",
         "it has accepted version 1 of the embargo policy, and 2 is in force",
@@ -497,7 +499,7 @@ fn a_personal_address_is_said_to_be_one() {
     ] {
         let done = world.receives(request(from, ANSWERS), false);
         let [member] = done.members.as_slice() else { panic!("one application") };
-        assert!(lacks(member, &policy().distributors, &Ok(None)).contains(&why.to_owned()));
+        assert!(lacks(member, &policy().distributors, &ON_ROSTER).contains(&why.to_owned()));
         assert!(done.told().contains(&format!("{from}: {why}")), "{}", done.told());
         assert!(done.answer().unwrap().lines.iter().any(|line| line.contains(why)));
     }
@@ -513,7 +515,7 @@ fn the_criteria_pasted_are_no_answers() {
     let done = world.receives(request(ACME, &text), false);
     let [member] = done.members.as_slice() else { panic!("one application") };
     assert_eq!(member.criteria, []);
-    let lacking = lacks(member, &policy().distributors, &Ok(None));
+    let lacking = lacks(member, &policy().distributors, &ON_ROSTER);
     for number in 1..=5 {
         assert!(lacking.contains(&format!("criterion {number} is not answered")), "{lacking:?}");
         assert!(done.answer().unwrap().lines[number - 1].contains("MISSING"));

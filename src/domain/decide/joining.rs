@@ -18,7 +18,7 @@ mod vouching;
 
 use jiff::Timestamp;
 
-use crate::domain::application::{self, Standing, TOKEN};
+use crate::domain::application::{self, OnRoster, Standing, TOKEN};
 use crate::domain::case::{Case, CaseId};
 use crate::domain::command::authority::is_fresh;
 use crate::domain::decide::mail::Taken;
@@ -572,7 +572,9 @@ impl At<'_> {
             true => Ok(None),
             false => self.roster.key(&member.id),
         };
-        let form = application::form(member, &self.policy.distributors, &key);
+        let voucher = member.vouch.as_ref().and_then(|vouch| self.roster.get(&vouch.by));
+        let on_roster = OnRoster { key, voucher: voucher.map(|voucher| voucher.state) };
+        let form = application::form(member, &self.policy.distributors, &on_roster);
         remarks.into_iter().chain(form).collect()
     }
 }

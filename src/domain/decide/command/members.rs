@@ -14,7 +14,7 @@ mod page;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::application::lacks;
+use crate::domain::application::{OnRoster, lacks};
 use crate::domain::case::CaseId;
 use crate::domain::command::authority::Actor;
 use crate::domain::command::members::Members;
@@ -114,8 +114,9 @@ impl Worker<'_> {
 
     fn approve_member(&mut self, id: &MemberId) -> Told {
         let member = self.applicant(id)?;
-        let mut open = lacks(&member, &self.policy.distributors, &self.key_of(&member));
-        open.extend(self.vouch_lapsed(&member));
+        let voucher = member.vouch.as_ref().and_then(|vouch| self.member(&vouch.by).ok());
+        let roster = OnRoster { key: self.key_of(&member), voucher: voucher.map(|voucher| voucher.state) };
+        let mut open = lacks(&member, &self.policy.distributors, &roster);
         for address in &member.addresses {
             open.extend(self.free_address(&address.address, id).err());
         }
@@ -130,17 +131,6 @@ impl Worker<'_> {
         let member = self.changes(&member, case, Change::Approved { attest_by });
         let told = self.tell_applicant("approved", &member, None);
         Ok(format!("{id} is on the list{told}"))
-    }
-
-    /// A vouch is an active member's word, and may be weeks old: whoever gave it may be suspended or removed since.
-    fn vouch_lapsed(&self, member: &Member) -> Option<String> {
-        let by = &member.vouch.as_ref()?.by;
-        let mut criteria = self.policy.distributors.criteria.iter();
-        if !criteria.any(|criterion| criterion.kind == CriterionKind::Vouch) {
-            return None;
-        }
-        let active = self.member(by).is_ok_and(|voucher| voucher.state == State::Active);
-        (!active).then(|| format!("{by}, which vouched for it, is no active member any more"))
     }
 
     fn refuse_member(&mut self, id: &MemberId, text: Option<&str>, why: Option<String>) -> Told {
