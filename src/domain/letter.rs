@@ -238,6 +238,8 @@ pub struct Shown {
     pub own: bool,
     /// Another person than the one who wants it has to approve.
     pub four_eyes: bool,
+    /// It was typed in the shell, and nobody signed it: with four eyes on, two have to approve.
+    pub unsigned: bool,
     /// To so many members.
     pub recipients: usize,
     /// What a person should know before: who gets nothing and why, which certificates expire soon.

@@ -177,6 +177,9 @@ pub struct Pending {
     pub by: String,
     /// Since when.
     pub at: Timestamp,
+    /// Who has said yes to what the operator wants, and needs another one beside: with four eyes on, two sign.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconded_by: Option<String>,
 }
 
 /// What was sent to members.
@@ -270,6 +273,11 @@ pub enum Step {
         /// What.
         proposal: Proposal,
     },
+    /// A person says yes to what the operator wants; a second one has to.
+    Seconded {
+        /// Its number.
+        number: u32,
+    },
     /// Another person says yes; what follows is in the events beside this one.
     Approved {
         /// Its number.
@@ -351,6 +359,7 @@ impl Step {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Proposed { .. } => "proposed",
+            Self::Seconded { .. } => "seconded",
             Self::Approved { .. } => "approved",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Begun { .. } => "begun",
@@ -367,6 +376,7 @@ impl Step {
     pub fn told(&self) -> Option<String> {
         Some(match self {
             Self::Proposed { number, proposal } => format!("proposal {number}: {}", proposal.told()),
+            Self::Seconded { number } => format!("proposal {number}: the first of two approvals"),
             Self::Approved { number } => format!("proposal {number} approved"),
             Self::Withdrawn { number, why } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));

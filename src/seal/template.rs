@@ -222,7 +222,7 @@ pub fn sample(kind: LetterKind) -> Value {
             policy_page => "x", marked => true, until => ["x"], mark => "x",
         },
         LetterKind::Proposal => context! {
-            desk, case => "EX-2026-0001", number => 1, by => "x", what => "x", own => false, four_eyes => true,
+            desk, case => "EX-2026-0001", number => 1, by => "x", what => "x", own => false, four_eyes => true, unsigned => false,
             recipients => 5, warnings => ["x"], text => "x", to_reporter => "x", lines => ["x"], attachments => ["x"],
         },
         LetterKind::Membership => context! {

@@ -185,15 +185,45 @@ fn a_notice_that_waited_too_long_for_its_approval_does_not_go() {
     assert!(told.contains("the embargo ends too soon by now"), "{told}");
 }
 
+/// Whoever has the machine has no key of the team: that is one pair of eyes, and no signature.
+#[test]
+fn what_is_typed_in_the_shell_needs_two_signatures() {
+    let list = List::open();
+    let told = list.desk.writes(CASE, "notice", "The length field of a tile is trusted.");
+    assert!(told.contains("nothing goes before two coordinators say !approve 1"), "{told}");
+    let letters = list.desk.letters();
+    let shown: Vec<&Letter> = letters.iter().filter(|letter| letter.kind == "proposal").collect();
+    assert_eq!(shown.len(), 2, "ada and otto");
+    for letter in shown {
+        let text = letter.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("operator proposes, and nothing was done yet"), "{text}");
+        assert!(text.contains("nobody has signed it"), "{text}");
+        assert!(text.contains("two coordinators send a signed mail"), "{text}");
+    }
+    let told = hears(&list, "ada", "!approve 1");
+    assert!(told.contains("nothing goes before another coordinator says !approve 1, too"), "{told}");
+    let told = hears(&list, "ada", "!approve 1");
+    assert!(told.contains("you have approved it already"), "{told}");
+    let refused = list.desk.is_told(CASE, "approve 1", None).unwrap_err();
+    assert!(refused.contains("the command line signs nothing"), "{refused}");
+    assert_eq!(list.case()["notices"].as_array().unwrap().len(), 0);
+    list.says("otto", "!approve 1");
+    assert_eq!(to(&list.desk.letters()).len(), 3);
+    let by = serde_json::json!(["operator", "ada@example.org", "otto@example.org"]);
+    assert_eq!(list.case()["notices"][0]["by"], by);
+    assert!(list.case()["timeline"].to_string().contains("proposal 1: the first of two approvals"));
+}
+
 #[test]
 fn the_word_of_somebody_who_has_left_the_team_is_no_second_word() {
     let person = |address: &str| Person { mailbox: Mailbox::bare(address), roles: vec![Role::Coordinator] };
     let now: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
     let mut policy = Policy::new(Mailbox::bare("security@example.org"));
     policy.people = vec![person("otto@example.org"), person("zoe@example.org")];
-    let approved_of = |by: &str| {
+    let approved_of = |by: &str, seconded_by: Option<&str>| {
+        let seconded_by = seconded_by.map(str::to_owned);
         let proposal = Proposal::Remove { member: MemberId::typed("acme").unwrap(), why: None };
-        let pending = Pending { number: 1, case: None, proposal, by: by.to_owned(), at: now };
+        let pending = Pending { number: 1, case: None, proposal, by: by.to_owned(), at: now, seconded_by };
         let text = "!approve 1\n".to_owned();
         let ordered = Ordered {
             pending: vec![pending],
@@ -209,11 +239,15 @@ fn the_word_of_somebody_who_has_left_the_team_is_no_second_word() {
         let decision = decide(&facts, &input, &policy, now);
         decision.events.iter().any(|event| matches!(event.what, What::Member { .. }))
     };
-    assert!(approved_of("zoe@example.org"));
-    assert!(approved_of("operator"));
-    assert!(!approved_of("ada@example.org"), "ada has left the team");
-    assert!(!approved_of("otto@example.org"), "the same person");
-    assert!(!approved_of("otto+phone@example.org"), "the same person under a tagged address");
+    assert!(approved_of("zoe@example.org", None));
+    assert!(!approved_of("ada@example.org", None), "ada has left the team");
+    assert!(!approved_of("otto@example.org", None), "the same person");
+    assert!(!approved_of("otto+phone@example.org", None), "the same person under a tagged address");
+    // what is typed in the shell nobody signed: two of the team have to
+    assert!(!approved_of("operator", None), "one signature");
+    assert!(approved_of("operator", Some("zoe@example.org")));
+    assert!(!approved_of("operator", Some("otto@example.org")), "the same person twice");
+    assert!(!approved_of("operator", Some("ada@example.org")), "ada has left the team");
 }
 
 fn acme(now: Timestamp) -> Member {

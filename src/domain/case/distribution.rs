@@ -52,6 +52,7 @@ impl Case {
                 }
             }
             Step::Proposed { .. }
+            | Step::Seconded { .. }
             | Step::Approved { .. }
             | Step::Withdrawn { .. }
             | Step::Confirmed { .. } => {}
@@ -71,6 +72,7 @@ impl Case {
             What::Distribution { step, .. } => !matches!(
                 step.as_ref(),
                 Step::Begun { .. }
+                    | Step::Seconded { .. }
                     | Step::Approved { .. }
                     | Step::Withdrawn { .. }
                     | Step::Leaked { member: None, .. }

@@ -3,6 +3,7 @@
 //! # Invariants
 //! * What is approved is done as it was shown, or not at all.
 //! * With four eyes on, whoever proposes does not approve, and nobody approves without a signature: the command line has none.
+//!   So two persons sign: one who proposes by mail and one who approves, or two who approve what is typed in the shell.
 //! * What goes to members is shown before it goes, even where one pair of eyes is enough.
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Worker<'_> {
                 what: what.clone(),
                 own: own.as_ref() == Some(&reader.canonical()),
                 four_eyes: self.policy.four_eyes(),
+                unsigned: self.by == Actor::Operator,
                 recipients: preview.recipients,
                 warnings: preview.warnings.clone(),
                 text: preview.text.clone(),
@@ -75,41 +77,67 @@ impl Worker<'_> {
             };
             self.done.letters.push(letter);
         }
-        let who = if self.policy.four_eyes() { "another coordinator" } else { "a coordinator" };
+        let who = match (self.policy.four_eyes(), self.by) {
+            (false, _) => "a coordinator says",
+            (true, Actor::Person(_)) => "another coordinator says",
+            (true, Actor::Operator) => "two coordinators say",
+        };
         let warnings = preview.warnings.iter().map(|warning| format!("; {warning}"));
         let warnings: String = warnings.collect();
-        Ok(format!("proposal {number}: {what}; nothing goes before {who} says !approve {number}{warnings}"))
+        Ok(format!("proposal {number}: {what}; nothing goes before {who} !approve {number}{warnings}"))
     }
 
     pub(super) fn approve(&mut self, number: u32) -> Told {
         let pending = self.pending(number)?.clone();
-        if self.policy.four_eyes() {
-            let Actor::Person(person) = self.by else {
-                return Err(format!(
-                    "it needs a coordinator's signed mail, with the line !approve {number}: the command line signs nothing"
-                ));
-            };
-            let of_the_team = |person: &Person| is_by(&pending.by, person);
-            if pending.by != OPERATOR && !self.policy.coordinators().any(of_the_team) {
-                return Err(format!(
-                    "{} is no coordinator any more: withdraw proposal {number}, and say it anew",
-                    pending.by
-                ));
-            }
-            if is_by(&pending.by, person) {
-                return Err(format!(
-                    "you propose it yourself: another coordinator has to approve proposal {number}"
-                ));
-            }
-        }
+        let is_first = self.policy.four_eyes() && self.is_first_of_two(&pending)?;
         self.fits(&pending)?;
         self.still_in_time(&pending)?;
+        if is_first {
+            let step = Step::Seconded { number };
+            self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
+            return Ok(format!(
+                "proposal {number} was typed in the shell and has your signature; nothing goes before another coordinator says !approve {number}, too"
+            ));
+        }
         let step = Step::Approved { number };
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
         self.done.settled.push(number);
-        let by = vec![pending.by.clone(), self.by.name()];
+        let seconded_by = pending.seconded_by.filter(|_| self.policy.four_eyes());
+        let by = std::iter::once(pending.by).chain(seconded_by).chain([self.by.name()]).collect();
         let told = self.execute(&pending.proposal, pending.at, by)?;
         Ok(format!("proposal {number} approved: {told}"))
+    }
+
+    /// With four eyes on: whether this yes is the first of the two that the shell's proposals need. Refused of whoever may not say it.
+    fn is_first_of_two(&self, pending: &Pending) -> Result<bool, String> {
+        let number = pending.number;
+        let Actor::Person(person) = self.by else {
+            return Err(format!(
+                "it needs a coordinator's signed mail, with the line !approve {number}: the command line signs nothing"
+            ));
+        };
+        if is_by(&pending.by, person) {
+            return Err(format!(
+                "you propose it yourself: another coordinator has to approve proposal {number}"
+            ));
+        }
+        let is_of_the_team = |name: &str| self.policy.coordinators().any(|person| is_by(name, person));
+        if pending.by != OPERATOR {
+            return match is_of_the_team(&pending.by) {
+                true => Ok(false),
+                false => Err(format!(
+                    "{} is no coordinator any more: withdraw proposal {number}, and say it anew",
+                    pending.by
+                )),
+            };
+        }
+        // the yes of somebody who has left the team does not count
+        match pending.seconded_by.as_ref().filter(|name| is_of_the_team(name)) {
+            Some(name) if is_by(name, person) => Err(format!(
+                "you have approved it already: another coordinator has to approve proposal {number}, too"
+            )),
+            seconded_by => Ok(seconded_by.is_none()),
+        }
     }
 
     pub(super) fn withdraw(&mut self, number: u32, text: Option<&str>) -> Told {

@@ -68,10 +68,18 @@ impl Draft<'_> {
                     proposal: proposal.clone(),
                     by: by.to_owned(),
                     at: event.at,
+                    seconded_by: None,
                 };
                 self.put(self.keys().proposal(*number), &pending)?;
                 let proposals = self.proposals()?.max(*number);
                 self.put(PROPOSALS.to_vec(), &proposals)
+            }
+            Step::Seconded { number } => {
+                let key = self.keys().proposal(*number);
+                match self.entry::<Pending>(&key)? {
+                    Some(pending) => self.put(key, &Pending { seconded_by: Some(by.to_owned()), ..pending }),
+                    None => Ok(()),
+                }
             }
             Step::Approved { number } | Step::Withdrawn { number, .. } => {
                 let key = self.keys().proposal(*number);
