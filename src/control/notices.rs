@@ -63,7 +63,8 @@ pub(super) fn proposals_json(case: &Case, pending: &[Pending]) -> Value {
     of_it.map(proposal_json).collect()
 }
 
-/// A proposal.
+/// A proposal. `approved_by`: who has said the first of two words.
 pub(super) fn proposal_json(pending: &Pending) -> Value {
-    json!({ "number": pending.number, "what": pending.proposal.told(), "by": pending.by, "at": pending.at })
+    let Pending { number, proposal, by, at, seconded_by, .. } = pending;
+    json!({ "number": number, "what": proposal.told(), "by": by, "at": at, "approved_by": seconded_by })
 }

@@ -202,6 +202,7 @@ fn what_is_typed_in_the_shell_needs_two_signatures() {
     }
     let told = hears(&list, "ada", "!approve 1");
     assert!(told.contains("nothing goes before another coordinator says !approve 1, too"), "{told}");
+    assert_eq!(list.case()["proposals"][0]["approved_by"], "ada@example.org");
     let told = hears(&list, "ada", "!approve 1");
     assert!(told.contains("you have approved it already"), "{told}");
     let refused = list.desk.is_told(CASE, "approve 1", None).unwrap_err();

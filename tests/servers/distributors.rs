@@ -191,9 +191,8 @@ impl Town {
     }
 
     fn all(&self, who: &Correspondent) -> Vec<Opened> {
-        let mut mails = self.imap.mails(who.address, "INBOX");
-        // Maildir names begin with the time of the delivery
-        mails.sort_by_key(|(path, _)| path.file_name().unwrap().to_owned());
+        // in the order in which they came; their names know no more of that than the second
+        let mails = self.imap.mails(who.address, "INBOX");
         let open = |(_, raw): (_, Vec<u8>)| {
             let text = who.opens(&raw)?;
             let head = String::from_utf8(raw.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! What the distributors were sent, and what waits for a second coordinator: a part of a case's page.
+//! What the distributors were sent, and what waits for an approval: a part of a case's page.
 
 use serde_json::Value;
 
@@ -16,12 +16,15 @@ pub(super) fn proposals(sheet: &mut Sheet, proposals: &Value) {
     if items(proposals).next().is_none() {
         return;
     }
-    sheet.heading("Waits for a second coordinator");
+    sheet.heading("Waits for approval");
     for proposal in items(proposals) {
         let number = proposal["number"].as_u64().unwrap_or_default();
+        let approved =
+            proposal["approved_by"].as_str().map(|by| format!("– approved by {by}, needs one more"));
         let line = [
             (Tone::Soon, text(proposal, "what").to_owned()),
             (Tone::Quiet, format!("– {}, {}", text(proposal, "by"), minute(text(proposal, "at")))),
+            (Tone::Plain, approved.unwrap_or_default()),
         ];
         sheet.item(FACTS, &[((Tone::Strong, format!("!approve {number}")), NAME)], &line);
     }
