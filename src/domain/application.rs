@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use psl::Psl;
 
 use crate::domain::command::order::own_lines;
 use crate::domain::distributor::{Criterion, Member, MemberId, State};
@@ -50,8 +51,6 @@ const FORMS: [&str; 18] = [
     "the",
     "ev",
 ];
-/// Below a country's domain these are no organisation's.
-const SECOND_LEVEL: [&str; 10] = ["co", "com", "org", "net", "ac", "gov", "edu", "or", "ne", "go"];
 
 /// A request to join, as it is understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -315,14 +314,15 @@ pub fn same_name(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
 }
 
-/// The last labels of a domain, by which organisations are told apart: two, or three below such as `co.uk`.
+/// The part of a domain by which organisations are told apart: what somebody registered below a public suffix (`co.uk`), as the
+/// Public Suffix List knows them. Of a public suffix itself, all of it.
 pub fn registrable(domain: &str) -> String {
-    let labels: Vec<&str> = domain.trim_end_matches('.').rsplit('.').collect();
-    let of_a_country = labels.first().is_some_and(|top| top.len() == 2);
-    let shared = of_a_country && labels.get(1).is_some_and(|second| SECOND_LEVEL.contains(second));
-    let mut last: Vec<&str> = labels.into_iter().take(if shared { 3 } else { 2 }).collect();
-    last.reverse();
-    last.join(".")
+    let domain = domain.trim_end_matches('.').to_lowercase();
+    psl::List
+        .domain(domain.as_bytes())
+        .and_then(|found| std::str::from_utf8(found.as_bytes()).ok())
+        .unwrap_or(&domain)
+        .to_owned()
 }
 
 /// The name begins as the organisation's domain does: `acme-linux` at `acme.example`.
@@ -612,6 +612,11 @@ mod tests {
         let shared = |one: &str, other: &str| registrable(one) == registrable(other);
         assert!(shared("a.example.com", "example.com") && shared("a.b.co.uk", "b.co.uk"));
         assert!(!shared("a.co.uk", "b.co.uk") && !shared("a.example", "b.example"));
+        // how many labels there are says nothing of these
+        assert!(!shared("a.gob.mx", "b.gob.mx") && !shared("a.uk.com", "b.uk.com"));
+        assert!(!shared("a.kawasaki.jp", "b.kawasaki.jp") && shared("a.city.kawasaki.jp", "city.kawasaki.jp"));
+        assert!(shared("A.Acme.Example.", "acme.example"));
+        assert_eq!(["co.uk", "localhost", ""].map(registrable), ["co.uk", "localhost", ""]);
         let same_key =
             Member { certificates: one.certificates.clone(), ..member("b", "B", "cert@b.example") };
         assert!(are_different(&one, &same_key).is_err());
