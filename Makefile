@@ -70,8 +70,8 @@ bench: rust ## Run the benchmarks
 # psirtd has no unsafe code, and so the stable compiler will do. No backtrace for every error, only
 # for panics: Sequoia makes thousands of errors out of a damaged mail.
 FUZZ_SECONDS ?= 600
-fuzzed := open header armor sealed
-fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of four targets
+fuzzed := open header armor sealed said
+fuzz: rust ## Look for mails that break psirtd, FUZZ_SECONDS (600) for each of five targets
 	@.ci/packages build
 	@cargo fuzz --version >/dev/null 2>&1 || \
 	    { echo "psirtd: installing cargo-fuzz" >&2; cargo install --locked cargo-fuzz; }
