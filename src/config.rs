@@ -226,11 +226,10 @@ impl Reading<'_> {
             self.warnings.extend(of_certificate(&validity, self.now).filter(|_| usable).map(|it| it.text));
         }
         let policy_section = root.section("policy");
-        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator)).count();
         let plus_address = desk.as_ref().is_some_and(|desk| desk.plus_address);
         let distributors = root.section("distributors");
         let distributors = distributors.map_or_else(Distributors::default, |section| {
-            self.distributors(section, coordinators, plus_address)
+            self.distributors(section, (&people, &keyring), plus_address)
         });
         let desk = desk?;
         for person in &people {

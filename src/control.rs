@@ -200,7 +200,8 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             let (copies, pending) = (draft.copies(&case.id)?, draft.pending()?);
             if let Some(fields) = whole.as_object_mut() {
                 fields.insert("notices".to_owned(), notices_json(&case, &copies));
-                fields.insert("proposals".to_owned(), proposals_json(&case, &pending));
+                let of_it = pending.iter().filter(|pending| pending.case.as_ref() == Some(&case.id));
+                fields.insert("proposals".to_owned(), proposals_json(of_it, policy));
             }
             Ok(whole)
         }
@@ -227,7 +228,7 @@ async fn found(question: &Question, pipeline: &Handle, now: Timestamp) -> Result
             }
             Ok(shown)
         }
-        Question::Members { id } => members(id.as_deref(), pipeline, now).await,
+        Question::Members { id } => members(id.as_deref(), pipeline, policy, now).await,
         Question::Seen(address) => {
             let seen = index.certificates(address)?;
             Ok(seen.iter().enumerate().map(|(place, one)| certificate_json(one, place == 0)).collect())

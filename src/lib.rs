@@ -62,7 +62,8 @@
 //! # The trip of one notice to the distributors
 //! 1. A coordinator's signed `!notice` becomes a proposal (`decide/command/proposals.rs`): every coordinator is shown what would go, to
 //!    how many, and who would get nothing and why.
-//! 2. Another coordinator's signed `!approve` is the [`domain::notice::Step::Begun`] of it, with the members it goes to.
+//! 2. Another coordinator's signed `!approve` (two, if it was typed in the shell) is the [`domain::notice::Step::Begun`] of it, with the
+//!    members it goes to.
 //! 3. The pipeline writes the copies a handful at a time (`pipeline/distributors.rs`), with everything else in between: who is still active
 //!    is looked at again, each copy is sealed for its member alone, and committed like any letter. What a stop leaves over is in the index.
 //! 4. What becomes of each copy stays with it: a copy is a letter of the notice, and changes nothing in the case

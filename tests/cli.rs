@@ -900,3 +900,33 @@ marks = [["a", "a"], [], "b"]
     let told = "warn  distributors: without desk.plus_address a bounce of a notice cannot name its member";
     assert!(out(&checked).contains(told), "{}", out(&checked));
 }
+
+/// Two signatures are of two persons only when each has a key of their own.
+#[test]
+fn coordinators_who_cannot_sign_apart_are_told_of() {
+    let list = "[distributors]\naddress = \"distributors@example.org\"\n";
+    let ben = |cert: &str| {
+        let person = "[[person]]\naddress = \"coordinator@example.org\"\nroles = [\"coordinator\"]";
+        format!("{MAILDIR_DESK}\n{person}\n{cert}\n{list}")
+    };
+    let told = "warn  distributors: two have to sign, and 1 of 2 coordinators can sign apart from the others, by a cert of their own: \
+                nothing can be approved";
+    let apart = out(&check(&desk(&ben("cert = \"people/coordinator.asc\""))));
+    assert!(!apart.contains("two have to sign"), "{apart}");
+    assert!(apart.contains("two coordinators sign what a notice says"), "{apart}");
+    for cert in ["", "cert = \"people/ada.asc\""] {
+        let checked = check(&desk(&ben(cert)));
+        assert!(out(&checked).contains(told), "{}", out(&checked));
+        let insisted = check(&desk(&format!("{}four_eyes = true\n", ben(cert))));
+        assert_eq!(insisted.status.code(), Some(2));
+        let why = "distributors.four_eyes: it takes two [[person]]s with the role coordinator, each with a cert of their own";
+        assert!(err(&insisted).contains(why), "{}", err(&insisted));
+        // with one pair of eyes nothing is wrong
+        let alone = out(&check(&desk(&format!("{}four_eyes = false\n", ben(cert)))));
+        assert!(!alone.contains("two have to sign"), "{alone}");
+    }
+    let third = "[[person]]\naddress = \"maintainer@example.org\"\nroles = [\"coordinator\"]\ncert = \"people/ada.asc\"\n";
+    let shared = out(&check(&desk(&format!("{third}{}", ben("cert = \"people/coordinator.asc\"")))));
+    let told = "2 of 3 coordinators can sign apart from the others, by a cert of their own: one key can sign for two of them";
+    assert!(shared.contains(told), "{shared}");
+}

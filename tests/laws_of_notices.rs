@@ -13,10 +13,11 @@ use psirtd::domain::case::{Case, CaseId};
 use psirtd::domain::command::order;
 use psirtd::domain::decide::{Copies, Decision, Facts, Input, Ordered, Turn, decide, obey};
 use psirtd::domain::distributor::{Change, Member, MemberId, Roster, State};
+use psirtd::domain::embargo;
 use psirtd::domain::event::{Event, What};
-use psirtd::domain::letter::{Letter, LetterId, LetterKind};
+use psirtd::domain::letter::{Body, Letter, LetterId, LetterKind};
 use psirtd::domain::message::{Digest, Mailbox, Message};
-use psirtd::domain::notice::Step;
+use psirtd::domain::notice::{Sort, Step};
 use psirtd::domain::policy::{Person, Policy, Role};
 use psirtd::domain::posting::{LetterState, Posting};
 use psirtd::domain::signature::{Certificate, Signature, Source, Standing, Verified};
@@ -115,6 +116,20 @@ fn step() -> impl Strategy<Value = Moved> {
         2 => (member, state).prop_map(|(member, state)| Moved::Becomes(member, state)),
         1 => (1_i64..100).prop_map(Moved::Hours),
     ]
+}
+
+/// With four eyes on: what goes to members before the matter is public, an embargo that is moved or lifted, a removal.
+fn needs_two(event: &Event) -> bool {
+    match &event.what {
+        What::Distribution { step, .. } => {
+            matches!(step.as_ref(), Step::Begun { notice, .. } if notice.content.sort != Sort::Over)
+        }
+        What::Embargo { step, .. } => {
+            matches!(step, embargo::Step::Revised { .. } | embargo::Step::Lifted)
+        }
+        What::Member { change, .. } => change.word() == "removed",
+        _ => false,
+    }
 }
 
 struct World {
@@ -302,7 +317,9 @@ impl World {
         for event in &decision.events {
             match &event.what {
                 What::Distribution { step, .. } => match step.as_ref() {
-                    Step::Proposed { number, .. } | Step::Seconded { number } | Step::Approved { number } => {
+                    Step::Proposed { number, .. }
+                    | Step::FirstApproval { number }
+                    | Step::Approved { number } => {
                         self.signed.entry(*number).or_default().extend(who);
                     }
                     Step::Begun { to, .. } => self.may_know.extend(to.iter().map(ToString::to_string)),
@@ -354,13 +371,17 @@ impl World {
             }
             _ => false,
         };
-        if decision.events.iter().any(begun) {
+        let warned =
+            |letter: &Letter| matches!(&letter.body, Body::Membership(_, it) if it.topic == "warning");
+        let is_for_two = self.policy.four_eyes()
+            && (decision.events.iter().any(needs_two) || decision.letters.iter().any(warned));
+        if is_for_two || decision.events.iter().any(begun) {
             self.two_persons(decision)?;
         }
         Ok(())
     }
 
-    /// What a person wrote goes to members by the word of two, and both have signed.
+    /// What a person wrote goes to members by the word of two, and both have signed; so is what else needs two.
     fn two_persons(&self, decision: &Decision) -> Result<(), TestCaseError> {
         let approved = decision.events.iter().find_map(|event| match &event.what {
             What::Distribution { step, .. } => match step.as_ref() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::Value;
 
+use crate::cli::page::notices;
 use crate::cli::show::{self, items, text};
 use crate::cli::style::{self, MARGIN, Sheet, Span, Tone};
 use crate::cli::{Failure, Global, listing, print, read_text};
@@ -91,7 +92,7 @@ pub(super) enum MembersCommand {
         /// Its name
         member: String,
     },
-    /// Take it off for good; with four eyes on, a coordinator has to approve
+    /// Take it off for good; with four eyes on, two coordinators have to approve
     #[command(after_help = "Example:\n  psirtd members remove acme-linux --text reason.txt")]
     Remove {
         /// Its name
@@ -352,6 +353,7 @@ fn page(member: &Value, width: usize, styled: bool) -> String {
         let told = format!("case {}, {}", text(strike, "case"), day(text(strike, "at")));
         fact("leak", vec![(Tone::Alarm, told), (Tone::Quiet, format!("said {}", text(strike, "by")))]);
     }
+    notices::proposals(&mut sheet, &member["proposals"]);
     criteria(&mut sheet, &member["criteria"]);
     if items(&member["history"]).next().is_some() {
         sheet.heading("History");

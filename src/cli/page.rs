@@ -9,7 +9,7 @@
 //! * Who looks only at what is coloured sees what needs a person: what is overdue, mails that nobody vouches for, letters that
 //!   did not leave.
 
-mod notices;
+pub(super) mod notices;
 
 use jiff::Timestamp;
 use serde_json::Value;

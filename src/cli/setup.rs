@@ -143,8 +143,8 @@ fn desk_key(config: &Config, now: Timestamp) -> Checked {
 fn members(config: &Config, now: Timestamp) -> Option<(String, Vec<String>)> {
     const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
     let list = &config.policy.distributors;
-    let eyes = if config.policy.four_eyes() { "another" } else { "any" };
-    let detail = format!("embargo policy {}, {eyes} coordinator approves what goes to members", list.policy);
+    let eyes = if config.policy.four_eyes() { "two coordinators sign" } else { "any coordinator approves" };
+    let detail = format!("embargo policy {}, {eyes} what a notice says", list.policy);
     let answer = control::ask(&config.state, &Question::Members { id: None });
     let nobody = !matches!(&answer, Some(Ok(members)) if show::items(members).next().is_some());
     if list.address.is_none() && nobody {

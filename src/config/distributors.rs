@@ -4,12 +4,16 @@
 //! * What is left out is as the example process has it, or safe where that is silent.
 //! * Four eyes that nobody can have are an error: nothing would ever be approved.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Weekday;
 
 use crate::config::Reading;
 use crate::config::section::{Item, Section};
 use crate::domain::calendar::Term;
 use crate::domain::policy::distributors::{Criterion, CriterionKind, Distributors};
+use crate::domain::policy::{Person, Role};
+use crate::keyring::Keyring;
 
 const DAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),
@@ -22,11 +26,11 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 impl Reading<'_> {
-    /// The list. There are so many coordinators.
+    /// The list, of that team.
     pub(super) fn distributors(
         &mut self,
         section: Section<'_>,
-        coordinators: usize,
+        (people, keyring): (&[Person], &Keyring),
         plus_address: bool,
     ) -> Distributors {
         let standard = Distributors::default();
@@ -46,9 +50,18 @@ impl Reading<'_> {
                 .wrong("at_least", &format!("{least} is more than at_most, {most}: no date would be right"));
         }
         let four_eyes = section.flag("four_eyes");
-        if four_eyes == Some(true) && coordinators < 2 {
-            let why = "it takes two [[person]]s with the role coordinator: nobody could approve what the only one proposes";
+        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator)).count();
+        let apart = sign_apart(people, keyring);
+        if four_eyes == Some(true) && apart < 2 {
+            let why = "it takes two [[person]]s with the role coordinator, each with a cert of their own: nobody could approve what the \
+                       only one proposes";
             section.wrong("four_eyes", why);
+        } else if four_eyes.unwrap_or(coordinators >= 2) && apart < coordinators {
+            let why = if apart < 2 { "nothing can be approved" } else { "one key can sign for two of them" };
+            self.warnings.push(format!(
+                "distributors: two have to sign, and {apart} of {coordinators} coordinators can sign apart from the others, by a cert of their \
+                 own: {why}"
+            ));
         }
         let attest_days = match section.text("attest") {
             Some(never) if never.value == "never" => None,
@@ -90,6 +103,20 @@ impl Reading<'_> {
             marks,
         }
     }
+}
+
+/// How many coordinators can sign by a certificate that the configuration names for them, and for no other one before.
+fn sign_apart(people: &[Person], keyring: &Keyring) -> usize {
+    let (mut known, mut taken) = (BTreeSet::new(), BTreeSet::new());
+    let coordinators = people.iter().filter(|person| person.is(Role::Coordinator));
+    let apart = coordinators.filter(|person| {
+        let address = &person.mailbox.address;
+        let held = keyring.held_for(address).into_iter();
+        let mut named =
+            held.map(|(_, cert)| cert.fingerprint().to_hex()).filter(|it| keyring.names(address, it));
+        named.any(|fingerprint| taken.insert(fingerprint)) && known.insert(person.mailbox.identity())
+    });
+    apart.count()
 }
 
 fn criteria(section: &Section<'_>) -> Vec<Criterion> {

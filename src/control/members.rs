@@ -7,14 +7,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::control::NoAnswer;
+use crate::control::notices::proposals_json;
 use crate::domain::distributor::{Member, MemberId};
+use crate::domain::policy::Policy;
 use crate::pipeline::{Handle, roll};
 use crate::store::index::{Draft, Lookup};
 
-/// All members, or the one that is named: an array.
+/// All members, or the one that is named: an array. Each with the proposals about it that wait.
 pub(super) async fn members(
     named: Option<&str>,
     pipeline: &Handle,
+    policy: &Policy,
     now: Timestamp,
 ) -> Result<Value, NoAnswer> {
     let index = &pipeline.reader().index;
@@ -25,7 +28,17 @@ pub(super) async fn members(
             vec![index.member(&id)?.ok_or_else(|| id.unknown())?]
         }
     };
+    let pending = Draft::new(index).pending()?;
+    let proposals = |member: &Member| {
+        let about = pending.iter().filter(|pending| pending.proposal.member() == Some(&member.id));
+        proposals_json(about, policy)
+    };
+    let proposals: Vec<Value> = members.iter().map(proposals).collect();
     // certificates are looked at one by one
     let shown = tokio::task::spawn_blocking(move || roll::shown(&members, now)).await;
-    Ok(shown.map_err(|error| error.to_string())?.into())
+    let mut shown = shown.map_err(|error| error.to_string())?;
+    for (member, proposals) in shown.iter_mut().filter_map(Value::as_object_mut).zip(proposals) {
+        member.insert("proposals".to_owned(), proposals);
+    }
+    Ok(shown.into())
 }

@@ -7,6 +7,7 @@ use crate::domain::case::Case;
 use crate::domain::distributor::MemberId;
 use crate::domain::mark;
 use crate::domain::notice::{Notice, Pending};
+use crate::domain::policy::Policy;
 use crate::domain::posting::Posting;
 use crate::domain::recipient::{self, Standing};
 
@@ -57,14 +58,15 @@ fn copy_json(notice: &Notice, posting: &Posting) -> Value {
     })
 }
 
-/// The proposals about a case that wait for another person's word.
-pub(super) fn proposals_json(case: &Case, pending: &[Pending]) -> Value {
-    let of_it = pending.iter().filter(|pending| pending.case.as_ref() == Some(&case.id));
-    of_it.map(proposal_json).collect()
-}
-
-/// A proposal. `approved_by`: who has said the first of two words.
-pub(super) fn proposal_json(pending: &Pending) -> Value {
-    let Pending { number, proposal, by, at, seconded_by, .. } = pending;
-    json!({ "number": number, "what": proposal.told(), "by": by, "at": at, "approved_by": seconded_by })
+/// Proposals that wait for another person's word.
+pub(super) fn proposals_json<'p>(pending: impl Iterator<Item = &'p Pending>, policy: &Policy) -> Value {
+    let of_one = |pending: &Pending| {
+        let Pending { number, proposal, by, at, first_approval, .. } = pending;
+        let needed = pending.approvals_needed(policy);
+        json!({
+            "number": number, "what": proposal.told(), "by": by, "at": at, "first_approval": first_approval,
+            "approvals_needed": needed,
+        })
+    };
+    pending.map(of_one).collect()
 }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use psl::Psl;
 
 use crate::domain::command::order::own_lines;
-use crate::domain::distributor::{Criterion, Member, MemberId, State};
+use crate::domain::distributor::{Criterion, Member, MemberId};
 use crate::domain::message::{Mailbox, Message};
 use crate::domain::policy::distributors::{CriterionKind, Distributors};
 
@@ -287,7 +287,10 @@ pub fn are_different(one: &Member, other: &Member) -> Result<(), String> {
         return Err("it is the same organisation".to_owned());
     }
     let domains = |member: &Member| -> Vec<String> {
-        member.addresses.iter().filter_map(Mailbox::domain).map(|domain| registrable(&domain)).collect()
+        // a domain in its own script and in ASCII is one
+        let ascii = |domain: String| idna::domain_to_ascii(&domain).unwrap_or(domain);
+        let domains = member.addresses.iter().filter_map(Mailbox::domain).map(ascii);
+        domains.map(|domain| registrable(&domain)).collect()
     };
     if let Some(same) = domains(one).iter().find(|domain| domains(other).contains(domain)) {
         return Err(format!("it is of the same domain, {same}"));
@@ -314,15 +317,20 @@ pub fn same_name(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
 }
 
-/// The part of a domain by which organisations are told apart: what somebody registered below a public suffix (`co.uk`), as the
-/// Public Suffix List knows them. Of a public suffix itself, all of it.
+/// The part of a domain by which organisations are told apart: what somebody registered below a registry's suffix (`co.uk`), as the
+/// Public Suffix List knows them. Of a suffix itself, all of it. Names that somebody gives away below a domain of their own
+/// (`github.io`, `dyndns.org`, `freedesktop.org`) are of one organisation: they cost nothing.
 pub fn registrable(domain: &str) -> String {
     let domain = domain.trim_end_matches('.').to_lowercase();
-    psl::List
-        .domain(domain.as_bytes())
-        .and_then(|found| std::str::from_utf8(found.as_bytes()).ok())
-        .unwrap_or(&domain)
-        .to_owned()
+    let mut suffix = psl::List.suffix(domain.as_bytes());
+    while let Some(private) = suffix.filter(|suffix| suffix.typ() == Some(psl::Type::Private)) {
+        let above = private.as_bytes().splitn(2, |byte| *byte == b'.').nth(1);
+        suffix = above.and_then(|above| psl::List.suffix(above));
+    }
+    let labels = |name: &[u8]| name.split(|byte| *byte == b'.').count();
+    let kept = suffix.map_or(usize::MAX, |suffix| labels(suffix.as_bytes()).saturating_add(1));
+    let before = labels(domain.as_bytes()).saturating_sub(kept);
+    domain.split('.').skip(before).collect::<Vec<_>>().join(".")
 }
 
 /// The name begins as the organisation's domain does: `acme-linux` at `acme.example`.
@@ -378,27 +386,31 @@ fn vouch_lacks(member: &Member, policy: &Distributors) -> Option<String> {
 pub struct OnRoster {
     /// Until when it can be written to encrypted (none: without end), or why it cannot.
     pub key: Result<Option<Timestamp>, String>,
-    /// The state of the organisation that vouched for it; none if that is not on the list, or nobody vouched.
-    pub voucher: Option<State>,
+    /// Whoever vouched for it is an active member, and has been on the list since.
+    pub vouch_stands: bool,
 }
 
 impl OnRoster {
-    /// A vouch is an active member's word, and may be weeks old: whoever gave it may be suspended or removed since.
-    fn vouch_lapsed(&self, member: &Member) -> Option<String> {
-        let by = &member.vouch.as_ref().filter(|_| self.voucher != Some(State::Active))?.by;
-        Some(format!("{by}, which vouched for it, is no active member any more"))
+    /// A vouch is an active member's word, and may be weeks old: whoever gave it may have left since, and another one have its name.
+    pub fn of(member: &Member, voucher: Option<&Member>, key: Result<Option<Timestamp>, String>) -> Self {
+        let vouch_stands = member.vouch.as_ref().zip(voucher).is_some_and(|(vouch, voucher)| {
+            voucher.id == vouch.by && voucher.is_active() && voucher.has_been_since(vouch.at)
+        });
+        Self { key, vouch_stands }
     }
 }
 
 /// What is open before the organisation can be approved, a line each.
 pub fn lacks(member: &Member, policy: &Distributors, roster: &OnRoster) -> Vec<String> {
+    let lapsed = member.vouch.as_ref().filter(|_| !roster.vouch_stands);
+    let lapsed = lapsed.map(|vouch| format!("{}, which vouched for it, has left the list since", vouch.by));
     let mut lacks = Vec::new();
     for (number, _, standing) in points(member, policy) {
         match standing {
             Standing::Missing => lacks.push(format!("criterion {number} is not answered")),
             Standing::NotMet => lacks.push(format!("criterion {number} is not met, as a person found")),
             Standing::NotVouched => lacks.extend(vouch_lacks(member, policy)),
-            Standing::Vouched => lacks.extend(roster.vouch_lapsed(member)),
+            Standing::Vouched => lacks.extend(lapsed.clone()),
             Standing::Answered | Standing::Met | Standing::Accepted => {}
         }
     }
@@ -474,7 +486,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::distributor::Vouch;
+    use crate::domain::distributor::{State, Vouch};
     use crate::domain::message::Digest;
     use crate::domain::signature::{Certificate, Source};
 
@@ -613,8 +625,13 @@ mod tests {
         assert!(shared("a.example.com", "example.com") && shared("a.b.co.uk", "b.co.uk"));
         assert!(!shared("a.co.uk", "b.co.uk") && !shared("a.example", "b.example"));
         // how many labels there are says nothing of these
-        assert!(!shared("a.gob.mx", "b.gob.mx") && !shared("a.uk.com", "b.uk.com"));
-        assert!(!shared("a.kawasaki.jp", "b.kawasaki.jp") && shared("a.city.kawasaki.jp", "city.kawasaki.jp"));
+        assert!(!shared("a.gob.mx", "b.gob.mx") && shared("a.b.gob.mx", "b.gob.mx"));
+        assert!(
+            !shared("a.kawasaki.jp", "b.kawasaki.jp") && shared("a.city.kawasaki.jp", "city.kawasaki.jp")
+        );
+        // whoever has one of these has as many as they like
+        assert!(shared("a.dyndns.org", "b.dyndns.org") && shared("freedesktop.org", "mesa.freedesktop.org"));
+        assert!(shared("a.github.io", "b.github.io") && shared("a.b.s3.amazonaws.com", "amazonaws.com"));
         assert!(shared("A.Acme.Example.", "acme.example"));
         assert_eq!(["co.uk", "localhost", ""].map(registrable), ["co.uk", "localhost", ""]);
         let same_key =
@@ -625,7 +642,7 @@ mod tests {
     #[test]
     fn whoever_lacks_nothing_can_be_approved_and_nobody_else() {
         let whole = member("acme", "Acme", "security@acme.example");
-        let good = OnRoster { key: Ok(None), voucher: Some(State::Active) };
+        let good = OnRoster { key: Ok(None), vouch_stands: true };
         let lacks = |member: &Member| lacks(member, &policy(), &good);
         assert_eq!(lacks(&whole), Vec::<String>::new());
         let unmet =
@@ -688,11 +705,21 @@ mod tests {
     #[test]
     fn the_form_says_that_whoever_vouched_has_left_the_list() {
         let mut whole = member("acme", "Acme", "security@acme.example");
-        whole.vouch.as_mut().unwrap().by = MemberId::typed("bolt").unwrap();
-        for voucher in [None, Some(State::Applied), Some(State::Suspended), Some(State::Removed)] {
-            let form = form(&whole, &policy(), &OnRoster { key: Ok(None), voucher });
-            let lacks = "lacks: bolt, which vouched for it, is no active member any more";
-            assert_eq!(form.last().unwrap(), lacks, "{voucher:?}");
+        let vouch = whole.vouch.as_mut().unwrap();
+        vouch.by = MemberId::typed("bolt").unwrap();
+        let later = vouch.at + jiff::SignedDuration::from_hours(1);
+        let bolt = Member { state: State::Active, ..member("bolt", "Bolt", "security@bolt.example") };
+        let last = |voucher: Option<&Member>| {
+            let roster = OnRoster::of(&whole, voucher, Ok(None));
+            form(&whole, &policy(), &roster).pop().unwrap()
+        };
+        assert_eq!(last(Some(&bolt)), "nothing is lacking: psirtd members approve acme");
+        let is = |state| Some(Member { state, ..bolt.clone() });
+        // another one has its name
+        let another = Some(Member { joined: Some(later), ..bolt.clone() });
+        for voucher in [None, is(State::Applied), is(State::Suspended), is(State::Removed), another] {
+            let lacks = "lacks: bolt, which vouched for it, has left the list since";
+            assert_eq!(last(voucher.as_ref()), lacks, "{voucher:?}");
         }
     }
 

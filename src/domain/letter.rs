@@ -100,7 +100,7 @@ pub enum LetterKind {
     Reminder,
     /// A copy of what goes to the distributors, to one member.
     Notice,
-    /// What would be sent or done when a second coordinator approves it, to a coordinator.
+    /// What would be sent or done when it is approved, to a coordinator.
     Proposal,
     /// About its membership, to a member or to who wants to be one.
     Membership,

@@ -1,7 +1,8 @@
 //! What the desk sends to the distributors' list, and what it takes to send it.
 //!
 //! # What it is for
-//! P-13, P-21, P-22. A person writes a [`Proposal`]; it is shown to another one, and carried out when that one approves it (four eyes).
+//! P-13, P-21, P-22. A person writes a [`Proposal`]; it is shown to another one, and carried out when that one approves it (four eyes);
+//! of what is typed in the shell, when two do.
 //! What is carried out is a [`Notice`]: one letter a member, each named by a [`CopyOf`].
 //!
 //! # Invariants
@@ -14,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::case::CaseId;
 use crate::domain::distributor::MemberId;
 use crate::domain::embargo::Reason;
+use crate::domain::event::OPERATOR;
 use crate::domain::letter::LetterId;
 use crate::domain::message::Digest;
+use crate::domain::policy::Policy;
 use crate::domain::tlp::Tlp;
 
 /// What a notice is.
@@ -140,6 +143,16 @@ impl Proposal {
         matches!(self, Self::Notice { .. } | Self::Release { .. } | Self::Embargo { .. } | Self::Lift { .. })
     }
 
+    /// The one member that it is about.
+    pub fn member(&self) -> Option<&MemberId> {
+        match self {
+            Self::Release { member } | Self::Remove { member, .. } | Self::Warn { member, .. } => {
+                Some(member)
+            }
+            Self::Notice { .. } | Self::Embargo { .. } | Self::Lift { .. } => None,
+        }
+    }
+
     /// In a few words.
     pub fn told(&self) -> String {
         match self {
@@ -177,9 +190,21 @@ pub struct Pending {
     pub by: String,
     /// Since when.
     pub at: Timestamp,
-    /// Who has said yes to what the operator wants, and needs another one beside: with four eyes on, two sign.
+    /// Who has said yes to what the operator wants, when that needs two.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub seconded_by: Option<String>,
+    pub first_approval: Option<String>,
+}
+
+impl Pending {
+    /// So many coordinators have yet to say yes. With four eyes on two sign: whoever proposes by mail and one who approves, or two who
+    /// approve what is typed in the shell. The yes of somebody who has left the team does not count.
+    pub fn approvals_needed(&self, policy: &Policy) -> usize {
+        let is_of_the_team = |name: &String| policy.is_coordinator(name);
+        match (policy.four_eyes(), self.by == OPERATOR) {
+            (true, true) if !self.first_approval.as_ref().is_some_and(is_of_the_team) => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// What was sent to members.
@@ -274,7 +299,7 @@ pub enum Step {
         proposal: Proposal,
     },
     /// A person says yes to what the operator wants; a second one has to.
-    Seconded {
+    FirstApproval {
         /// Its number.
         number: u32,
     },
@@ -359,7 +384,7 @@ impl Step {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Proposed { .. } => "proposed",
-            Self::Seconded { .. } => "seconded",
+            Self::FirstApproval { .. } => "first-approval",
             Self::Approved { .. } => "approved",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Begun { .. } => "begun",
@@ -376,7 +401,7 @@ impl Step {
     pub fn told(&self) -> Option<String> {
         Some(match self {
             Self::Proposed { number, proposal } => format!("proposal {number}: {}", proposal.told()),
-            Self::Seconded { number } => format!("proposal {number}: the first of two approvals"),
+            Self::FirstApproval { number } => format!("proposal {number}: the first of two approvals"),
             Self::Approved { number } => format!("proposal {number} approved"),
             Self::Withdrawn { number, why } => {
                 let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));

@@ -98,7 +98,7 @@ impl Policy {
         self.people.iter().filter(|person| person.roles.contains(&Role::Coordinator))
     }
 
-    /// What leaves the house towards distributors needs two persons.
+    /// What a person sends to distributors, and what is named in [`Distributors::four_eyes`], needs two signatures.
     pub fn four_eyes(&self) -> bool {
         self.distributors.four_eyes.unwrap_or_else(|| self.coordinators().count() >= 2)
     }
@@ -120,6 +120,11 @@ impl Policy {
     pub fn person(&self, address: &str) -> Option<&Person> {
         let address = identity(address);
         self.people.iter().find(|person| person.mailbox.identity() == address)
+    }
+
+    /// It is the address of a coordinator, or a tagged form of it.
+    pub fn is_coordinator(&self, address: &str) -> bool {
+        self.person(address).is_some_and(|person| person.is(Role::Coordinator))
     }
 
     /// The year of a case id: the civil year at the desk.

@@ -39,7 +39,7 @@ use crate::pipeline::distributors::listed;
 use crate::pipeline::workers::in_parallel;
 
 /// The fields that only `members list` and `show` have.
-pub const SHOWN_ALONE: [&str; 3] = ["key", "application", "history"];
+pub const SHOWN_ALONE: [&str; 4] = ["key", "application", "history", "proposals"];
 
 /// Members as they are shown.
 pub fn shown(members: &[Member], now: Timestamp) -> Vec<Value> {

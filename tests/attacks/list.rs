@@ -27,7 +27,7 @@ const GNARL: &str = "psirt@gnarl.example";
 const WORDS: &str = "keyproof-00112233445566778899aabbccddeeff";
 const ANSWERS: &str = "Organisation: Acme Linux\n\n1. a\n2. b\n3. c\n4. d\n5. e\n";
 /// Whose key is good, and whose vouch is an active member's.
-const ON_ROSTER: OnRoster = OnRoster { key: Ok(None), voucher: Some(State::Active) };
+const ON_ROSTER: OnRoster = OnRoster { key: Ok(None), vouch_stands: true };
 
 fn now() -> Timestamp {
     "2026-11-20T23:00:00Z".parse().unwrap()

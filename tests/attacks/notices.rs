@@ -200,9 +200,12 @@ fn what_is_typed_in_the_shell_needs_two_signatures() {
         assert!(text.contains("nobody has signed it"), "{text}");
         assert!(text.contains("two coordinators send a signed mail"), "{text}");
     }
+    let told = hears(&list, "ada", "!approve 1\n!approve 1");
+    assert!(told.contains("proposal 1 stands twice in this mail"), "{told}");
     let told = hears(&list, "ada", "!approve 1");
     assert!(told.contains("nothing goes before another coordinator says !approve 1, too"), "{told}");
-    assert_eq!(list.case()["proposals"][0]["approved_by"], "ada@example.org");
+    list.desk.restarts();
+    assert_eq!(list.case()["proposals"][0]["first_approval"], "ada@example.org");
     let told = hears(&list, "ada", "!approve 1");
     assert!(told.contains("you have approved it already"), "{told}");
     let refused = list.desk.is_told(CASE, "approve 1", None).unwrap_err();
@@ -216,15 +219,45 @@ fn what_is_typed_in_the_shell_needs_two_signatures() {
 }
 
 #[test]
+fn two_who_approve_in_one_moment_are_two() {
+    let list = List::open();
+    list.desk.writes(CASE, "notice", "The length field of a tile is trusted.");
+    list.desk.letters();
+    let [ada, otto] = ["ada", "otto"].map(|who| list.desk.orders(who, CASE, "!approve 1"));
+    list.desk.receives_together(&[&ada, &otto]);
+    assert_eq!(to(&list.desk.letters()).len(), 3);
+}
+
+/// It is about no case, and shown with the member.
+#[test]
+fn a_removal_that_the_shell_proposes_waits_for_two() {
+    let list = List::open();
+    on_the_line(&list, "members remove acme", None).unwrap();
+    let needed = |list: &List| member(list, "acme")["proposals"][0]["approvals_needed"].clone();
+    assert_eq!(needed(&list), 2);
+    let says = |who: &str| {
+        list.desk.receives(&list.desk.orders(who, CASE, "!approve 1"));
+        answered(&list.desk.letters())
+    };
+    says("otto");
+    assert_eq!(needed(&list), 1);
+    assert_eq!(member(&list, "acme")["proposals"][0]["first_approval"], "otto@example.org");
+    assert_eq!(member(&list, "acme")["state"], "active");
+    says("ada");
+    assert_eq!(member(&list, "acme")["state"], "removed");
+    assert_eq!(member(&list, "acme")["proposals"].as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn the_word_of_somebody_who_has_left_the_team_is_no_second_word() {
     let person = |address: &str| Person { mailbox: Mailbox::bare(address), roles: vec![Role::Coordinator] };
     let now: Timestamp = "2026-11-20T23:00:00Z".parse().unwrap();
     let mut policy = Policy::new(Mailbox::bare("security@example.org"));
     policy.people = vec![person("otto@example.org"), person("zoe@example.org")];
-    let approved_of = |by: &str, seconded_by: Option<&str>| {
-        let seconded_by = seconded_by.map(str::to_owned);
+    let approved = |by: &str, first_approval: Option<&str>| {
+        let first_approval = first_approval.map(str::to_owned);
         let proposal = Proposal::Remove { member: MemberId::typed("acme").unwrap(), why: None };
-        let pending = Pending { number: 1, case: None, proposal, by: by.to_owned(), at: now, seconded_by };
+        let pending = Pending { number: 1, case: None, proposal, by: by.to_owned(), at: now, first_approval };
         let text = "!approve 1\n".to_owned();
         let ordered = Ordered {
             pending: vec![pending],
@@ -237,18 +270,29 @@ fn the_word_of_somebody_who_has_left_the_team_is_no_second_word() {
         let message = Message { from, text, signature: Signature::Good(verified), ..Message::default() };
         let facts = Facts { ordered: Some(Box::new(ordered)), ..Facts::default() };
         let input = Input::Mail { message: Arc::new(message), received_at: now };
-        let decision = decide(&facts, &input, &policy, now);
-        decision.events.iter().any(|event| matches!(event.what, What::Member { .. }))
+        let steps =
+            decide(&facts, &input, &policy, now).events.into_iter().filter_map(|event| match event.what {
+                What::Distribution { step, .. } => Some(step.word()),
+                What::Member { change, .. } => Some(change.word()),
+                _ => None,
+            });
+        steps.collect::<Vec<_>>()
     };
-    assert!(approved_of("zoe@example.org", None));
-    assert!(!approved_of("ada@example.org", None), "ada has left the team");
-    assert!(!approved_of("otto@example.org", None), "the same person");
-    assert!(!approved_of("otto+phone@example.org", None), "the same person under a tagged address");
+    let (done, first) = (vec!["approved", "removed"], vec!["first-approval"]);
+    assert_eq!(approved("zoe@example.org", None), done);
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(approved("ada@example.org", None), none, "ada has left the team");
+    assert_eq!(approved("otto@example.org", None), none, "the same person");
+    assert_eq!(approved("otto+phone@example.org", None), none, "the same person under a tagged address");
     // what is typed in the shell nobody signed: two of the team have to
-    assert!(!approved_of("operator", None), "one signature");
-    assert!(approved_of("operator", Some("zoe@example.org")));
-    assert!(!approved_of("operator", Some("otto@example.org")), "the same person twice");
-    assert!(!approved_of("operator", Some("ada@example.org")), "ada has left the team");
+    assert_eq!(approved("operator", None), first);
+    assert_eq!(approved("operator", Some("zoe@example.org")), done);
+    assert_eq!(approved("operator", Some("otto@example.org")), none, "the same person twice");
+    assert_eq!(
+        approved("operator", Some("ada@example.org")),
+        first,
+        "ada has left the team: her yes does not count"
+    );
 }
 
 fn acme(now: Timestamp) -> Member {

@@ -2,6 +2,7 @@
 
 use crate::support::desk::{Desk, Letter};
 use psirtd::control::Question;
+use psirtd::pipeline::roll::SHOWN_ALONE;
 use serde_json::Value;
 
 const LIST: &str = "[distributors]\naddress = \"distributors@example.org\"\n";
@@ -53,7 +54,7 @@ fn exported(desk: &Desk) -> String {
     let mut all = members(desk);
     for member in &mut all {
         let fields = member.as_object_mut().unwrap();
-        ["key", "application", "history"].iter().for_each(|field| drop(fields.remove(*field)));
+        SHOWN_ALONE.iter().for_each(|field| drop(fields.remove(*field)));
         for certificate in fields["certificates"].as_array_mut().unwrap() {
             let certificate = certificate.as_object_mut().unwrap();
             ["expires", "problem"].iter().for_each(|field| drop(certificate.remove(*field)));

@@ -11,20 +11,24 @@ const LONGEST: usize = 24;
 /// The width of a state.
 const STATE: usize = 12;
 
-/// Proposals that wait.
-pub(super) fn proposals(sheet: &mut Sheet, proposals: &Value) {
+/// Proposals that wait, of a case or of a member.
+pub(in crate::cli) fn proposals(sheet: &mut Sheet, proposals: &Value) {
     if items(proposals).next().is_none() {
         return;
     }
     sheet.heading("Waits for approval");
     for proposal in items(proposals) {
         let number = proposal["number"].as_u64().unwrap_or_default();
-        let approved =
-            proposal["approved_by"].as_str().map(|by| format!("– approved by {by}, needs one more"));
+        let first = proposal["first_approval"].as_str();
+        let approved = match (proposal["approvals_needed"].as_u64(), first) {
+            (Some(2), _) => "– needs two approvals".to_owned(),
+            (_, Some(by)) => format!("– approved by {by}, needs one more"),
+            _ => String::new(),
+        };
         let line = [
             (Tone::Soon, text(proposal, "what").to_owned()),
             (Tone::Quiet, format!("– {}, {}", text(proposal, "by"), minute(text(proposal, "at")))),
-            (Tone::Plain, approved.unwrap_or_default()),
+            (Tone::Plain, approved),
         ];
         sheet.item(FACTS, &[((Tone::Strong, format!("!approve {number}")), NAME)], &line);
     }

@@ -52,7 +52,7 @@ impl Case {
                 }
             }
             Step::Proposed { .. }
-            | Step::Seconded { .. }
+            | Step::FirstApproval { .. }
             | Step::Approved { .. }
             | Step::Withdrawn { .. }
             | Step::Confirmed { .. } => {}
@@ -72,7 +72,7 @@ impl Case {
             What::Distribution { step, .. } => !matches!(
                 step.as_ref(),
                 Step::Begun { .. }
-                    | Step::Seconded { .. }
+                    | Step::FirstApproval { .. }
                     | Step::Approved { .. }
                     | Step::Withdrawn { .. }
                     | Step::Leaked { member: None, .. }

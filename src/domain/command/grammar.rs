@@ -148,7 +148,7 @@ pub const GRAMMAR: [Row; 38] = [
     row(
         "notice",
         "[TLP] [anyway]",
-        "The text and the attachments go to each member of the distributors' list, when another coordinator approves",
+        "The text and the attachments go to each member of the distributors' list, when that is approved",
         "notice TLP:AMBER",
     )
     .text(Text::Wanted),
@@ -174,7 +174,12 @@ pub const GRAMMAR: [Row; 38] = [
     )
     .text(Text::Wanted),
     row("status", "", "Which members have what", "status"),
-    row("approve", "NUMBER", "What another coordinator proposes is done as it was shown", "approve 3"),
+    row(
+        "approve",
+        "NUMBER",
+        "A proposal is done as it was shown; of what is typed in the shell, when two have said so",
+        "approve 3",
+    ),
     row("withdraw", "NUMBER", "It is not done", "withdraw 3").text(Text::Optional),
     row(
         "members",

@@ -573,7 +573,7 @@ impl At<'_> {
             false => self.roster.key(&member.id),
         };
         let voucher = member.vouch.as_ref().and_then(|vouch| self.roster.get(&vouch.by));
-        let on_roster = OnRoster { key, voucher: voucher.map(|voucher| voucher.state) };
+        let on_roster = OnRoster::of(member, voucher, key);
         let form = application::form(member, &self.policy.distributors, &on_roster);
         remarks.into_iter().chain(form).collect()
     }

@@ -27,7 +27,8 @@ pub struct Distributors {
     pub at_least: Option<Term>,
     /// And no earlier than that.
     pub at_most: Option<Term>,
-    /// What goes to members, a change of the embargo and a removal need two persons. Unset: when there are two coordinators.
+    /// What goes to members, a change of an embargo that is agreed, its lift and a removal need the signatures of two coordinators; but
+    /// what everybody may know by now is told at once (`public`, `leak ends`). Unset: when there are two coordinators.
     pub four_eyes: Option<bool>,
     /// Members attest again after so many days; never, if unset.
     pub attest_days: Option<u32>,

@@ -387,7 +387,9 @@ mod tests {
     fn who_gets_nothing_and_whose_certificate_expires_is_told_before_it_goes() {
         let (decision, told) = says(&case(None), "notice", &two_coordinators()).unwrap();
         assert!(
-            told.starts_with("proposal 1: TLP:AMBER notice to 2 members; nothing goes before another"),
+            told.starts_with(
+                "proposal 1: TLP:AMBER notice to 2 members; nothing goes before two coordinators say"
+            ),
             "{told}"
         );
         assert!(told.contains("1 get nothing: bolt (it has no certificate)"), "{told}");

@@ -283,7 +283,7 @@ fn telling(text: &str, author: &Member, message: &Message) -> Option<String> {
     let mut words: Vec<String> = vec![author.organisation.clone()];
     for address in addresses {
         words.extend([address.canonical(), address.identity()]);
-        // another host of the same domain tells as much
+        // another host of the same organisation tells as much
         words.extend(address.domain().map(|domain| application::registrable(&domain)));
         words.extend(address.name.clone());
     }

@@ -115,7 +115,7 @@ impl Worker<'_> {
     fn approve_member(&mut self, id: &MemberId) -> Told {
         let member = self.applicant(id)?;
         let voucher = member.vouch.as_ref().and_then(|vouch| self.member(&vouch.by).ok());
-        let roster = OnRoster { key: self.key_of(&member), voucher: voucher.map(|voucher| voucher.state) };
+        let roster = OnRoster::of(&member, voucher.as_ref(), self.key_of(&member));
         let mut open = lacks(&member, &self.policy.distributors, &roster);
         for address in &member.addresses {
             open.extend(self.free_address(&address.address, id).err());
@@ -660,7 +660,7 @@ mod tests {
             since.members[0].state = state;
             let told = Said { roster: since, ..said("members approve delta") }.told();
             assert_eq!(
-                told, "NOT: delta is not approved: acme, which vouched for it, is no active member any more",
+                told, "NOT: delta is not approved: acme, which vouched for it, has left the list since",
                 "{state:?}"
             );
         }

@@ -89,54 +89,51 @@ impl Worker<'_> {
 
     pub(super) fn approve(&mut self, number: u32) -> Told {
         let pending = self.pending(number)?.clone();
-        let is_first = self.policy.four_eyes() && self.is_first_of_two(&pending)?;
+        self.may_approve(&pending)?;
         self.fits(&pending)?;
         self.still_in_time(&pending)?;
-        if is_first {
-            let step = Step::Seconded { number };
+        if pending.approvals_needed(self.policy) > 1 {
+            let step = Step::FirstApproval { number };
             self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
+            self.done.spoken_of.push(number);
             return Ok(format!(
                 "proposal {number} was typed in the shell and has your signature; nothing goes before another coordinator says !approve {number}, too"
             ));
         }
         let step = Step::Approved { number };
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
-        self.done.settled.push(number);
-        let seconded_by = pending.seconded_by.filter(|_| self.policy.four_eyes());
-        let by = std::iter::once(pending.by).chain(seconded_by).chain([self.by.name()]).collect();
+        self.done.spoken_of.push(number);
+        let by = std::iter::once(pending.by).chain(pending.first_approval).chain([self.by.name()]).collect();
         let told = self.execute(&pending.proposal, pending.at, by)?;
         Ok(format!("proposal {number} approved: {told}"))
     }
 
-    /// With four eyes on: whether this yes is the first of the two that the shell's proposals need. Refused of whoever may not say it.
-    fn is_first_of_two(&self, pending: &Pending) -> Result<bool, String> {
-        let number = pending.number;
+    /// With four eyes on, somebody else of the team has to approve, and to sign it.
+    fn may_approve(&self, pending: &Pending) -> Result<(), String> {
+        let Pending { number, by, first_approval, .. } = pending;
+        if !self.policy.four_eyes() {
+            return Ok(());
+        }
         let Actor::Person(person) = self.by else {
             return Err(format!(
                 "it needs a coordinator's signed mail, with the line !approve {number}: the command line signs nothing"
             ));
         };
-        if is_by(&pending.by, person) {
+        if is_by(by, person) {
             return Err(format!(
                 "you propose it yourself: another coordinator has to approve proposal {number}"
             ));
         }
-        let is_of_the_team = |name: &str| self.policy.coordinators().any(|person| is_by(name, person));
-        if pending.by != OPERATOR {
-            return match is_of_the_team(&pending.by) {
-                true => Ok(false),
-                false => Err(format!(
-                    "{} is no coordinator any more: withdraw proposal {number}, and say it anew",
-                    pending.by
-                )),
-            };
+        if by != OPERATOR && !self.policy.is_coordinator(by) {
+            return Err(format!(
+                "{by} is no coordinator any more: withdraw proposal {number}, and say it anew"
+            ));
         }
-        // the yes of somebody who has left the team does not count
-        match pending.seconded_by.as_ref().filter(|name| is_of_the_team(name)) {
-            Some(name) if is_by(name, person) => Err(format!(
+        match first_approval.as_ref().is_some_and(|name| is_by(name, person)) {
+            true => Err(format!(
                 "you have approved it already: another coordinator has to approve proposal {number}, too"
             )),
-            seconded_by => Ok(seconded_by.is_none()),
+            false => Ok(()),
         }
     }
 
@@ -145,14 +142,17 @@ impl Worker<'_> {
         let why = text.map(|text| text.lines().next().unwrap_or_default().to_owned());
         let step = Step::Withdrawn { number, why };
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
-        self.done.settled.push(number);
+        self.done.spoken_of.push(number);
         Ok(format!("proposal {number} is withdrawn: {}", pending.proposal.told()))
     }
 
     /// The proposal, if it still waits.
     fn pending(&self, number: u32) -> Result<&Pending, String> {
         let known = self.ordered.pending.iter().find(|pending| pending.number == number);
-        match known.filter(|_| !self.done.settled.contains(&number)) {
+        match known {
+            Some(_) if self.done.spoken_of.contains(&number) => {
+                Err(format!("proposal {number} stands twice in this mail"))
+            }
             Some(pending) => Ok(pending),
             None if number <= self.done.proposals && number > 0 => {
                 Err(format!("proposal {number} is settled already"))

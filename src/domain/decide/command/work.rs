@@ -35,8 +35,8 @@ pub(super) struct Done {
     pub(super) desk_letters: u32,
     /// Proposals made so far.
     pub(super) proposals: u32,
-    /// Those that are settled by this mail.
-    pub(super) settled: Vec<u32>,
+    /// Those of which this mail has said something: a word for each is enough.
+    pub(super) spoken_of: Vec<u32>,
     /// Members of the distributors' list, as this mail has left them so far.
     pub(super) members: Vec<Member>,
 }

@@ -68,16 +68,18 @@ impl Draft<'_> {
                     proposal: proposal.clone(),
                     by: by.to_owned(),
                     at: event.at,
-                    seconded_by: None,
+                    first_approval: None,
                 };
                 self.put(self.keys().proposal(*number), &pending)?;
                 let proposals = self.proposals()?.max(*number);
                 self.put(PROPOSALS.to_vec(), &proposals)
             }
-            Step::Seconded { number } => {
+            Step::FirstApproval { number } => {
                 let key = self.keys().proposal(*number);
                 match self.entry::<Pending>(&key)? {
-                    Some(pending) => self.put(key, &Pending { seconded_by: Some(by.to_owned()), ..pending }),
+                    Some(pending) => {
+                        self.put(key, &Pending { first_approval: Some(by.to_owned()), ..pending })
+                    }
                     None => Ok(()),
                 }
             }
