@@ -30,8 +30,8 @@ use crate::store::{self, StoreError};
 use crate::{control, inbox, lookup, outbox, scheduler};
 
 /// The time that letters under way have to be finished.
-const DRAIN: Duration = Duration::from_secs(8);
-/// And then, for what was handed over to be recorded: ten seconds in all.
+const DRAIN: Duration = Duration::from_secs(6);
+/// And then, for what was handed over to be recorded. Of the ten seconds that are promised two are left for the store and the process to end.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// Why the daemon could not start, or had to end.

@@ -11,6 +11,7 @@ use psirtd::keyring;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::daemon::await_socket;
 use crate::support::desk::Desk;
 use crate::support::dovecot::Dovecot;
 use crate::support::postfix::Postfix;
@@ -707,9 +708,7 @@ fn the_operator_needs_no_secrets_while_the_daemon_runs() {
         .spawn()
         .unwrap();
     let daemon = Running(child);
-    wait_until("the daemon listens", Duration::from_secs(10), || {
-        dir.path().join("state/control.sock").exists()
-    });
+    await_socket(&dir.path().join("state/control.sock"));
     for command in [&["cases"][..], &["outbox"], &["journal", "verify"], &["key", "show"], &["key", "export"]]
     {
         let output = run(command);

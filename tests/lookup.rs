@@ -16,8 +16,8 @@ use psirtd::clock::Clock;
 use psirtd::keyring::{encryption_keys, policy};
 use psirtd::lookup::{Found, LookupError, Reach, Settings, look_up};
 use sequoia_openpgp as openpgp;
-use tokio::net::TcpListener;
 
+use crate::support::free_port;
 use crate::support::tls::Authority;
 use crate::support::web::{Does, Web, http, internet, ok};
 
@@ -118,7 +118,7 @@ async fn the_direct_method_is_for_domains_without_the_host() {
 async fn what_the_advanced_host_does_is_final() {
     let authority = Authority::new();
     let direct = Web::start(&authority, DIRECT, ok(&public(&certificate(&["<ada@example.org>"])))).await;
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let says = |answer: Vec<u8>| Web::start(&authority, ADVANCED, Does::Says(answer));
     let [no, broken, other] = [
         says(http("404 Not Found", b"")).await.address,
@@ -144,7 +144,7 @@ async fn what_the_advanced_host_does_is_final() {
 async fn another_address_of_the_host_is_tried_when_one_is_dead() {
     let authority = Authority::new();
     let web = Web::start(&authority, ADVANCED, ok(&public(&certificate(&["<ada@example.org>"])))).await;
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let settings = internet(&authority, &[(ADVANCED, &[gone, web.address])]);
     assert!(look_up(ADA, &settings).await.is_ok());
 }

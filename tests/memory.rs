@@ -23,10 +23,14 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Runs a program in a folder, and lets it write core dumps as large as it likes.
+    /// Runs a program in a folder, and lets it write core dumps as large as it likes. What a shell starts in the background does not
+    /// heed SIGQUIT, and may be these tests.
     fn start(folder: &Path, user: Option<(u32, u32)>, program: &[&str]) -> Running {
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]).args(program).current_dir(folder);
+        command
+            .args(["-c", "ulimit -c unlimited; exec env --default-signal=QUIT \"$@\"", "sh"])
+            .args(program)
+            .current_dir(folder);
         if let Some((user, group)) = user {
             command.uid(user).gid(group);
         }
@@ -41,6 +45,7 @@ impl Running {
         wait_until("psirtd is up", SOON, || {
             std::os::unix::net::UnixStream::connect(control::socket(&desk.state())).is_ok()
         });
+        wait_until("it has made its folders", SOON, || desk.dir().join("inbox/new").exists());
         running
     }
 

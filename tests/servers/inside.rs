@@ -28,7 +28,7 @@ pub struct Inside {
     served: Option<JoinHandle<bool>>,
 }
 
-/// Waits of a fraction of a second.
+/// Waits of a fraction of a second; but a letter, which takes several answers, is waited for as long as it takes.
 pub fn brief(config: &mut Config) {
     let backoff = Backoff { first: Duration::from_millis(20), cap: Duration::from_millis(100) };
     let wait = Duration::from_millis(400);
@@ -43,7 +43,7 @@ pub fn brief(config: &mut Config) {
         };
     }
     if let outbox::Settings::Smtp(settings) = &mut config.outbox {
-        settings.patience = wait;
+        settings.patience = SOON;
     }
 }
 

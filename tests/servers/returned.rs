@@ -279,7 +279,8 @@ fn an_answer_to_the_address_of_a_letter_finds_its_case() {
             (format!("\"Example Security\" <{address}>"), address.clone()),
             "{reader}"
         );
-        assert!(smtp.mail_log().contains(&format!("from=<{address}>")), "{kind}: the envelope's sender");
+        let sender = format!("from=<{address}>");
+        wait_until(&format!("{kind}: the envelope's sender"), SOON, || smtp.mail_log().contains(&sender));
     }
     let to_rita = reply_to(&imap, RITA).1;
     let mails = [

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Waits between attempts grow, and a door is looked at again only after the last of them.
-const IN_A_WHILE: Duration = Duration::from_secs(100);
-/// Long enough for a busy machine to look at a folder every second.
-const SILENCE: &str = "\n[policy]\nsilence = \"5 seconds\"\n";
+const IN_A_WHILE: Duration = Duration::from_secs(200);
+/// Long enough for a busy machine to look at a folder every second, and to send a letter.
+const SILENCE: &str = "\n[policy]\nsilence = \"10 seconds\"\n";
 
 fn plan(imap: &Dovecot, smtp: &Postfix) -> Plan {
     Plan { poll: "1s", more: SILENCE, ..Plan::of(imap, smtp) }
@@ -277,15 +277,20 @@ fn the_status_line_of_systemd_is_kept_current() {
     socket.set_nonblocking(true).unwrap();
     let mut heard = Vec::new();
     let mut hears = |what: &str, of: &dyn Fn(&str) -> bool| {
+        let mut bytes = [0; 4096];
+        // what comes behind it is for the next question
         let found = happens(SOON, || {
-            let mut bytes = [0; 4096];
             while let Ok(count) = socket.recv(&mut bytes) {
-                heard.push(String::from_utf8(bytes[..count].to_vec()).unwrap());
+                let told = String::from_utf8(bytes[..count].to_vec()).unwrap();
+                let found = of(&told);
+                heard.push(told);
+                if found {
+                    return true;
+                }
             }
-            heard.iter().any(|told| of(told))
+            false
         });
         assert!(found, "{what}: {heard:?}");
-        heard.clear();
     };
     let is = |told: &str, status: &str| told.lines().any(|line| line == format!("STATUS={status}"));
     desk.start();

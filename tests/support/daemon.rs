@@ -151,11 +151,11 @@ pub fn tail(file: &Path) -> String {
 pub fn await_greeting(what: &str, port: u16, log: &Path) {
     let greeted = || {
         let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).is_ok() && !line.is_empty()
     };
-    if !happens(Duration::from_secs(10), greeted) {
+    if !happens(Duration::from_secs(60), greeted) {
         panic!("{what} does not answer on port {port}:\n{}", tail(log));
     }
 }
@@ -164,5 +164,5 @@ pub fn await_greeting(what: &str, port: u16, log: &Path) {
 #[track_caller]
 pub fn await_socket(path: &Path) {
     let listens = || UnixStream::connect(path).is_ok();
-    wait_until(&format!("somebody listens on {}", path.display()), Duration::from_secs(5), listens);
+    wait_until(&format!("somebody listens on {}", path.display()), Duration::from_secs(60), listens);
 }

@@ -195,13 +195,18 @@ impl Dovecot {
 
     /// Cuts all connections of that user; returns when their processes are gone.
     pub fn kill_connections(&self, user: &str) {
+        let of_user = || -> Vec<String> {
+            let who = self.doveadm(&["who", "-1", user]).output().unwrap();
+            let who = String::from_utf8_lossy(&who.stdout).into_owned();
+            let own = who.lines().filter(|line| line.split_whitespace().next() == Some(user));
+            own.map(str::to_owned).collect()
+        };
+        // the client may be back at once: that is another process, and another line
+        let before = of_user();
         // fails when the user has no connection, which is fine
         let _ = self.doveadm(&["kick", "-f", user]).output();
-        wait_until("the connections are gone", Duration::from_secs(5), || {
-            let who = self.doveadm(&["who", "-1", user]).output().unwrap();
-            !String::from_utf8_lossy(&who.stdout)
-                .lines()
-                .any(|line| line.split_whitespace().next() == Some(user))
+        wait_until("the connections are gone", Duration::from_secs(60), || {
+            of_user().iter().all(|line| !before.contains(line))
         });
     }
 
