@@ -334,6 +334,8 @@ fn story(town: &Town) {
     let (ada, ben, rita) = (&town.ada, &town.ben, &town.rita);
     town.says(ada, "!take\n!accept\n\nYou are right.\n");
     let day = psirtd::clock::Clock::System.now() + jiff::SignedDuration::from_hours(10 * 24);
+    let end = day.to_zoned(jiff::tz::TimeZone::UTC).date().at(15, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
+    let end = end.unwrap().timestamp();
     let day = day.strftime("%Y-%m-%d").to_string();
     town.says(ada, &format!("!embargo {day} 15:00 UTC\n"));
     town.answers(rita, "agree\n");
@@ -350,10 +352,12 @@ fn story(town: &Town) {
     }
     town.says(ben, "!approve 1\n");
     each_opens_their_own(town, 1, &["TLP:AMBER", CANARY, "fix.patch", "checked(get())", &day]);
-    // the same instant, where each of them is
-    for (member, there) in [(0, "16:00 CET"), (2, "10:00 EST")] {
+    // the same instant, where each of them is: in summer that is another hour
+    for member in [0, 2] {
+        let zone = jiff::tz::TimeZone::get(MEMBERS[member].3).unwrap();
+        let there = end.to_zoned(zone).strftime("%H:%M %Z").to_string();
         let text = town.last(&town.members[member]).text;
-        assert!(text.contains("15:00 UTC") && text.contains(there), "{text}");
+        assert!(text.contains("15:00 UTC") && text.contains(&there), "{there}: {text}");
     }
     // what they say
     for member in &town.members {
