@@ -12,8 +12,6 @@ use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
 use std::io::Read as _;
 
 const LIST: &str = "distributors@example.org";
-/// The application is the first case, the report the second.
-const CASE: &str = "EX-2026-0002";
 const CANARY: &str = "the length field of a tile is trusted";
 /// Name on the list, organisation, role address, time zone.
 const MEMBERS: [(&str, &str, &str, &str); 5] = [
@@ -210,7 +208,7 @@ impl Town {
 
     #[track_caller]
     fn says_with(&self, who: &Correspondent, body: &str, patch: &str) -> String {
-        let mail = who.encloses(DESK, &format!("[{CASE}] order"), None, body, patch);
+        let mail = who.encloses(DESK, &format!("[{}] order", self.case()), None, body, patch);
         self.sends(who, DESK, &mail);
         let results: Vec<Opened> = self
             .all(who)
@@ -240,8 +238,13 @@ impl Town {
         said
     }
 
+    /// The application is the first case, the report the second.
+    fn case(&self) -> String {
+        self.desk.case_id(2)
+    }
+
     fn states(&self, notice: usize) -> Vec<(String, String)> {
-        let case = self.desk.case(CASE);
+        let case = self.desk.case(&self.case());
         let recipients = case["notices"][notice]["recipients"].as_array().unwrap().clone();
         let mut states: Vec<(String, String)> = recipients
             .iter()
@@ -321,7 +324,7 @@ fn from_an_application_to_the_disclosure_with_five_members() {
     let report = with_key_of(&report, &rita_key, RITA);
     town.sends(&town.rita, DESK, &report);
     let case = town.desk.cases().iter().map(|case| case["id"].as_str().unwrap().to_owned()).max().unwrap();
-    assert_eq!(case, CASE);
+    assert_eq!(case, town.case());
     story(&town);
 }
 
@@ -384,7 +387,7 @@ fn story(town: &Town) {
     let number = proposal_in(&told);
     town.says(ben, &format!("!approve {number}\n"));
     each_opens_their_own(town, 3, &["The embargo of case", "is over"]);
-    assert!(town.last(rita).text.contains(CASE));
+    assert!(town.last(rita).text.contains(&town.case()));
     nobody_learns_of_another(town);
 }
 
