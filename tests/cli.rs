@@ -15,7 +15,7 @@ use crate::support::daemon::await_socket;
 use crate::support::desk::Desk;
 use crate::support::dovecot::Dovecot;
 use crate::support::postfix::Postfix;
-use crate::support::wait_until;
+use crate::support::{case_ids, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_psirtd");
 
@@ -162,7 +162,11 @@ fn every_command_of_the_readme_works() {
     let wednesday = wednesday_in_two_weeks();
     let mut daemon = None;
     let mut follow_up = String::new();
-    for mut command in commands {
+    // the README's cases are this year's
+    let mut case = "EX-2026-".to_owned();
+    for command in commands {
+        let command: Vec<String> = command.iter().map(|word| word.replace("EX-2026-", &case)).collect();
+        let mut command: Vec<&str> = command.iter().map(String::as_str).collect();
         let said = command.join(" ");
         if let Some(mail) = command.iter_mut().find(|word| **word == "4f0a9c2b61de") {
             *mail = &follow_up;
@@ -180,7 +184,9 @@ fn every_command_of_the_readme_works() {
                 dovecot.mails("rita@example.net", "INBOX").len() == 1
                     && dovecot.mails("ada@example.org", "INBOX").len() == 1
             });
-            follow_up = more_mails(&dovecot, place.path());
+            let first = case_ids(asked(place.path(), &["cases"]).as_array().unwrap())(1);
+            follow_up = more_mails(&dovecot, place.path(), &first);
+            case = first.replace("-0001", "-");
             continue;
         }
         if command.contains(&"restore") {
@@ -198,7 +204,7 @@ fn every_command_of_the_readme_works() {
             [.., "key", "export"] => {
                 assert!(out(&output).starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"))
             }
-            [.., "cases"] => assert!(out(&output).contains("EX-2026-0001"), "{}", out(&output)),
+            [.., "cases"] => assert!(out(&output).contains(&format!("{case}0001")), "{}", out(&output)),
             [.., "plan", "--text", _] => {
                 assert_eq!(out(&output), "plan to the reporter, rita@example.net\n");
                 wait_until("the reporter hears of it", Duration::from_secs(20), || {
@@ -213,7 +219,7 @@ fn every_command_of_the_readme_works() {
                 })
             }
             [.., "merge", _] => {
-                assert_eq!(out(&output), "case EX-2026-0003 is part of case EX-2026-0001 now\n")
+                assert_eq!(out(&output), format!("case {case}0003 is part of case {case}0001 now\n"))
             }
             [.., "members"] => assert!(out(&output).contains("acme-linux  active"), "{}", out(&output)),
             [.., "notice", "TLP:AMBER", "--text", _, "--attach", _] => {
@@ -225,7 +231,7 @@ fn every_command_of_the_readme_works() {
             }
             [.., "exposure", _] => assert!(out(&output).contains("0 members might know"), "{}", out(&output)),
             [.., "members", "export"] => assert!(out(&output).contains("BEGIN PGP"), "{}", out(&output)),
-            [.., "split", _] => assert_eq!(out(&output), "the mail is case EX-2026-0004 now\n"),
+            [.., "split", _] => assert_eq!(out(&output), format!("the mail is case {case}0004 now\n")),
             ["explain", ..] => assert!(out(&output).contains("\"answer\":true"), "{}", out(&output)),
             _ => {}
         }
@@ -233,13 +239,16 @@ fn every_command_of_the_readme_works() {
     assert!(daemon.is_some(), "the README no longer lets it run");
 }
 
-/// What the README speaks of: a scanner's report, which is not answered, another report of Rita's, and a mail of hers about the first
-/// one. Returns the number of the last.
-fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
-    let ask = |command: &[&str]| -> Value {
-        let asked = psirtd(place, &[&["--config", "desk/psirtd.toml", "--json"], command].concat());
-        serde_json::from_slice(&asked.stdout).unwrap()
-    };
+/// What the README's desk answers to programs.
+fn asked(place: &Path, command: &[&str]) -> Value {
+    let asked = psirtd(place, &[&["--config", "desk/psirtd.toml", "--json"], command].concat());
+    serde_json::from_slice(&asked.stdout).unwrap()
+}
+
+/// What the README speaks of: a scanner's report, which is not answered, another report of Rita's, and a mail of hers about the `first`
+/// case. Returns the number of the last.
+fn more_mails(dovecot: &Dovecot, place: &Path, first: &str) -> String {
+    let ask = |command: &[&str]| asked(place, command);
     let deliver = |from: &str, id: u8, field: &str| {
         let mail = format!(
             "From: {from}\nSubject: Overflow\nMessage-ID: <r{id}@example.net>\n{field}\n\nMail {id}.\n"
@@ -257,8 +266,8 @@ fn more_mails(dovecot: &Dovecot, place: &Path) -> String {
         });
     }
     deliver("rita@example.net", 9, "In-Reply-To: <r@example.net>");
-    wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", "EX-2026-0001"])["mails"] == 2);
-    ask(&["case", "EX-2026-0001"])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
+    wait_until("a follow-up", Duration::from_secs(20), || ask(&["case", first])["mails"] == 2);
+    ask(&["case", first])["mail_list"][1]["mail"].as_str().unwrap()[..12].to_owned()
 }
 
 /// A day on which an embargo may end, whenever this runs.
@@ -660,6 +669,7 @@ fn colours_are_for_terminals() {
     desk.receives(
         "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r@example.net>\n\nA report.\n",
     );
+    let case = &*case_ids(&desk.cases())(1);
     desk.steps_aside();
     let run = |program: &str, arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = Command::new(program);
@@ -671,14 +681,14 @@ fn colours_are_for_terminals() {
         assert!(output.status.success(), "{}", err(&output));
         out(&output).replace("\r\n", "\n")
     };
-    for question in [&["cases"][..], &["case", "EX-2026-0001"]] {
+    for question in [&["cases"][..], &["case", case]] {
         let arguments = [&["--config", "psirtd.toml"], question].concat();
         let piped = |variables: &[(&str, &str)]| run(PROGRAM, &arguments, variables);
         let shell = format!("stty cols 100; {PROGRAM} {}", arguments.join(" "));
         let terminal = |variables: &[(&str, &str)]| run("script", &["-qec", &shell, "/dev/null"], variables);
         let coloured = |shown: &str| shown.contains("\u{1b}[");
         let plain = piped(&[]);
-        assert!(!coloured(&plain) && plain.contains("EX-2026-0001"), "{plain}");
+        assert!(!coloured(&plain) && plain.contains(case), "{plain}");
         assert!(coloured(&piped(&[("CLICOLOR_FORCE", "1")])));
         assert_eq!(piped(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), plain);
         assert!(coloured(&terminal(&[])));

@@ -216,7 +216,7 @@ fn done(desk: &Desk, arguments: &[&str]) -> String {
 }
 
 fn accepted(desk: &Desk) -> BTreeMap<String, u64> {
-    let case = desk.case("EX-2026-0001");
+    let case = desk.case(&desk.case_id(1));
     let states = case["notices"][0]["states"].as_object().cloned().unwrap_or_default();
     states.iter().map(|(state, count)| (state.clone(), count.as_u64().unwrap())).collect()
 }
@@ -235,14 +235,13 @@ fn a_notice_reaches_each_member_whatever_becomes_of_the_others() {
     desk.await_cases(1);
     let path = |name: &str| desk.dir().join(name).to_str().unwrap().to_owned();
     done(&desk, &["members", "import", &path("members.json")]);
-    let told = done(
-        &desk,
-        &["do", "EX-2026-0001", "notice", "--text", &path("notice.txt"), "--attach", &path("fix.patch")],
-    );
+    let case = desk.case_id(1);
+    let told =
+        done(&desk, &["do", &case, "notice", "--text", &path("notice.txt"), "--attach", &path("fix.patch")]);
     let of = |wanted: &[Fate]| members.iter().filter(|one| wanted.contains(&fate(one.number))).count();
     assert!(told.contains(&format!("{} get nothing", of(&[Fate::Expired, Fate::Revoked]))), "{told}");
     let before = Clock::System.now();
-    done(&desk, &["do", "EX-2026-0001", "approve", "1"]);
+    done(&desk, &["do", &case, "approve", "1"]);
     let kills = std::env::var("PSIRTD_FANOUT_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let memory = killed_on_the_way(&desk, &taken, of(&[Fate::Well]), kills);
     let took = Clock::System.now().duration_since(before).as_secs_f64();

@@ -114,19 +114,21 @@ impl House {
     /// Runs the daemon until a report is acknowledged; GnuPG's words about the signature of the acknowledgement.
     #[track_caller]
     fn signs(&self) -> String {
-        let before = delivered(&self.at("outbox")).len();
+        // not by their place: a letter about the desk itself lies behind those about its cases
+        let before = delivered(&self.at("outbox"));
         let (config, log) = (self.at("psirtd.toml"), self.at("log"));
         let daemon =
             Daemon::start(&[env!("CARGO_BIN_EXE_psirtd"), "--config", config.to_str().unwrap(), "run"], &log);
         deliver(
             &self.at("inbox"),
-            &format!("report-{before}"),
+            &format!("report-{}", before.len()),
             &report("rita@example.net", "Overflow", "It crashes."),
         );
         let mut found = None;
         wait_until("it is acknowledged", SOON, || {
             let letters = delivered(&self.at("outbox"));
-            found = letters.into_iter().skip(before).find(|(_, raw)| {
+            let mut new = letters.into_iter().filter(|letter| !before.contains(letter));
+            found = new.find(|(_, raw)| {
                 String::from_utf8_lossy(raw)
                     .lines()
                     .any(|line| line.starts_with("To: ") && line.contains("rita@"))

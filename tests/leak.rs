@@ -140,7 +140,7 @@ fn a_plain_report_is_in_no_log_and_nowhere_on_the_disk() {
         "Rita Reporter",
         "<r-1@example.net>",
         "r-2@example.net",
-        &format!("EX-{}-0001", Clock::System.now().strftime("%Y")),
+        &desk.first_case(),
         "ada@example.org",
         "Ada Example",
         // what the letters and the journal are written in
@@ -169,7 +169,7 @@ fn a_plain_report_is_in_no_log_and_nowhere_on_the_disk() {
 #[test]
 fn the_texts_of_commands_are_sealed() {
     let desk = Desk::builder().start(&Clock::System.now().to_string()).otto().max().open();
-    let case = format!("EX-{}-0001", Clock::System.now().strftime("%Y"));
+    let case = desk.first_case();
     let report =
         "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r-1@example.net>\n\nIt crashes.\n";
     let forged = format!(
@@ -217,7 +217,7 @@ fn the_texts_of_commands_are_sealed() {
 fn what_goes_to_the_distributors_and_comes_from_them_is_sealed() {
     let list = "[distributors]\naddress = \"distributors@example.org\"";
     let desk = Desk::builder().start(&Clock::System.now().to_string()).otto().max().toml(list).open();
-    let case = format!("EX-{}-0001", Clock::System.now().strftime("%Y"));
+    let case = desk.first_case();
     desk.have_joined(&["acme", "bolt"]);
     let report =
         "From: Rita <rita@example.net>\nSubject: Overflow\nMessage-ID: <r-1@example.net>\n\nIt crashes.\n";

@@ -141,12 +141,13 @@ fn letters_that_waited_are_held() {
         letters.as_array().unwrap().iter().map(state).collect::<Vec<_>>()
     };
     wait_until("it is deferred", SOON, || states(&desk) == ["deferred"]);
+    let letter = format!("{}.1", desk.case_id(1));
     let folder = desk.dir().join("backup");
     says_ok(&desk, &["store", "backup", folder.to_str().unwrap()]);
     let said = is_lost_and_restored(&desk, &folder);
     assert!(said.contains("Letters that were waiting: 1; they are held"), "{said}");
     assert_eq!(states(&desk), ["held"]);
-    let released = says_ok(&desk, &["outbox", "release", "EX-2026-0001.1"]);
+    let released = says_ok(&desk, &["outbox", "release", &letter]);
     assert!(released.contains("is released"), "{released}");
     assert_eq!(states(&desk), ["active"]);
 }

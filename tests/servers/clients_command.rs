@@ -105,7 +105,7 @@ impl Office {
         );
         let mut relays = self.gets(ADA, 1, || self.smtp.hand_in(RITA, DESK, mail.as_bytes()));
         self.desk.await_cases(self.reports.get());
-        (format!("EX-2026-{:04}", self.reports.get()), relays.remove(0))
+        (self.desk.case_id(self.reports.get()), relays.remove(0))
     }
 
     /// What Rita reads in an encrypted letter of the desk: its header, and its text.
@@ -374,7 +374,7 @@ fn a_note_stays_inside_and_a_reply_to_all_is_the_answer() {
         );
         office.gets(ADA, 1, || office.smtp.hand_in(RITA, DESK, mail.as_bytes()));
         office.reports.set(office.reports.get() + 1);
-        let case = format!("EX-2026-{:04}", office.reports.get());
+        let case = office.desk.case_id(office.reports.get());
         assert_eq!(clock(&office.desk.case(&case), "first-response"), "running");
         let words = Words { above: "Thank you, we look into it.\n\n", below: "" };
         let got = office.gets(RITA, 1, || {

@@ -13,7 +13,7 @@ use crate::support::daemon::signal;
 use crate::support::dovecot::Dovecot;
 use crate::support::gpg::Gpg;
 use crate::support::postfix::Postfix;
-use crate::support::{happens, wait_until};
+use crate::support::{case_ids, happens, wait_until};
 use psirtd::control::{self, Question};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -385,6 +385,12 @@ impl Desk {
 
     pub fn cases(&self) -> Vec<Value> {
         self.list(&Question::Cases)
+    }
+
+    /// The id of the case of that number; there are cases.
+    #[track_caller]
+    pub fn case_id(&self, number: usize) -> String {
+        case_ids(&self.cases())(number)
     }
 
     pub fn case(&self, id: &str) -> Value {

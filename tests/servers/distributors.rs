@@ -12,8 +12,6 @@ use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
 use std::io::Read as _;
 
 const LIST: &str = "distributors@example.org";
-/// The application is the first case, the report the second.
-const CASE: &str = "EX-2026-0002";
 const CANARY: &str = "the length field of a tile is trusted";
 /// Name on the list, organisation, role address, time zone.
 const MEMBERS: [(&str, &str, &str, &str); 5] = [
@@ -212,7 +210,7 @@ impl Town {
 
     #[track_caller]
     fn says_with(&self, who: &Correspondent, body: &str, patch: &str) -> String {
-        let mail = who.encloses(DESK, &format!("[{CASE}] order"), None, body, patch);
+        let mail = who.encloses(DESK, &format!("[{}] order", self.case()), None, body, patch);
         self.sends(who, DESK, &mail);
         let results: Vec<Opened> = self
             .all(who)
@@ -242,8 +240,13 @@ impl Town {
         said
     }
 
+    /// The application is the first case, the report the second.
+    fn case(&self) -> String {
+        self.desk.case_id(2)
+    }
+
     fn states(&self, notice: usize) -> Vec<(String, String)> {
-        let case = self.desk.case(CASE);
+        let case = self.desk.case(&self.case());
         let recipients = case["notices"][notice]["recipients"].as_array().unwrap().clone();
         let mut states: Vec<(String, String)> = recipients
             .iter()
@@ -323,7 +326,7 @@ fn from_an_application_to_the_disclosure_with_five_members() {
     let report = with_key_of(&report, &rita_key, RITA);
     town.sends(&town.rita, DESK, &report);
     let case = town.desk.cases().iter().map(|case| case["id"].as_str().unwrap().to_owned()).max().unwrap();
-    assert_eq!(case, CASE);
+    assert_eq!(case, town.case());
     story(&town);
 }
 
@@ -336,6 +339,8 @@ fn story(town: &Town) {
     let (ada, ben, rita) = (&town.ada, &town.ben, &town.rita);
     town.says(ada, "!take\n!accept\n\nYou are right.\n");
     let day = psirtd::clock::Clock::System.now() + jiff::SignedDuration::from_hours(10 * 24);
+    let end = day.to_zoned(jiff::tz::TimeZone::UTC).date().at(15, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
+    let end = end.unwrap().timestamp();
     let day = day.strftime("%Y-%m-%d").to_string();
     town.says(ada, &format!("!embargo {day} 15:00 UTC\n"));
     town.answers(rita, "agree\n");
@@ -352,10 +357,12 @@ fn story(town: &Town) {
     }
     town.says(ben, "!approve 1\n");
     each_opens_their_own(town, 1, &["TLP:AMBER", CANARY, "fix.patch", "checked(get())", &day]);
-    // the same instant, where each of them is
-    for (member, there) in [(0, "16:00 CET"), (2, "10:00 EST")] {
+    // the same instant, where each of them is: in summer that is another hour
+    for member in [0, 2] {
+        let zone = jiff::tz::TimeZone::get(MEMBERS[member].3).unwrap();
+        let there = end.to_zoned(zone).strftime("%H:%M %Z").to_string();
         let text = town.last(&town.members[member]).text;
-        assert!(text.contains("15:00 UTC") && text.contains(there), "{text}");
+        assert!(text.contains("15:00 UTC") && text.contains(&there), "{there}: {text}");
     }
     // what they say
     for member in &town.members {
@@ -382,7 +389,7 @@ fn story(town: &Town) {
     let number = proposal_in(&told);
     town.says(ben, &format!("!approve {number}\n"));
     each_opens_their_own(town, 3, &["The embargo of case", "is over"]);
-    assert!(town.last(rita).text.contains(CASE));
+    assert!(town.last(rita).text.contains(&town.case()));
     nobody_learns_of_another(town);
 }
 

@@ -183,7 +183,8 @@ fn a_released_acknowledgement_goes_out_once() {
     assert!(case["acknowledged_at"].is_string(), "{case}");
     let (_, arrived) = imap.mails(SAM, "INBOX").remove(0);
     let arrived = String::from_utf8(arrived).unwrap();
-    for words in ["Subject: Auto: [EX-2026-0001] we have your report", "Auto-Submitted: auto-replied"] {
+    let subject = format!("Subject: Auto: [{}] we have your report", desk.case_id(1));
+    for words in [&subject, "Auto-Submitted: auto-replied"] {
         assert!(arrived.contains(words), "{words}\n{arrived}");
     }
 

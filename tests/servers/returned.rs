@@ -80,12 +80,13 @@ fn bounced(plus: bool) {
     assert!(status.contains(&named), "{named}{status}");
     // of the letter it has the header alone
     assert!(bounce.contains("\nContent-Type: text/rfc822-headers"), "{bounce}");
-    assert!(bounce.contains("\nSubject: Auto: [EX-2026-0001] we have your report\n"), "{bounce}");
+    let id = desk.case_id(1);
+    assert!(bounce.contains(&format!("\nSubject: Auto: [{id}] we have your report\n")), "{bounce}");
     assert!(!bounce.contains(TEXT) && !bounce.contains("BEGIN PGP"), "{bounce}");
 
     let last_reply = letter["last_reply"].as_str().unwrap();
     assert!(last_reply.starts_with("bounced: ") && last_reply.contains("nobody@example.net"), "{letter}");
-    let case = desk.case("EX-2026-0001");
+    let case = desk.case(&id);
     assert_eq!((desk.cases().len(), &case["mails"]), (1, &2.into()), "{case}");
     assert_eq!(case["mail_list"][1]["kind"], "bounce");
 
@@ -271,6 +272,7 @@ fn bare(from: &str, to: &str, text: &str) -> Vec<u8> {
 #[test]
 fn an_answer_to_the_address_of_a_letter_finds_its_case() {
     let (desk, smtp, imap) = at_own_addresses();
+    let id = desk.case_id(1);
     let own = |kind, to| format!("security+{}@example.org", token(&desk.letter(kind, to)));
     for (kind, reader) in [("acknowledgement", RITA), ("relay", ADA)] {
         let address = own(kind, reader);
@@ -293,7 +295,7 @@ fn an_answer_to_the_address_of_a_letter_finds_its_case() {
     for (number, (from, to, recipient)) in (1..).zip(mails) {
         smtp.hand_in(from, &recipient, &bare(from, &to, "One more thing."));
         wait_until("it is put away", SOON, || count(&imap, DESK, "Processed") == number + 1);
-        let case = desk.case("EX-2026-0001");
+        let case = desk.case(&id);
         assert_eq!(case["mails"], number + 1, "{to}: {case}");
         let mail = &case["mail_list"][number];
         assert_eq!((&mail["kind"], &mail["pending"]), (&"reply".into(), &false.into()), "{to}: {mail}");
@@ -303,8 +305,8 @@ fn an_answer_to_the_address_of_a_letter_finds_its_case() {
     smtp.hand_in(RITA, other, &bare(RITA, other, "Something else."));
     desk.await_cases(2);
     smtp.hand_in("sam@example.net", &to_rita, &bare("sam@example.net", &to_rita, "Let me see."));
-    wait_until("it is recorded", SOON, || desk.case("EX-2026-0001")["mails"] == 6);
-    assert_eq!(desk.case("EX-2026-0001")["mail_list"][5]["pending"], true);
+    wait_until("it is recorded", SOON, || desk.case(&id)["mails"] == 6);
+    assert_eq!(desk.case(&id)["mail_list"][5]["pending"], true);
     desk.await_letters();
     assert_eq!(desk.cases().len(), 2);
     assert_eq!(count(&imap, RITA, "INBOX"), 2, "an acknowledgement a case");
@@ -323,7 +325,7 @@ fn an_address_that_the_server_cannot_write_to_is_told() {
         letter["last_reply"],
         "the address is not ASCII, and the server takes no such address (no SMTPUTF8)"
     );
-    let case = desk.case("EX-2026-0001");
+    let case = desk.case(&desk.case_id(1));
     assert_eq!((&case["reporter"], &case["acknowledged_at"]), (&GREEK.into(), &Value::Null), "{case}");
     wait_until("both are warned", SOON, || warned(desk) == [ADA, BEN]);
     wait_until("every letter but that one is sent", SOON, || scene.letters.lock().unwrap().len() == 4);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::cli::{err, out, psirtd};
+use crate::support::case_ids;
 use crate::support::desk::Desk;
 use psirtd::clock::Clock;
 use psirtd::control::Question;
@@ -16,6 +17,7 @@ fn mail(from: &str, id: &str, parent: &str, text: &str) -> String {
     )
 }
 
+/// The id of a case of the desk whose clock begins in 2026, as all do but `desk_of_today`.
 fn id(number: u32) -> String {
     format!("EX-2026-000{number}")
 }
@@ -39,7 +41,11 @@ fn release(desk: &Desk, letter: &str) -> Result<Value, String> {
 
 /// The Message-IDs of a case's mails.
 fn mails(desk: &Desk, number: u32) -> Vec<String> {
-    let case = case(desk, number);
+    mails_of(desk, &id(number))
+}
+
+fn mails_of(desk: &Desk, id: &str) -> Vec<String> {
+    let case = desk.ask(&Question::Case(id.to_owned()));
     let ids = case["mail_list"].as_array().unwrap().iter().map(|mail| mail["message_id"].as_str().unwrap());
     ids.map(|id| id.trim_matches(['<', '>']).to_owned()).collect()
 }
@@ -390,6 +396,8 @@ fn merged_by_a_command() {
     let desk = desk_of_today();
     desk.receives(&mail(RITA, "r-1@example.net", "", "A heap overflow."));
     desk.receives(&mail(NORA, "n-1@example.net", "", "The tile parser crashes."));
+    let id = case_ids(&desk.cases());
+    let (one, two) = (&*id(1), &*id(2));
     desk.steps_aside();
     let run = |arguments: &[&str]| psirtd(desk.dir(), &[&["--config", "psirtd.toml"], arguments].concat());
     let said = |arguments: &[&str]| {
@@ -397,38 +405,38 @@ fn merged_by_a_command() {
         assert!(output.status.success(), "{arguments:?}: {}", err(&output));
         out(&output).trim_end().to_owned()
     };
-    let refused = run(&["do", "EX-2026-0002", "merge", "EX-2026-0002"]);
+    let refused = run(&["do", two, "merge", two]);
     assert_eq!(
         (refused.status.code(), err(&refused).trim_end()),
-        (Some(1), "psirtd: case EX-2026-0002 cannot be merged into itself")
+        (Some(1), &*format!("psirtd: case {two} cannot be merged into itself"))
     );
-    let refused = run(&["do", "EX-2026-0002", "split", "0000"]);
+    let refused = run(&["do", two, "split", "0000"]);
     assert_eq!(
         (refused.status.code(), err(&refused).trim_end()),
-        (Some(1), "psirtd: case EX-2026-0002 has no mail 0000, or several: see “psirtd case EX-2026-0002”")
+        (Some(1), &*format!("psirtd: case {two} has no mail 0000, or several: see “psirtd case {two}”"))
     );
     assert_eq!(
-        said(&["do", "ex-2026-0002", "merge", "ex-2026-0001"]),
-        "case EX-2026-0002 is part of case EX-2026-0001 now"
+        said(&["do", &two.to_lowercase(), "merge", &one.to_lowercase()]),
+        format!("case {two} is part of case {one} now")
     );
     let ids = |arguments: &[&str]| {
         let cases: Value = serde_json::from_str(&said(arguments)).unwrap();
         let ids = cases.as_array().unwrap().iter().map(|case| case["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
-    assert_eq!(ids(&["cases", "--json"]), ["EX-2026-0001"]);
-    assert_eq!(ids(&["cases", "--all", "--json"]), ["EX-2026-0001", "EX-2026-0002"]);
+    assert_eq!(ids(&["cases", "--json"]), [one]);
+    assert_eq!(ids(&["cases", "--all", "--json"]), [one, two]);
     let table = said(&["cases"]);
-    assert!(table.contains("EX-2026-0001") && !table.contains("EX-2026-0002"), "{table}");
-    assert!(said(&["cases", "--all"]).contains("EX-2026-0002"));
-    let shown = said(&["case", "EX-2026-0002"]);
+    assert!(table.contains(one) && !table.contains(two), "{table}");
+    assert!(said(&["cases", "--all"]).contains(two));
+    let shown = said(&["case", two]);
     let merged = shown.lines().find(|line| line.trim_start().starts_with("merged into")).unwrap();
-    assert!(merged.contains("EX-2026-0001"), "{shown}");
-    let shown = said(&["case", "EX-2026-0001"]);
+    assert!(merged.contains(one), "{shown}");
+    let shown = said(&["case", one]);
     assert!(shown.contains("rita@example.net, nora@example.net"), "{shown}");
     desk.comes_back();
     desk.receives(&mail(NORA, "n-2@example.net", "n-1@example.net", "More."));
-    assert_eq!(mails(&desk, 1).len(), 3);
+    assert_eq!(mails_of(&desk, one).len(), 3);
 }
 
 /// The mail is named as `psirtd case` shows it.
@@ -438,17 +446,19 @@ fn split_by_a_command() {
     desk.receives(&mail(RITA, "r-1@example.net", "", "A heap overflow."));
     desk.receives(&mail(RITA, "r-2@example.net", "r-1@example.net", "Tokens can be guessed."));
     let _letters = desk.letters();
+    let id = case_ids(&desk.cases());
+    let (first, split_off) = (&*id(1), &*id(2));
     desk.steps_aside();
     let run = |arguments: &[&str]| psirtd(desk.dir(), &[&["--config", "psirtd.toml"], arguments].concat());
-    let shown = out(&run(&["case", "EX-2026-0001"]));
+    let shown = out(&run(&["case", first]));
     let digest = |word: &&str| word.len() == 12 && word.chars().all(|c| c.is_ascii_hexdigit());
     let second = shown.split_whitespace().filter(digest).nth(1).unwrap();
-    let done = run(&["do", "EX-2026-0001", "split", second, "--json"]);
+    let done = run(&["do", first, "split", second, "--json"]);
     assert!(done.status.success(), "{}", err(&done));
     let done: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert_eq!(done, json!({ "done": "the mail is case EX-2026-0002 now" }));
+    assert_eq!(done, json!({ "done": format!("the mail is case {split_off} now") }));
     desk.set_clock(Clock::System.now());
     desk.comes_back();
-    assert_eq!(self::mails(&desk, 2), ["r-2@example.net"]);
-    assert_eq!(sent(&desk), ["EX-2026-0002.2 relay to ada@example.org"]);
+    assert_eq!(mails_of(&desk, split_off), ["r-2@example.net"]);
+    assert_eq!(sent(&desk), [format!("{split_off}.2 relay to ada@example.org")]);
 }

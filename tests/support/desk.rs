@@ -18,6 +18,7 @@
 
 use super::gpg::Gpg;
 use crate::support::log::Log;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use psirtd::clock::Clock;
 use psirtd::config::Config;
@@ -513,6 +514,12 @@ impl Desk {
     #[track_caller]
     pub fn writes(&self, case: &str, line: &str, text: &str) -> String {
         self.is_told(case, line, Some(text)).unwrap()
+    }
+
+    /// The id of the first case that is opened today: its year is the one where the desk is.
+    pub fn first_case(&self) -> String {
+        let zone = TimeZone::get(&self.setup.borrow().time_zone).unwrap();
+        format!("EX-{}-0001", self.now().to_zoned(zone).year())
     }
 
     /// What `Question::Cases` says, a case a line.

@@ -42,6 +42,7 @@ use psirtd::clock::Clock;
 use psirtd::config::Config;
 use psirtd::custody::DeskKeys;
 use psirtd::store::vault::Vault;
+use serde_json::Value;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -69,6 +70,16 @@ pub fn happens_every(pause: Duration, within: Duration, mut f: impl FnMut() -> b
         std::thread::sleep(pause);
     }
     true
+}
+
+/// The ids of a desk's cases by their numbers. In them is a year, the one where the desk is: it is read in the first of these cases.
+#[track_caller]
+pub fn case_ids(cases: &[Value]) -> impl Fn(usize) -> String + use<> {
+    let first = cases.first().and_then(|case| case["id"].as_str()).expect("a case");
+    let year = first.strip_prefix("EX-").and_then(|rest| rest.split('-').next()).expect("an id");
+    assert!(year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()), "{first}");
+    let year = year.to_owned();
+    move |number| format!("EX-{year}-{number:04}")
 }
 
 /// How a mail is named in the note of what is being opened: by a hash that only the desk can make. The desk has been started before.
