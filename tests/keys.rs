@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::cli::{err, key, out, psirtd};
 use crate::servers::desk::{deliver, delivered, parts, report};
-use crate::support::daemon::{Daemon, private_dir, tail};
+use crate::support::daemon::{Daemon, await_socket, private_dir, tail};
 use crate::support::desk::{Desk, pgp_mime};
 use crate::support::gpg::Gpg;
 use crate::support::program::Kind;
@@ -490,8 +490,7 @@ fn certificates_that_were_seen_are_shown_and_accepted() {
     let (config, log) = (desk.dir().join("psirtd.toml"), desk.dir().join("log"));
     let command = [env!("CARGO_BIN_EXE_psirtd"), "--config", config.to_str().unwrap(), "run"];
     let daemon = Daemon::start(&command, &log);
-    let socket = psirtd::control::socket(&desk.state());
-    wait_until("the daemon answers", SOON, || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    await_socket(&psirtd::control::socket(&desk.state()));
     refused("nora@example.net", &first[1..]);
     let spaced: Vec<&str> = (0..10).map(|place| &second[place * 4..][..4]).collect();
     let done = format!("letters to nora@example.net are encrypted to {second} from now on");

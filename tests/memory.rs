@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use psirtd::control;
 
 use crate::servers::desk::{Desk, SOON};
-use crate::support::daemon::{account, run, signal};
+use crate::support::daemon::{account, await_socket, run, signal};
 use crate::support::wait_until;
 
 /// A process that is gone with the test.
@@ -42,9 +42,7 @@ impl Running {
         let config = desk.config();
         let program = [env!("CARGO_BIN_EXE_psirtd"), "--config", config.to_str().unwrap(), "run"];
         let running = Running::start(folder, user, &program);
-        wait_until("psirtd is up", SOON, || {
-            std::os::unix::net::UnixStream::connect(control::socket(&desk.state())).is_ok()
-        });
+        await_socket(&control::socket(&desk.state()));
         wait_until("it has made its folders", SOON, || desk.dir().join("inbox/new").exists());
         running
     }

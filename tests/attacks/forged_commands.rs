@@ -3,7 +3,7 @@
 //! The case stays as it is, the reporter hears nothing, and Ada, to whom nobody can lie about it, hears that somebody tried, and why it
 //! was in vain. Where the mail leads to a case, its timeline says so, and the other coordinator reads the mail.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use psirtd::control::Question;
@@ -21,6 +21,7 @@ use openpgp::{Cert, PacketPile};
 use super::multipart;
 use super::packets::{self, by, dearmored};
 use crate::support::desk::{Desk, Letter, pgp_mime};
+use crate::support::time_at_work;
 
 const CASE: &str = "EX-2026-0001";
 const ADA: &str = "Ada Coordinator <ada@example.org>";
@@ -803,11 +804,11 @@ fn command_mail_made_to_be_slow() {
         format!("!{}", times("x")),
         times("!case EX-2026-0001\n"),
     ] {
-        let begun = Instant::now();
+        let begun = time_at_work();
         let _ = order::has_commands(&hostile, true);
         let read = order::read(&hostile, Some(&times("[EX-2026-0001]")), "EX");
-        let took = begun.elapsed();
-        assert!(took < Duration::from_secs(20), "{took:?}: {:?}", hostile.get(..20));
+        let took = time_at_work() - begun;
+        assert!(took < Duration::from_secs(2), "{took:?}: {:?}", hostile.get(..20));
         assert!(order::words(&read).len() <= 21, "{:?}: {}", hostile.get(..20), order::words(&read).len());
     }
 }

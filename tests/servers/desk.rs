@@ -9,7 +9,7 @@
 //!
 //! Keys are made by GnuPG, once for all tests. Dropping a desk kills its daemon; a failing test shows the daemon's log.
 
-use crate::support::daemon::signal;
+use crate::support::daemon::{await_socket, signal};
 use crate::support::dovecot::Dovecot;
 use crate::support::gpg::Gpg;
 use crate::support::postfix::Postfix;
@@ -20,7 +20,6 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +42,8 @@ pub const USERS: [&str; 4] = [DESK, ADA, BEN, RITA];
 /// Longer than anything here takes, even on a busy machine, and even when psirtd has to help itself: what it was not told of it asks for
 /// after a minute, and a letter that was put off is tried again by then.
 pub const SOON: Duration = Duration::from_secs(180);
+/// The daemon ends within ten seconds of SIGTERM; on a busy machine it may take a while to be seen.
+const ENDED: Duration = Duration::from_secs(30);
 
 /// The keys of a desk and its coordinators, as GnuPG made them.
 pub struct Keys {
@@ -329,8 +330,7 @@ impl Desk {
         *self.writer.lock().unwrap() = Some(writer);
         *self.process.lock().unwrap() = Some(child);
         // asking earlier would open the store itself, and lock the daemon out
-        let socket = control::socket(&self.state());
-        wait_until("the daemon answers", SOON, || UnixStream::connect(&socket).is_ok());
+        await_socket(&control::socket(&self.state()));
     }
 
     pub fn pid(&self) -> u32 {
@@ -348,7 +348,7 @@ impl Desk {
     pub fn stop(&self) {
         let mut child = self.process.lock().unwrap().take().expect("a running daemon");
         signal("TERM", child.id());
-        let ended = happens(SOON, || child.try_wait().unwrap().is_some());
+        let ended = happens(ENDED, || child.try_wait().unwrap().is_some());
         let _ = child.kill();
         assert!(ended, "psirtd did not end after SIGTERM");
         assert!(child.wait().unwrap().success(), "psirtd ended badly");

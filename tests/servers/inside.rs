@@ -7,6 +7,7 @@
 //! ```
 
 use super::desk::{Desk, SOON};
+use crate::support::daemon::await_socket;
 use crate::support::log::Log;
 use crate::support::wait_until;
 use psirtd::clock::Clock;
@@ -73,8 +74,7 @@ impl Inside {
             daemon.open_doors();
             daemon.serve(async { drop(stop.await) }).await.is_ok()
         });
-        let socket = psirtd::control::socket(&desk.state());
-        wait_until("the daemon answers", SOON, || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        await_socket(&psirtd::control::socket(&desk.state()));
         Inside { runtime, log, enough: Some(enough), served: Some(served) }
     }
 

@@ -72,6 +72,12 @@ pub fn happens_every(pause: Duration, within: Duration, mut f: impl FnMut() -> b
     true
 }
 
+/// How long this thread has worked: what else the machine does meanwhile does not count.
+pub fn time_at_work() -> Duration {
+    let worked = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(worked).expect("no time before the thread began")
+}
+
 /// The ids of a desk's cases by their numbers. In them is a year, the one where the desk is: it is read in the first of these cases.
 #[track_caller]
 pub fn case_ids(cases: &[Value]) -> impl Fn(usize) -> String + use<> {
