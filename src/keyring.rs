@@ -156,10 +156,9 @@ impl Keyring {
     /// The certificates held for an address, and how the desk came to them: those that the configuration names for it; or else
     /// those it holds that say so of themselves, as anybody's certificate can; or else what the desk remembers.
     pub fn held_for(&self, address: &str) -> Vec<(Standing, &Cert)> {
-        let address = canonical(address);
-        let named = |held: &&Held| held.named.as_ref() == Some(&address);
-        let said = |held: &&Held| held.addresses.contains(&address);
-        let mut found: Vec<&Held> = self.held.iter().filter(named).collect();
+        let said_of = canonical(address);
+        let said = |held: &&Held| held.addresses.contains(&said_of);
+        let mut found: Vec<&Held> = self.named(address).collect();
         if found.is_empty() {
             found.extend(self.held.iter().filter(said));
         }
@@ -169,11 +168,19 @@ impl Keyring {
         found.into_iter().map(|held| (held.standing, &held.cert)).collect()
     }
 
-    /// The configuration names this certificate for this very address, as it does for the people of the team.
-    pub fn names(&self, address: &str, fingerprint: &str) -> bool {
+    /// The certificates that the configuration names for this very address, as it does for the people of the team.
+    pub fn named_for(&self, address: &str) -> impl Iterator<Item = &Cert> {
+        self.named(address).map(|held| &held.cert)
+    }
+
+    fn named(&self, address: &str) -> impl Iterator<Item = &Held> {
         let address = canonical(address);
-        let mut named = self.held.iter().filter(|held| held.named.as_ref() == Some(&address));
-        named.any(|held| held.cert.fingerprint().to_hex() == fingerprint)
+        self.held.iter().filter(move |held| held.named.as_ref() == Some(&address))
+    }
+
+    /// The configuration names this certificate for this very address.
+    pub fn names(&self, address: &str, fingerprint: &str) -> bool {
+        self.named_for(address).any(|cert| cert.fingerprint().to_hex() == fingerprint)
     }
 
     /// The configuration holds a certificate for the address: nothing that comes by mail or from a directory counts.

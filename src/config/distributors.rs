@@ -11,6 +11,7 @@ use jiff::civil::Weekday;
 use crate::config::Reading;
 use crate::config::section::{Item, Section};
 use crate::domain::calendar::Term;
+use crate::domain::message::Mailbox;
 use crate::domain::policy::distributors::{Criterion, CriterionKind, Distributors};
 use crate::domain::policy::{Person, Role};
 use crate::keyring::Keyring;
@@ -49,20 +50,7 @@ impl Reading<'_> {
             section
                 .wrong("at_least", &format!("{least} is more than at_most, {most}: no date would be right"));
         }
-        let four_eyes = section.flag("four_eyes");
-        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator)).count();
-        let apart = sign_apart(people, keyring);
-        if four_eyes == Some(true) && apart < 2 {
-            let why = "it takes two [[person]]s with the role coordinator, each with a cert of their own: nobody could approve what the \
-                       only one proposes";
-            section.wrong("four_eyes", why);
-        } else if four_eyes.unwrap_or(coordinators >= 2) && apart < coordinators {
-            let why = if apart < 2 { "nothing can be approved" } else { "one key can sign for two of them" };
-            self.warnings.push(format!(
-                "distributors: two have to sign, and {apart} of {coordinators} coordinators can sign apart from the others, by a cert of their \
-                 own: {why}"
-            ));
-        }
+        let four_eyes = self.four_eyes(&section, people, keyring);
         let attest_days = match section.text("attest") {
             Some(never) if never.value == "never" => None,
             Some(term) => term.and_then(problems, |text| days(&text)).or(standard.attest_days),
@@ -103,18 +91,33 @@ impl Reading<'_> {
             marks,
         }
     }
+
+    /// Whether two have to sign, if the section says so. Those who cannot are told of.
+    fn four_eyes(&mut self, section: &Section<'_>, people: &[Person], keyring: &Keyring) -> Option<bool> {
+        let four_eyes = section.flag("four_eyes");
+        let coordinators = people.iter().filter(|person| person.is(Role::Coordinator));
+        let coordinators: Vec<&Mailbox> = coordinators.map(|person| &person.mailbox).collect();
+        let (apart, all) = (sign_apart(&coordinators, keyring), coordinators.len());
+        if four_eyes == Some(true) && apart < 2 {
+            let why = "it takes two [[person]]s with the role coordinator, each with a cert of their own: nobody could approve what the \
+                       only one proposes";
+            section.wrong("four_eyes", why);
+        } else if four_eyes.unwrap_or(all >= 2) && apart < all {
+            let why = if apart < 2 { "nothing can be approved" } else { "one key can sign for two of them" };
+            self.warnings.push(format!(
+                "distributors: two have to sign, and {apart} of {all} coordinators can sign apart from the others, by a cert of their own: {why}"
+            ));
+        }
+        four_eyes
+    }
 }
 
-/// How many coordinators can sign by a certificate that the configuration names for them, and for no other one before.
-fn sign_apart(people: &[Person], keyring: &Keyring) -> usize {
+/// How many of them can sign by a certificate that the configuration names for them, and for no other one before.
+fn sign_apart(coordinators: &[&Mailbox], keyring: &Keyring) -> usize {
     let (mut known, mut taken) = (BTreeSet::new(), BTreeSet::new());
-    let coordinators = people.iter().filter(|person| person.is(Role::Coordinator));
-    let apart = coordinators.filter(|person| {
-        let address = &person.mailbox.address;
-        let held = keyring.held_for(address).into_iter();
-        let mut named =
-            held.map(|(_, cert)| cert.fingerprint().to_hex()).filter(|it| keyring.names(address, it));
-        named.any(|fingerprint| taken.insert(fingerprint)) && known.insert(person.mailbox.identity())
+    let apart = coordinators.iter().filter(|mailbox| {
+        let mut named = keyring.named_for(&mailbox.address);
+        named.any(|cert| taken.insert(cert.fingerprint())) && known.insert(mailbox.identity())
     });
     apart.count()
 }

@@ -21,14 +21,15 @@ pub(super) async fn members(
     now: Timestamp,
 ) -> Result<Value, NoAnswer> {
     let index = &pipeline.reader().index;
+    let draft = Draft::new(index);
     let members: Vec<Member> = match named {
-        None => Draft::new(index).members()?,
+        None => draft.members()?,
         Some(named) => {
             let id = MemberId::typed(named)?;
             vec![index.member(&id)?.ok_or_else(|| id.unknown())?]
         }
     };
-    let pending = Draft::new(index).pending()?;
+    let pending = draft.pending()?;
     let proposals = |member: &Member| {
         let about = pending.iter().filter(|pending| pending.proposal.member() == Some(&member.id));
         proposals_json(about, policy)

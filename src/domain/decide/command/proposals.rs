@@ -93,16 +93,12 @@ impl Worker<'_> {
         self.fits(&pending)?;
         self.still_in_time(&pending)?;
         if pending.approvals_needed(self.policy) > 1 {
-            let step = Step::FirstApproval { number };
-            self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
-            self.done.spoken_of.push(number);
+            self.records(number, Step::FirstApproval { number });
             return Ok(format!(
                 "proposal {number} was typed in the shell and has your signature; nothing goes before another coordinator says !approve {number}, too"
             ));
         }
-        let step = Step::Approved { number };
-        self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
-        self.done.spoken_of.push(number);
+        self.records(number, Step::Approved { number });
         let by = std::iter::once(pending.by).chain(pending.first_approval).chain([self.by.name()]).collect();
         let told = self.execute(&pending.proposal, pending.at, by)?;
         Ok(format!("proposal {number} approved: {told}"))
@@ -140,10 +136,14 @@ impl Worker<'_> {
     pub(super) fn withdraw(&mut self, number: u32, text: Option<&str>) -> Told {
         let pending = self.pending(number)?.clone();
         let why = text.map(|text| text.lines().next().unwrap_or_default().to_owned());
-        let step = Step::Withdrawn { number, why };
+        self.records(number, Step::Withdrawn { number, why });
+        Ok(format!("proposal {number} is withdrawn: {}", pending.proposal.told()))
+    }
+
+    /// This mail has said that of a proposal that waited.
+    fn records(&mut self, number: u32, step: Step) {
         self.happens(What::Distribution { step: Box::new(step), by: self.by.name() });
         self.done.spoken_of.push(number);
-        Ok(format!("proposal {number} is withdrawn: {}", pending.proposal.told()))
     }
 
     /// The proposal, if it still waits.
